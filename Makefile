@@ -1,0 +1,56 @@
+# Everything a contributor types. `make help` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+DISTRIBUTIONS := release updater server cli
+PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
+CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock clean
+.DELETE_ON_ERROR:
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Build .venv with everything pinned (instant when nothing changed)
+
+$(STAMP): requirements-dev.txt $(PYPROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Lockgate needs Python 3.11 or newer: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt \
+	  | $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r /dev/stdin
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements-dev.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
+	@touch $@
+
+demo: setup  ## Publish, update, break, roll back and revoke a real program (KEEP=1 leaves the server up)
+	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
+
+test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
+	$(BIN)/python -m pytest -n 2 --cov $(ARGS)
+
+check: setup  ## Check format, lint, types, imports and docs
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache
+	$(if $(wildcard tests/docs),$(BIN)/python -m pytest tests/docs)
+
+format: setup  ## Format the code and fix what can be fixed
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+bench: setup  ## Run the benchmarks against their named rivals
+	$(BIN)/python -m bench
+
+lock:  ## Pin requirements-dev.in again (UPGRADE=1 takes the newest versions)
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
+	$(BIN)/uv pip compile --quiet requirements-dev.in -o requirements-dev.txt $(if $(UPGRADE),--upgrade) \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  $(foreach name,lockgate lockgate-release lockgate-updater lockgate-server,--no-emit-package $(name))
+
+clean:  ## Remove .venv and everything built
+	rm -rf .venv dist .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +
