@@ -1,0 +1,54 @@
+"""The guard that keeps tests on this machine, seen refusing."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.guard import sitecustomize as guard
+
+OUTSIDE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): nobody lives there
+
+
+def test_connecting_to_another_machine_is_refused() -> None:
+    with socket.socket() as outgoing, pytest.raises(guard.LeftThisMachineError):
+        outgoing.connect(OUTSIDE)
+
+
+def test_a_datagram_to_another_machine_is_refused() -> None:
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as outgoing,
+        pytest.raises(guard.LeftThisMachineError),
+    ):
+        outgoing.sendto(b"hello", OUTSIDE)
+
+
+@pytest.mark.parametrize("name", ["host.invalid", "192.0.2.1", "::ffff:192.0.2.1"])
+def test_looking_up_another_machine_is_refused(name: str) -> None:
+    with pytest.raises(guard.LeftThisMachineError):
+        socket.getaddrinfo(name, 80)
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_this_machine_may_be_looked_up(name: str) -> None:
+    assert socket.getaddrinfo(name, 80)
+
+
+def test_a_process_started_by_a_test_is_refused_too() -> None:
+    program = "import socket; socket.getaddrinfo('host.invalid', 80)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert guard.LeftThisMachineError.__name__ in done.stderr
+
+
+def test_a_connection_within_this_machine_goes_through() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname(), timeout=5) as outgoing,
+    ):
+        accepted, _ = server.accept()
+        accepted.close()
+        assert outgoing.recv(1) == b""
