@@ -6,27 +6,28 @@ import sys
 
 import pytest
 
-from tests.guard import sitecustomize as guard
 
 OUTSIDE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): nobody lives there
+# By its words, not its class: under xdist the guard was already loaded, by Python itself.
+REFUSAL = "tests talk to loopback only"
 
 
 def test_connecting_to_another_machine_is_refused() -> None:
-    with socket.socket() as outgoing, pytest.raises(guard.LeftThisMachineError):
+    with socket.socket() as outgoing, pytest.raises(BaseException, match=REFUSAL):
         outgoing.connect(OUTSIDE)
 
 
 def test_a_datagram_to_another_machine_is_refused() -> None:
     with (
         socket.socket(type=socket.SOCK_DGRAM) as outgoing,
-        pytest.raises(guard.LeftThisMachineError),
+        pytest.raises(BaseException, match=REFUSAL),
     ):
         outgoing.sendto(b"hello", OUTSIDE)
 
 
 @pytest.mark.parametrize("name", ["host.invalid", "192.0.2.1", "::ffff:192.0.2.1"])
 def test_looking_up_another_machine_is_refused(name: str) -> None:
-    with pytest.raises(guard.LeftThisMachineError):
+    with pytest.raises(BaseException, match=REFUSAL):
         socket.getaddrinfo(name, 80)
 
 
@@ -41,7 +42,7 @@ def test_a_process_started_by_a_test_is_refused_too() -> None:
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert guard.LeftThisMachineError.__name__ in done.stderr
+    assert REFUSAL in done.stderr
 
 
 def test_a_connection_within_this_machine_goes_through() -> None:
