@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-
 OUTSIDE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): nobody lives there
 # By its words, not its class: under xdist the guard was already loaded, by Python itself.
 REFUSAL = "tests talk to loopback only"
