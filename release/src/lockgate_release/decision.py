@@ -1,0 +1,483 @@
+"""The decision: what one client should do, from verified documents and its own state.
+
+Pure: no clock, no disk, no network. The updater acts on it, the server simulates with it, the
+command line explains with it.
+
+The rules, in the order they are applied:
+
+1. An answer past its expiry is no answer.
+2. What the server offers must be what the publishers allowed: the release is live, its document
+   is the one that was pinned, its entry names this channel, the policy allows its path. Anything
+   else is the work of a thief or a bug, and is refused loudly, not skipped.
+3. A client that has a revoked release leaves it, if the remedy says so.
+4. Offers are looked at newest first; the first that fits is taken. A release older than the one
+   installed is never offered.
+5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
+   publishers lifted that), below the channel's floor (signed, or remembered), in quarantine,
+   skipped or not the pinned one, without an artifact for this platform, asking for what this
+   updater cannot do, or out of reach from the installed version.
+6. Nor when its rollout is paused or halted, or the gate does not let this client through. Only the
+   gate can be passed by a person who asks.
+7. When a newer release was looked at and did not fit, the client is held, and the reason is the
+   newest one's. When none was newer, it is up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from lockgate_release.documents import (
+    Artifact,
+    ChannelDocument,
+    ChannelOffer,
+    PolicyDocument,
+    Remedy,
+    TrustedRelease,
+)
+from lockgate_release.documents.channel import RolloutState
+from lockgate_release.errors import ExpiredError, RefusedOfferError
+from lockgate_release.gate import Arm, bucket, choose_arm
+from lockgate_release.instants import format_instant
+from lockgate_release.layout import release_path
+from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
+from lockgate_release.versions import Version
+
+__all__ = [
+    "ClientState",
+    "Considered",
+    "Decision",
+    "Held",
+    "Leave",
+    "Obstacle",
+    "Offer",
+    "Quarantine",
+    "UpToDate",
+    "archive_capability",
+    "decide",
+    "paths_to_fetch",
+]
+
+
+class Obstacle(StrEnum):
+    """Why a release does not fit a client, or why a client has nothing to do."""
+
+    NOTHING_OFFERED = "nothing-offered"
+    REVOKED = "revoked"
+    BELOW_FLOOR = "below-floor"
+    QUARANTINED = "quarantined"
+    SKIPPED = "skipped"
+    NOT_PINNED = "not-pinned"
+    NO_ARTIFACT = "no-artifact"
+    LACKS_CAPABILITY = "lacks-capability"
+    NEEDS_STEPPING_STONE = "needs-stepping-stone"
+    PAUSED = "paused"
+    HALTED = "halted"
+    OUTSIDE_GATE = "outside-gate"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """A release that failed here, and for how long it is not tried again.
+
+    Attributes:
+        sha256: The digest of the release's document: another document is another release.
+        until: When it may be tried again.
+    """
+
+    sha256: Sha256Hex
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientState:
+    """What a client knows of itself.
+
+    Attributes:
+        app: The app it runs.
+        channel: The channel it follows.
+        client_id: Its random id, a UUID in lower case. Never sent anywhere.
+        platform: Its platform tag.
+        capabilities: What its updater can do.
+        installed: The version it has, or "" before the first installation.
+        known_revocations: Versions it has ever seen revoked in this channel, and their remedies.
+        known_floor: The highest floor it has ever seen for this channel, or "".
+        quarantine: What failed here.
+        skipped: Versions its owner does not want.
+        pinned: The only version its owner wants, or "".
+        passes_gate: A person asked for this check, and may pass the gate.
+    """
+
+    app: AppName
+    channel: ChannelName
+    client_id: str
+    platform: Platform
+    capabilities: frozenset[str]
+    installed: str = ""
+    known_revocations: Mapping[str, Remedy] = field(default_factory=dict)
+    known_floor: str = ""
+    quarantine: tuple[Quarantine, ...] = ()
+    skipped: frozenset[str] = frozenset()
+    pinned: str = ""
+    passes_gate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One release that was looked at: a line of the explanation.
+
+    Attributes:
+        version: The release.
+        obstacle: Why it does not fit, or None if it does.
+        text: The same in words, with the numbers.
+    """
+
+    version: str
+    obstacle: Obstacle | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A release to install."""
+
+    release: TrustedRelease
+    artifact: Artifact
+    arm: Arm
+    epoch: int
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The version to install."""
+        return self.release.document.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpToDate:
+    """Nothing newer is offered to anybody here."""
+
+    version: str
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Something is there, or nothing is, and this client gets nothing: with the reason."""
+
+    obstacle: Obstacle
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """The installed release is revoked and must be left.
+
+    Attributes:
+        version: The release to leave.
+        remedy: How the maintainers want it left.
+        target: The newest allowed release, or None: then the last good one on this machine, and
+            if there is none either, what this machine's own policy says.
+        reason: Why, in the maintainers' words.
+    """
+
+    version: str
+    remedy: Remedy
+    target: Offer | None
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+Decision: TypeAlias = Offer | UpToDate | Held | Leave
+
+
+def archive_capability(kind: str) -> str:
+    """Return the capability that unpacking archives of this kind is called."""
+    return f"archive/{kind}"
+
+
+def decide(
+    channel: ChannelDocument,
+    releases: Mapping[str, TrustedRelease],
+    policy: PolicyDocument,
+    state: ClientState,
+    now: datetime,
+) -> Decision:
+    """Return what the client should do, with the reason.
+
+    Args:
+        channel: The verified document of the client's channel.
+        releases: Live releases by the path of their document: those that are offered, and the one
+            that is installed. A path that is missing is not live.
+        policy: The maintainers' policy.
+        state: What the client knows of itself.
+        now: The present, aware.
+
+    Raises:
+        ExpiredError: The channel's document is past its expiry (rule 1).
+        RefusedOfferError: The server offers what the publishers did not allow (rule 2).
+        VersionError: A version is not of the app's scheme.
+    """
+    _check_freshness(channel, now)
+    judge = _Judge(channel, releases, policy, state, now)
+    remedy = judge.remedy_for_installed()
+    considered: list[Considered] = []
+    chosen: Offer | None = None
+    for offer in channel.offers:
+        if remedy is None and judge.is_not_newer(offer.version):
+            break
+        verdict, found = judge.consider(offer)
+        considered.append(verdict)
+        if found is not None:
+            chosen = found
+            break
+    if remedy is not None:
+        return Leave(
+            version=state.installed,
+            remedy=remedy,
+            target=chosen,
+            reason=judge.reason_to_leave(),
+            considered=tuple(considered),
+        )
+    return chosen or _settle(channel, state, tuple(considered))
+
+
+def _check_freshness(channel: ChannelDocument, now: datetime) -> None:
+    if now >= channel.expires_at:
+        raise ExpiredError(
+            "expired channel document",
+            subject=channel.channel,
+            expected=f"a time before {format_instant(channel.expires_at)}",
+            found=format_instant(now),
+        )
+
+
+def _settle(
+    channel: ChannelDocument, state: ClientState, considered: tuple[Considered, ...]
+) -> UpToDate | Held:
+    """Say why nothing is to be done (rule 7)."""
+    if considered:
+        newest = considered[0]
+        assert newest.obstacle is not None
+        return Held(obstacle=newest.obstacle, reason=newest.text, considered=considered)
+    if not channel.offers or not state.installed:
+        return Held(
+            obstacle=Obstacle.NOTHING_OFFERED,
+            reason=f"channel {channel.channel} offers nothing to anybody",
+        )
+    return UpToDate(
+        version=state.installed,
+        reason=f"{state.installed} is installed and {channel.channel} offers nothing newer",
+    )
+
+
+class _Judge:
+    """The rules for one release, for one client, at one moment."""
+
+    def __init__(
+        self,
+        channel: ChannelDocument,
+        releases: Mapping[str, TrustedRelease],
+        policy: PolicyDocument,
+        state: ClientState,
+        now: datetime,
+    ) -> None:
+        self._channel = channel
+        self._releases = releases
+        self._policy = policy
+        self._state = state
+        self._now = now
+        self._installed = self._parse(state.installed) if state.installed else None
+
+    def _parse(self, text: str) -> Version:
+        return self._policy.versions.parse(text)
+
+    def is_not_newer(self, version: str) -> bool:
+        """Whether the installed release is this one or a later one."""
+        return self._installed is not None and self._parse(version) <= self._installed
+
+    def remedy_for_installed(self) -> Remedy | None:
+        """How to leave the installed release, or None to stay (rule 3)."""
+        remedy = self._revoked(self._state.installed) if self._state.installed else None
+        return None if remedy is Remedy.BLOCK_NEW else remedy
+
+    def reason_to_leave(self) -> str:
+        """Why the installed release is to be left, in the maintainers' words."""
+        revocation = self._channel.revocation_of(self._state.installed)
+        said = revocation.reason if revocation else "seen revoked before"
+        return f"{self._state.installed} is revoked: {said}"
+
+    def _revoked(self, version: str) -> Remedy | None:
+        revocation = self._channel.revocation_of(version)
+        if revocation is not None:
+            return revocation.remedy
+        if self._is_lifted(version):
+            return None
+        return self._state.known_revocations.get(version)
+
+    def _is_lifted(self, version: str) -> bool:
+        return any(
+            self._channel.channel in release.entry.lifted
+            for release in self._releases.values()
+            if release.document.version == version
+        )
+
+    def consider(self, offer: ChannelOffer) -> tuple[Considered, Offer | None]:
+        """Judge one offer: a line for people, and the offer if it fits.
+
+        Raises:
+            RefusedOfferError: The publishers did not allow it (rule 2).
+        """
+        release = self._check_allowed(offer)
+        artifact = release.document.artifact_for(self._state.platform)
+        obstacle, text = self._find_obstacle(offer, release, artifact)
+        if obstacle is not None or artifact is None:
+            return Considered(version=offer.version, obstacle=obstacle, text=text), None
+        arm = self._arm(offer)
+        found = Offer(
+            release=release,
+            artifact=artifact,
+            arm=arm,
+            epoch=offer.rollout.epoch,
+            reason=text,
+        )
+        return Considered(version=offer.version, obstacle=None, text=text), found
+
+    def _check_allowed(self, offer: ChannelOffer) -> TrustedRelease:
+        """Hold the server to what the publishers and maintainers signed (rule 2)."""
+        release = self._releases.get(offer.path)
+        channel = self._channel.channel
+        subject = f"{channel}: offer of {offer.version}"
+        if release is None:
+            raise RefusedOfferError(
+                "no publisher vouches for it", subject=subject, expected="a live release"
+            )
+        if (offer.version, offer.sha256) != (release.document.version, release.sha256):
+            raise RefusedOfferError(
+                "not the release that was signed",
+                subject=subject,
+                expected=f"{release.document.version} {release.sha256}",
+                found=f"{offer.version} {offer.sha256}",
+            )
+        if channel not in release.entry.channels:
+            raise RefusedOfferError(
+                "its publishers did not allow it in this channel",
+                subject=subject,
+                expected=", ".join(release.entry.channels) or "no channel",
+                found=channel,
+            )
+        if not self._policy.channel(channel).allows_path(offer.path):
+            raise RefusedOfferError(
+                "the policy does not allow its path in this channel",
+                subject=subject,
+                expected=", ".join(self._policy.channel(channel).paths),
+                found=offer.path,
+            )
+        return release
+
+    def _find_obstacle(
+        self, offer: ChannelOffer, release: TrustedRelease, artifact: Artifact | None
+    ) -> tuple[Obstacle | None, str]:
+        """Return the first rule that the release breaks, in the order of rules 5 and 6."""
+        return (
+            self._against_signed_rules(offer, release)
+            or self._against_local_wishes(release)
+            or self._against_ability(release, artifact)
+            or self._against_rollout(offer)
+        )
+
+    def _against_signed_rules(
+        self, offer: ChannelOffer, release: TrustedRelease
+    ) -> tuple[Obstacle, str] | None:
+        version = offer.version
+        if self._revoked(version) is not None:
+            return Obstacle.REVOKED, f"{version} is revoked"
+        floor = self._floor(release)
+        if floor is not None and self._parse(version) < floor:
+            return Obstacle.BELOW_FLOOR, f"{version} is below the floor {floor}"
+        return None
+
+    def _floor(self, release: TrustedRelease) -> Version | None:
+        signed = release.entry.floors.get(self._channel.channel, "")
+        floors = [self._parse(text) for text in (signed, self._state.known_floor) if text]
+        return max(floors, default=None)
+
+    def _against_local_wishes(self, release: TrustedRelease) -> tuple[Obstacle, str] | None:
+        version = release.document.version
+        for item in self._state.quarantine:
+            if item.sha256 == release.sha256 and self._now < item.until:
+                until = format_instant(item.until)
+                return (
+                    Obstacle.QUARANTINED,
+                    f"{version} failed here and is not tried before {until}",
+                )
+        if version in self._state.skipped:
+            return Obstacle.SKIPPED, f"{version} is skipped on this machine"
+        if self._state.pinned and version != self._state.pinned:
+            return Obstacle.NOT_PINNED, f"this machine is pinned to {self._state.pinned}"
+        return None
+
+    def _against_ability(
+        self, release: TrustedRelease, artifact: Artifact | None
+    ) -> tuple[Obstacle, str] | None:
+        version = release.document.version
+        if artifact is None:
+            return Obstacle.NO_ARTIFACT, f"{version} has nothing for {self._state.platform}"
+        needed = {*release.document.requires.capabilities, archive_capability(artifact.kind)}
+        missing = ", ".join(sorted(needed - self._state.capabilities))
+        if missing:
+            return Obstacle.LACKS_CAPABILITY, f"{version} needs an updater that can do: {missing}"
+        needs = release.document.requires.from_version
+        if needs and self._installed is not None and self._installed < self._parse(needs):
+            return (
+                Obstacle.NEEDS_STEPPING_STONE,
+                f"{version} can only be reached from {needs} or later",
+            )
+        return None
+
+    def _against_rollout(self, offer: ChannelOffer) -> tuple[Obstacle | None, str]:
+        version, rollout = offer.version, offer.rollout
+        match rollout.state:
+            case RolloutState.PAUSED:
+                return Obstacle.PAUSED, f"the rollout of {version} is paused"
+            case RolloutState.HALTED:
+                return Obstacle.HALTED, f"the rollout of {version} is halted"
+            case RolloutState.ACTIVE:
+                pass
+        place = bucket(rollout.salt, self._state.client_id)
+        numbers = f"bucket {place}, exposure {rollout.exposure_bp} of 10000"
+        arm = self._arm(offer)
+        if arm is Arm.OFFERED:
+            return None, f"{version} is offered ({numbers})"
+        if self._state.passes_gate:
+            return None, f"{version} is offered to a person who asked ({numbers})"
+        if arm is Arm.CONTROL:
+            return (
+                Obstacle.CONTROL,
+                f"{version} is not for this client yet: control arm ({numbers})",
+            )
+        return Obstacle.OUTSIDE_GATE, f"{version} is not for this client yet ({numbers})"
+
+    def _arm(self, offer: ChannelOffer) -> Arm:
+        rollout = offer.rollout
+        return choose_arm(
+            rollout.salt,
+            self._state.client_id,
+            exposure_bp=rollout.exposure_bp,
+            control_bp=rollout.control_bp,
+        )
+
+
+def paths_to_fetch(channel: ChannelDocument, installed: str) -> tuple[str, ...]:
+    """Return the release documents that `decide` needs: those offered, and the one installed."""
+    paths = [offer.path for offer in channel.offers]
+    if installed and release_path(installed) not in paths:
+        paths.append(release_path(installed))
+    return tuple(paths)

@@ -1,0 +1,163 @@
+"""Digests of files and of unpacked trees. Reads the disk; writes nothing.
+
+A tree's digest proves an installation however it was made: unpacked, patched or repaired. It is
+the SHA-256 of the canonical listing: the line `lockgate-tree-1`, then for each entry below the
+root, in the byte order of its path, four fields, each ended by a NUL:
+
+    kind    `d` directory, `f` file, `l` symbolic link
+    mode    `x` a file that may be executed, `-` everything else
+    value   a file's SHA-256 in hex, a link's target, nothing for a directory
+    path    relative, parts joined by `/`, UTF-8
+
+Owners, times and other permission bits are no part of it: they differ between machines that hold
+the same software. Set-id bits are refused, because they are software that does not show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from io import BufferedReader
+from pathlib import Path
+
+from lockgate_release.errors import ArchiveError
+from lockgate_release.names import Sha256Hex
+
+__all__ = [
+    "CHUNK_BYTES",
+    "EntryKind",
+    "TreeDigest",
+    "TreeEntry",
+    "digest_bytes",
+    "digest_entries",
+    "digest_file",
+    "digest_stream",
+    "digest_tree",
+    "walk_tree",
+]
+
+CHUNK_BYTES = 1 << 20
+"""How much of a file is held in memory at once."""
+
+_HEADER = b"lockgate-tree-1\n"
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+_SET_ID = stat.S_ISUID | stat.S_ISGID
+
+
+class EntryKind(StrEnum):
+    """What an entry of a tree is."""
+
+    DIRECTORY = "d"
+    FILE = "f"
+    LINK = "l"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    """One line of a tree's listing.
+
+    Attributes:
+        path: Relative to the tree's root, parts joined by `/`.
+        value: A file's SHA-256, a link's target, "" for a directory.
+        size_bytes: A file's size, 0 for everything else. No part of the digest: the SHA-256 is.
+    """
+
+    path: str
+    kind: EntryKind
+    executable: bool = False
+    value: str = ""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeDigest:
+    """What was found by reading a whole tree."""
+
+    sha256: Sha256Hex
+    size_bytes: int
+    entries: int
+
+
+def digest_bytes(data: bytes) -> Sha256Hex:
+    """Return the SHA-256 of `data`."""
+    return Sha256Hex(hashlib.sha256(data).hexdigest())
+
+
+def digest_stream(stream: BufferedReader) -> Sha256Hex:
+    """Return the SHA-256 of what is left in `stream`, holding one chunk at a time."""
+    return Sha256Hex(hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def digest_file(path: Path) -> Sha256Hex:
+    """Return the SHA-256 of the file at `path`.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return digest_stream(stream)
+
+
+def digest_entries(entries: Iterable[TreeEntry]) -> TreeDigest:
+    """Return the digest of a tree from its listing, in whatever order the entries come."""
+    digest = hashlib.sha256(_HEADER)
+    size_bytes = 0
+    count = 0
+    for entry in sorted(entries, key=lambda entry: os.fsencode(entry.path)):
+        mode = "x" if entry.executable else "-"
+        line = f"{entry.kind.value}\0{mode}\0{entry.value}\0{entry.path}\0"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+        size_bytes += entry.size_bytes
+        count += 1
+    return TreeDigest(sha256=Sha256Hex(digest.hexdigest()), size_bytes=size_bytes, entries=count)
+
+
+def digest_tree(root: Path) -> TreeDigest:
+    """Return the digest of the tree below `root`.
+
+    Raises:
+        ArchiveError: It holds a device, a socket, a pipe or a set-id file.
+        OSError: It cannot be read.
+    """
+    return digest_entries(walk_tree(root))
+
+
+def walk_tree(root: Path) -> Iterator[TreeEntry]:
+    """Yield the entries below `root`, following no link.
+
+    Raises:
+        ArchiveError: It holds a device, a socket, a pipe or a set-id file.
+        OSError: It cannot be read.
+    """
+    pending = [root]
+    while pending:
+        with os.scandir(pending.pop()) as found:
+            for item in found:
+                path = Path(item.path)
+                entry = _read_entry(path, path.relative_to(root).as_posix())
+                if entry.kind is EntryKind.DIRECTORY:
+                    pending.append(path)
+                yield entry
+
+
+def _read_entry(path: Path, name: str) -> TreeEntry:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return TreeEntry(path=name, kind=EntryKind.LINK, value=os.readlink(path))  # noqa: PTH115
+    if mode & _SET_ID and not stat.S_ISDIR(mode):
+        raise ArchiveError("set-id bit", subject=str(path), expected="a plain file")
+    if stat.S_ISDIR(mode):
+        return TreeEntry(path=name, kind=EntryKind.DIRECTORY)
+    if not stat.S_ISREG(mode):
+        raise ArchiveError("not a file, folder or link", subject=str(path))
+    return TreeEntry(
+        path=name,
+        kind=EntryKind.FILE,
+        executable=bool(mode & _EXECUTABLE),
+        value=digest_file(path),
+        size_bytes=path.stat().st_size,
+    )

@@ -1,0 +1,52 @@
+"""The four documents and the mark on a release's entry: bytes to value, and back.
+
+`parse_…` takes bytes as they came and returns a frozen value or raises `DocumentError` with the
+path to the field; `to_json` of a value gives the same document back, fields this version does not
+know included. Trust is not decided here: it is TUF's signatures that say who wrote the bytes.
+"""
+
+from lockgate_release.documents.channel import (
+    ChannelDocument,
+    ChannelOffer,
+    Remedy,
+    Revocation,
+    Rollout,
+    RolloutState,
+    parse_channel,
+)
+from lockgate_release.documents.entry import ReleaseEntry, parse_entry
+from lockgate_release.documents.extras import ExtrasDocument, parse_extras
+from lockgate_release.documents.policy import ChannelPolicy, PolicyDocument, parse_policy
+from lockgate_release.documents.release import (
+    Artifact,
+    HealthCheck,
+    Install,
+    ReleaseDocument,
+    Requirements,
+    parse_release,
+)
+from lockgate_release.documents.trusted import TrustedRelease
+
+__all__ = [
+    "Artifact",
+    "ChannelDocument",
+    "ChannelOffer",
+    "ChannelPolicy",
+    "ExtrasDocument",
+    "HealthCheck",
+    "Install",
+    "PolicyDocument",
+    "ReleaseDocument",
+    "ReleaseEntry",
+    "Remedy",
+    "Requirements",
+    "Revocation",
+    "Rollout",
+    "RolloutState",
+    "TrustedRelease",
+    "parse_channel",
+    "parse_entry",
+    "parse_extras",
+    "parse_policy",
+    "parse_release",
+]

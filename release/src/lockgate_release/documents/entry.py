@@ -1,0 +1,83 @@
+"""The mark that publishers sign beside each release: TUF `custom` of its entry in `releases`.
+
+It binds a release to its channels, so that a stolen server cannot move a preview into stable, and
+repeats each channel's floor, so that it cannot lower one: publishers keep the floor of a channel
+equal in every live entry, and a client reads it from whichever entry it is offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from lockgate_release.documents.common import with_unknown
+from lockgate_release.names import ChannelName, is_channel_name
+from lockgate_release.strict_json import Fields, Json, JsonObject
+from lockgate_release.versions import is_version_text
+
+__all__ = ["ReleaseEntry", "parse_entry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseEntry:
+    """What the publishers say about one live release.
+
+    Attributes:
+        version: The release.
+        channels: Where it may be offered.
+        floors: The lowest version that may still be installed, for each channel that has one.
+        lifted: Channels in which the publishers have lifted an earlier revocation of it.
+    """
+
+    version: str
+    channels: tuple[ChannelName, ...]
+    floors: Mapping[ChannelName, str] = field(default_factory=dict)
+    lifted: tuple[ChannelName, ...] = ()
+    unknown: JsonObject = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the mark as it stands in the metadata."""
+        known: dict[str, Json] = {
+            "version": self.version,
+            "channels": sorted(self.channels),
+            "floor": {str(name): floor for name, floor in self.floors.items()},
+        }
+        if self.lifted:
+            known["lifted"] = sorted(self.lifted)
+        return with_unknown(known, self.unknown)
+
+
+def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEntry:
+    """Return the mark in a TUF target's `custom`.
+
+    Raises:
+        DocumentError: There is none, or it is not one; the message names the field.
+    """
+    fields = Fields(custom or {}, subject=subject, path="custom")
+    floors = fields.object("floor", optional=True)
+    return ReleaseEntry(
+        version=fields.checked("version", is_version_text, "a version"),
+        channels=_read_channels(fields, "channels"),
+        floors=MappingProxyType(
+            {
+                ChannelName(_check_channel(floors, name)): floors.checked(
+                    name, is_version_text, "a version"
+                )
+                for name in floors.names()
+            }
+        ),
+        lifted=_read_channels(fields, "lifted"),
+        unknown=fields.unknown(),
+    )
+
+
+def _read_channels(fields: Fields, name: str) -> tuple[ChannelName, ...]:
+    names = fields.texts(name, optional=name == "lifted")
+    return tuple(ChannelName(_check_channel(fields, text)) for text in names)
+
+
+def _check_channel(fields: Fields, name: str) -> str:
+    if not is_channel_name(name):
+        fields.fail("", "wrong value", expected="a channel name", found=repr(name[:80]))
+    return name

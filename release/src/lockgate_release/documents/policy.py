@@ -1,0 +1,122 @@
+"""`policy.json`: what each channel demands. A target of the maintainers, checked by clients.
+
+It names the order of versions for the app, and for each channel the release paths that may be
+offered there. The default policy lets every channel take `releases/*/release.json`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from lockgate_release.documents.common import (
+    open_document,
+    refuse_critical,
+    with_unknown,
+)
+from lockgate_release.names import AppName, ChannelName, is_channel_name
+from lockgate_release.strict_json import Fields, JsonObject, dump_json, parse_json
+from lockgate_release.versions import VersionScheme
+
+__all__ = ["DEFAULT_CHANNEL", "TYPE", "ChannelPolicy", "PolicyDocument", "parse_policy"]
+
+TYPE = "lockgate.policy"
+DEFAULT_CHANNEL = "*"
+"""The name under which the rule for every channel without one of its own stands."""
+
+_DEFAULT_PATHS = ("releases/*/release.json",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelPolicy:
+    """What one channel demands of a release.
+
+    Attributes:
+        paths: Patterns over the paths of release documents; a path part is matched by `*` alone,
+            and the path tells which role, and so which keys, must have signed.
+    """
+
+    paths: tuple[str, ...] = _DEFAULT_PATHS
+    unknown: JsonObject = field(default_factory=dict)
+
+    def allows_path(self, path: str) -> bool:
+        """Whether a release document at `path` may be offered in the channel."""
+        return any(_matches(path, pattern) for pattern in self.paths)
+
+    def to_json(self) -> JsonObject:
+        """Return the rule as it stands in the document."""
+        return with_unknown({"paths": list(self.paths)}, self.unknown)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Match as TUF's delegations do: part by part, so that `*` never crosses a slash."""
+    parts, patterns = path.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(
+        fnmatch.fnmatchcase(part, one) for part, one in zip(parts, patterns, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDocument:
+    """The rules of an app, as its maintainers signed them.
+
+    Attributes:
+        app: The app.
+        versions: How its versions are written and ordered.
+        channels: The rule of each channel that has its own; `*` is everybody else's.
+    """
+
+    app: AppName
+    versions: VersionScheme = VersionScheme.SEMVER
+    channels: Mapping[str, ChannelPolicy] = field(default_factory=dict)
+    unknown: JsonObject = field(default_factory=dict)
+
+    def channel(self, name: ChannelName) -> ChannelPolicy:
+        """Return the rule of the channel: its own, else `*`, else the default."""
+        own = self.channels.get(name)
+        return own or self.channels.get(DEFAULT_CHANNEL) or ChannelPolicy()
+
+    def to_bytes(self) -> bytes:
+        """Return the document's bytes."""
+        known = {
+            "_type": TYPE,
+            "app": self.app,
+            "versions": self.versions.value,
+            "channels": {name: rule.to_json() for name, rule in self.channels.items()},
+        }
+        return dump_json(with_unknown(known, self.unknown))
+
+
+def parse_policy(data: bytes, *, subject: str = "policy.json") -> PolicyDocument:
+    """Return the policy in `data`.
+
+    Raises:
+        DocumentError: It is not one; the message names the field.
+    """
+    fields = parse_json(data, subject=subject)
+    app = open_document(fields, TYPE)
+    versions = fields.choice("versions", VersionScheme)
+    rules = fields.object("channels", optional=True)
+    channels = {_read_name(rules, name): _read_rule(rules.object(name)) for name in rules.names()}
+    refuse_critical(fields)
+    return PolicyDocument(
+        app=app,
+        versions=versions,
+        channels=MappingProxyType(channels),
+        unknown=fields.unknown(),
+    )
+
+
+def _read_name(rules: Fields, name: str) -> str:
+    if name != DEFAULT_CHANNEL and not is_channel_name(name):
+        rules.fail(name, "wrong name", expected="a channel name or *")
+    return name
+
+
+def _read_rule(fields: Fields) -> ChannelPolicy:
+    paths = fields.texts("paths", most=100)
+    # A rule can demand more than this version knows how to check; it must say so to be heard.
+    refuse_critical(fields)
+    return ChannelPolicy(paths=paths, unknown=fields.unknown())

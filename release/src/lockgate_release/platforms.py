@@ -1,0 +1,41 @@
+"""Platform tags: which machines an artifact is for, such as `linux-x86_64`.
+
+`any` fits every machine. The tag of this machine is worked out once, from `platform`.
+"""
+
+from __future__ import annotations
+
+import platform as _platform
+from collections.abc import Iterable
+
+from lockgate_release.names import Platform
+
+__all__ = ["ANY_PLATFORM", "best_platform", "current_platform"]
+
+ANY_PLATFORM = Platform("any")
+
+_SYSTEMS = {"linux": "linux", "darwin": "macos", "windows": "windows"}
+_MACHINES = {
+    "x86_64": "x86_64",
+    "amd64": "x86_64",
+    "aarch64": "aarch64",
+    "arm64": "aarch64",
+    "armv7l": "armv7",
+    "i686": "x86",
+    "i386": "x86",
+}
+
+
+def current_platform() -> Platform:
+    """Return the tag of this machine."""
+    system = _platform.system().lower()
+    machine = _platform.machine().lower()
+    return Platform(f"{_SYSTEMS.get(system, system)}-{_MACHINES.get(machine, machine)}")
+
+
+def best_platform(wanted: Platform, available: Iterable[Platform]) -> Platform | None:
+    """Return the tag of `available` that serves `wanted`: itself, else `any`, else none."""
+    tags = set(available)
+    if wanted in tags:
+        return wanted
+    return ANY_PLATFORM if ANY_PLATFORM in tags else None

@@ -1,0 +1,292 @@
+"""What the command line asks of the server's API: one value for each request, read strictly.
+
+Both sides use these, so that they cannot drift apart. Bytes travel as base64 in JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lockgate_release.documents import Remedy
+from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, is_channel_name
+from lockgate_release.strict_json import Fields, Json, JsonObject, parse_json
+from lockgate_release.versions import is_version_text
+
+__all__ = [
+    "OfferRequest",
+    "PublishRequest",
+    "RegisterRequest",
+    "RenewRequest",
+    "RevokeRequest",
+    "RolloutAction",
+    "RolloutRequest",
+]
+
+_SUBJECT = "request"
+_MAX_DOCUMENTS = 1000
+_MAX_BASE64 = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRequest:
+    """Register an app: its first metadata, signed offline.
+
+    Attributes:
+        root: Version 1 of root.
+        targets: Version 1 of targets.
+        releases: Version 1 of releases, empty.
+        documents: The targets that these name, by path: the policy.
+    """
+
+    root: bytes
+    targets: bytes
+    releases: bytes
+    documents: Mapping[str, bytes]
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        return {
+            "root": _encode(self.root),
+            "targets": _encode(self.targets),
+            "releases": _encode(self.releases),
+            "documents": _encode_all(self.documents),
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> RegisterRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        return cls(
+            root=_decode(fields, "root"),
+            targets=_decode(fields, "targets"),
+            releases=_decode(fields, "releases"),
+            documents=_decode_all(fields, "documents"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRequest:
+    """Offer a live release in a channel, to this share of its clients (basis points)."""
+
+    channel: ChannelName
+    version: str
+    exposure_bp: int = MAX_EXPOSURE_BP
+
+    def to_json(self) -> JsonObject:
+        """Return the offer as it stands in a request."""
+        return {
+            "channel": self.channel,
+            "version": self.version,
+            "exposure_bp": self.exposure_bp,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """Put the next list of releases in force, and offer one of them, in one step.
+
+    Attributes:
+        releases: The next `releases` metadata, signed; None to offer what is live already.
+        documents: Documents that the list names and the server may not have yet, by path.
+        offer: What to offer; None only changes the list.
+    """
+
+    releases: bytes | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    offer: OfferRequest | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        body: dict[str, Json] = {"documents": _encode_all(self.documents)}
+        if self.releases is not None:
+            body["releases"] = _encode(self.releases)
+        if self.offer is not None:
+            body["offer"] = self.offer.to_json()
+        return body
+
+    @classmethod
+    def parse(cls, data: bytes) -> PublishRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        return cls(
+            releases=_decode(fields, "releases") if fields.has("releases") else None,
+            documents=_decode_all(fields, "documents"),
+            offer=_read_offer(fields.object("offer")) if fields.has("offer") else None,
+        )
+
+
+def _read_offer(fields: Fields) -> OfferRequest:
+    return OfferRequest(
+        channel=ChannelName(fields.checked("channel", is_channel_name, "a channel name")),
+        version=fields.checked("version", is_version_text, "a version"),
+        exposure_bp=fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP),
+    )
+
+
+class RolloutAction(StrEnum):
+    """What a person does to a rollout."""
+
+    SET = "set"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRequest:
+    """Change one rollout by hand.
+
+    Attributes:
+        action: What to do.
+        exposure_bp: The new share, 0 to 10000 basis points; only with `set`.
+        expected_epoch: The epoch the person saw; another one in force is a conflict. 0 accepts any.
+    """
+
+    action: RolloutAction
+    exposure_bp: int = 0
+    expected_epoch: int = 0
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        return {
+            "action": self.action.value,
+            "exposure_bp": self.exposure_bp,
+            "expected_epoch": self.expected_epoch,
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> RolloutRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        action = fields.choice("action", RolloutAction)
+        if action is RolloutAction.SET:
+            exposure_bp = fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP)
+        else:
+            exposure_bp = 0
+        return cls(
+            action=action,
+            exposure_bp=exposure_bp,
+            expected_epoch=fields.integer("expected_epoch", default=0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeRequest:
+    """Revoke a release.
+
+    Attributes:
+        version: The release.
+        reason: Why, for people, 1 to 1000 characters.
+        remedy: How clients that have it leave it.
+        channels: Where; empty means in every channel.
+    """
+
+    version: str
+    reason: str
+    remedy: Remedy = Remedy.REPLACE
+    channels: tuple[ChannelName, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        return {
+            "version": self.version,
+            "reason": self.reason,
+            "remedy": self.remedy.value,
+            "channels": list(self.channels),
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> RevokeRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        channels = fields.texts("channels", optional=True)
+        for name in channels:
+            if not is_channel_name(name):
+                fields.fail(
+                    "channels", "wrong value", expected="channel names", found=repr(name[:80])
+                )
+        return cls(
+            version=fields.checked("version", is_version_text, "a version"),
+            reason=fields.text("reason", pattern=r"(?s).*\S.*", max_length=1000),
+            remedy=fields.choice("remedy", Remedy, default=Remedy.REPLACE),
+            channels=tuple(ChannelName(name) for name in channels),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewRequest:
+    """Put newer metadata of an offline role in force.
+
+    Attributes:
+        role: `root`, `targets` or `releases`.
+        metadata: The next metadata of that role, signed.
+        documents: Targets that it names and the server may not have yet, by path.
+    """
+
+    role: str
+    metadata: bytes
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        return {
+            "role": self.role,
+            "metadata": _encode(self.metadata),
+            "documents": _encode_all(self.documents),
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> RenewRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        return cls(
+            role=fields.text("role", pattern="root|targets|releases"),
+            metadata=_decode(fields, "metadata"),
+            documents=_decode_all(fields, "documents"),
+        )
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _encode_all(documents: Mapping[str, bytes]) -> JsonObject:
+    return {path: _encode(data) for path, data in documents.items()}
+
+
+def _decode(fields: Fields, name: str) -> bytes:
+    text = fields.text(name, max_length=_MAX_BASE64)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        fields.fail(name, "wrong value", expected="base64", found=f"{text[:20]!r}…")
+
+
+def _decode_all(fields: Fields, name: str) -> dict[str, bytes]:
+    inner = fields.object(name, optional=True)
+    if len(inner.names()) > _MAX_DOCUMENTS:
+        fields.fail(name, "too many", expected=f"at most {_MAX_DOCUMENTS}")
+    return {path: _decode(inner, path) for path in inner.names()}

@@ -1,0 +1,114 @@
+"""Private keys: where they are, said as a URI, and how they become signers. Reads key files.
+
+    PATH, file2:PATH         an unencrypted PKCS#8 PEM file
+    env:NAME                 the same, in an environment variable: how CI holds a secret
+    awskms:… gcpkms:… azurekms:… hv:… hsm:…      whatever securesystemslib can load
+
+A key outside this machine does not tell its public half: it is found among those that the role's
+metadata lists, by trying each. `URI#KEYID` says which it is, and saves the trying.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from securesystemslib.signer import CryptoSigner, Key, Signer
+
+from lockgate_release.errors import LocalError, UsageError
+
+__all__ = ["generate_signer", "load_signer", "public_keys_of", "write_private_key"]
+
+_LOCAL_SCHEMES = ("file2:", "env:")
+
+
+def generate_signer() -> CryptoSigner:
+    """Return a signer with a new Ed25519 key."""
+    return CryptoSigner.generate_ed25519()
+
+
+def write_private_key(signer: CryptoSigner, path: Path) -> None:
+    """Write the key, unencrypted, to a new file that only its owner can read, and sync it.
+
+    Raises:
+        LocalError: The file exists, or cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(signer.private_bytes)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as exc:
+        raise LocalError("a key could not be written", subject=str(path), found=str(exc)) from exc
+
+
+def load_signer(uri: str, *, known_keys: Iterable[Key], environ: Mapping[str, str]) -> Signer:
+    """Return the signer whose private key `uri` names.
+
+    Args:
+        uri: As the module says.
+        known_keys: Public keys that this signer may have, from metadata.
+        environ: The environment, for `env:NAME`.
+
+    Raises:
+        UsageError: The URI names no key.
+        LocalError: The key cannot be read, or is none of `known_keys`.
+    """
+    uri, _, wanted = uri.partition("#")
+    if "://" not in uri and ":" not in uri.removeprefix("file2:"):
+        uri = f"file2:{uri.removeprefix('file2:')}"
+    if uri.startswith(_LOCAL_SCHEMES):
+        return _parse_pem(_read_pem(uri, environ), uri)
+    keys = [key for key in known_keys if wanted in {"", key.keyid}]
+    return _try_each(uri, keys)
+
+
+def _read_pem(uri: str, environ: Mapping[str, str]) -> bytes:
+    scheme, _, name = uri.partition(":")
+    if scheme == "env":
+        if not environ.get(name):
+            raise UsageError("no key there", subject=uri, expected=f"a PEM in ${name}")
+        # A secret pasted into one line keeps its line breaks as the two characters \n.
+        return environ[name].replace("\\n", "\n").encode()
+    try:
+        return Path(name).read_bytes()
+    except OSError as exc:
+        raise LocalError("the key cannot be read", subject=uri, found=exc.strerror or "") from exc
+
+
+def _parse_pem(pem: bytes, uri: str) -> Signer:
+    try:
+        return CryptoSigner(load_pem_private_key(pem, password=None))
+    except TypeError as exc:
+        raise LocalError(
+            "the key is encrypted", subject=uri, hint="Give an unencrypted PKCS#8 PEM."
+        ) from exc
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise LocalError(
+            "not a private key", subject=uri, expected="a PKCS#8 PEM", found=str(exc)[:80]
+        ) from exc
+
+
+def _try_each(uri: str, keys: list[Key]) -> Signer:
+    failures = []
+    for key in keys:
+        try:
+            return Signer.from_priv_key_uri(uri, key)
+        except Exception as exc:  # noqa: BLE001 (each service has exceptions of its own)
+            failures.append(str(exc))
+    raise LocalError(
+        "no such key, or none that this repository knows",
+        subject=uri,
+        expected="a key of the role, as PATH, env:NAME or a securesystemslib URI",
+        found="; ".join(failures)[:300],
+    )
+
+
+def public_keys_of(signers: Iterable[Signer]) -> dict[str, Key]:
+    """Return the signers' public keys by their ids."""
+    return {signer.public_key.keyid: signer.public_key for signer in signers}
