@@ -7,6 +7,7 @@ and the first claim that does not hold ends it with a non-zero exit.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ if __name__ == "__main__":  # started by its path: let `demo` be found as a pack
 
 from demo.program import BROKEN, ENTRYPOINT, FIRST, NAME, SECOND, Build, fetch_builds
 from demo.stage import BIN, Stage, StageError
+from lockgate_release.errors import ExitCode
 from lockgate_release.platforms import current_platform
 
 _READY_TIMEOUT_S = 60
@@ -80,8 +82,6 @@ def _server(stage: Stage, *, keep: bool) -> Iterator[tuple[str, str]]:
 
 def _wait_until_ready(stage: Stage, process: subprocess.Popen[bytes]) -> tuple[str, str]:
     """Return the public and the API address once the server says that it is ready."""
-    import json
-
     ready = stage.folder / "data" / "run.json"
     deadline = time.monotonic() + _READY_TIMEOUT_S
     while not ready.exists():
@@ -149,35 +149,28 @@ def _hold_some(stage: Stage, public: str, build: Build) -> tuple[str, str]:
         f"5. {build.version} goes to half of the clients; the gate decides on each client itself"
     )
     _publish(stage, build, "--exposure", "50%")
-    found: dict[int, str] = {}
-    for number in range(1, _MOST_CLIENTS + 1):
-        home = f"client-{number}"
-        if number > 1:
-            _make_client(stage, public, home, quiet=True)
-            stage.note(f"another client is made: {home}")
-            _install_first(stage, home)
-        code = _check(stage, home)
-        found.setdefault(code, home)
-        if {10, 11} <= found.keys():
+    first_is_inside = _check_code(stage, "client-1") == ExitCode.OFFER
+    for number in range(2, _MOST_CLIENTS):
+        other = f"client-{number}"
+        _make_client(stage, public, other, quiet=True)
+        offered = stage.ask("lockgate-updater", "check", "--home", other, exits=ExitCode.OFFER)
+        stage.note(f"a new client, {other}, is offered {offered['version']}")
+        if (offered["version"] == SECOND) is not first_is_inside:
             break
     else:
-        raise StageError(f"{_MOST_CLIENTS} clients and the gate treats all alike: {found}")
-    offered, held = found[10], found[11]
-    stage.run("lockgate-updater", "check", "--home", offered, exits=10)
-    stage.run("lockgate-updater", "check", "--home", held, exits=11)
-    stage.shown.append((f"The gate offers {SECOND} to", offered))
-    stage.shown.append((f"The gate holds {SECOND} back from", held))
-    return offered, held
+        raise StageError(f"the gate treats {_MOST_CLIENTS} clients alike")
+    inside, outside = ("client-1", other) if first_is_inside else (other, "client-1")
+    if outside == other:
+        stage.run("lockgate-updater", "update", "--home", other, quiet=True)
+        stage.note(f"so {other} installs {_version_of(stage, other)}")
+    stage.run("lockgate-updater", "check", "--home", inside, exits=ExitCode.OFFER)
+    stage.run("lockgate-updater", "check", "--home", outside, exits=ExitCode.HELD)
+    stage.shown.append((f"The gate offers {SECOND} to", inside))
+    stage.shown.append((f"The gate holds {SECOND} back from", outside))
+    return inside, outside
 
 
-def _install_first(stage: Stage, home: str) -> None:
-    """Bring a new client to where the first one was: outside the gate it gets the first release."""
-    code = _check(stage, home)
-    stage.run("lockgate-updater", "update", "--home", home, quiet=True)
-    stage.note(f"{home} installs {_version_of(stage, home)} (check said {code})")
-
-
-def _check(stage: Stage, home: str) -> int:
+def _check_code(stage: Stage, home: str) -> int:
     done = subprocess.run(
         [str(BIN / "lockgate-updater"), "check", "--home", home],
         cwd=stage.folder,
@@ -203,7 +196,7 @@ def _break_and_roll_back(stage: Stage, home: str, build: Build) -> None:
         f"7. {build.version} is published: signed in order, but half of its program is missing"
     )
     _publish(stage, build)
-    stage.run("lockgate-updater", "update", "--home", home, exits=30)
+    stage.run("lockgate-updater", "update", "--home", home, exits=ExitCode.ROLLED_BACK)
     stage.show(
         "After the failed health check it runs", found=_version_of(stage, home), expected=SECOND
     )
@@ -229,9 +222,8 @@ def _say_how_to_look_around(stage: Stage, public: str, api: str) -> None:
     stage.note(
         "lockgate status      lockgate releases list      lockgate-updater status --home client-1"
     )
-    stage.note(
-        f"to stop it: kill $(python3 -c \"import json; print(json.load(open('data/run.json'))['pid'])\")"
-    )
+    pid = json.loads((stage.folder / "data" / "run.json").read_text("utf-8"))["pid"]
+    stage.note(f"to stop it: kill {pid}")
 
 
 if __name__ == "__main__":

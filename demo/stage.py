@@ -31,11 +31,10 @@ class Stage:
     folder: Path
     secrets: dict[str, str] = field(default_factory=dict)
     shown: list[tuple[str, str]] = field(default_factory=list)
-    _colour: bool = field(default_factory=lambda: sys.stdout.isatty())
 
     def say(self, text: str) -> None:
         """Narrate a step."""
-        print(f"\n\033[1m{text}\033[0m" if self._colour else f"\n{text}", flush=True)
+        print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
 
     def note(self, text: str) -> None:
         """Add a line of detail."""
