@@ -43,7 +43,7 @@ format: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)
 
 bench: setup  ## Run the benchmarks against their named rivals
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ARGS)
 
 lock:  ## Pin requirements-dev.in again (UPGRADE=1 takes the newest versions)
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
