@@ -21,14 +21,10 @@ Source: TUF specification 1.0.33, section 5 (client workflow).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn, Protocol
 from urllib.parse import quote
 
-from tuf.api import exceptions as tuf_errors
 from tuf.api.metadata import Metadata, Root, TargetFile, Timestamp
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from lockgate_release.documents import (
     ChannelDocument,
@@ -41,81 +37,15 @@ from lockgate_release.documents import (
     parse_policy,
     parse_release,
 )
-from lockgate_release.documents.common import MAX_DOCUMENT_BYTES
-from lockgate_release.errors import (
-    DigestMismatchError,
-    DocumentError,
-    ExpiredError,
-    LocalError,
-    StaleMirrorError,
-    TransportError,
-    TrustError,
-)
+from lockgate_release.errors import DocumentError, LocalError, TrustError
 from lockgate_release.layout import POLICY_PATH, channel_path, extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.trust.client import Fetch, NotFoundError, TufClient
 
 __all__ = ["Fetch", "NotFoundError", "TrustedView"]
 
 _TARGETS_FOLDER = "documents"
 _METADATA_FOLDER = "metadata"
-
-
-class NotFoundError(TransportError):
-    """The server answered that there is no such file."""
-
-    code = "transport.not-found"
-
-
-class Fetch(Protocol):
-    """How bytes are brought from an address. The port that transports implement."""
-
-    def __call__(self, url: str) -> Iterator[bytes]:
-        """Yield the body at `url`.
-
-        Raises:
-            NotFoundError: The server has no such file. Raised before the first chunk.
-            TransportError: Anything else that keeps the body from coming, also in its middle.
-        """
-        ...
-
-
-class _TufFetcher(FetcherInterface):
-    """Our port in the shape that python-tuf asks for, and our errors in the shape it expects.
-
-    python-tuf promises `DownloadError` only for the call, not for the iteration; here both are
-    inside one generator, so a body that breaks off is translated too.
-    """
-
-    def __init__(self, fetch: Fetch) -> None:
-        self._fetch_bytes = fetch
-        self.failure: TransportError | None = None
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        try:
-            yield from self._fetch_bytes(url)
-        except NotFoundError as exc:
-            raise tuf_errors.DownloadHTTPError(str(exc), 404) from exc
-        except TransportError as exc:
-            self.failure = exc
-            raise tuf_errors.DownloadError(str(exc)) from exc
-
-
-def _cached_only(metadata: Path) -> Fetch:
-    """Answer the one question that cannot be answered from the cache alone, from the cache.
-
-    python-tuf always asks for a newer root and for the timestamp. Offline, there is no newer root,
-    and the timestamp is the one verified before; signatures and expiry are checked as ever.
-    """
-
-    def fetch(url: str) -> Iterator[bytes]:
-        if not url.endswith("/timestamp.json"):
-            raise NotFoundError("not in the cache", subject=url)
-        try:
-            yield (metadata / "timestamp.json").read_bytes()
-        except OSError as exc:
-            raise TransportError("nothing was ever verified here", subject=url) from exc
-
-    return fetch
 
 
 class TrustedView:
@@ -144,25 +74,14 @@ class TrustedView:
         self._base = f"{repository.rstrip('/')}/{app}/"
         self._metadata = cache / _METADATA_FOLDER
         self._documents = cache / _TARGETS_FOLDER
-        self._fetcher = _TufFetcher(fetch or _cached_only(self._metadata))
-        try:
-            self._metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._documents.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._updater = Updater(
-                str(self._metadata),
-                self._base + "metadata/",
-                str(self._documents),
-                self._base + "targets/",
-                fetcher=self._fetcher,
-                config=UpdaterConfig(),
-                bootstrap=bootstrap,
-            )
-        except tuf_errors.RepositoryError as exc:
-            raise TrustError("not a valid root", subject="root.json", found=str(exc)) from exc
-        except OSError as exc:
-            raise LocalError(
-                "the cache cannot be used", subject=str(cache), found=str(exc)
-            ) from exc
+        self._client = TufClient(
+            metadata_url=self._base + "metadata/",
+            targets_url=self._base + "targets/",
+            metadata=self._metadata,
+            targets=self._documents,
+            bootstrap=bootstrap,
+            fetch=fetch,
+        )
 
     def refresh(self) -> None:
         """Bring the top-level metadata up to date and verify it (rule 2).
@@ -174,10 +93,7 @@ class TrustedView:
             TrustError: It is not what it must be.
             LocalError: The cache cannot be written.
         """
-        try:
-            self._updater.refresh()
-        except Exception as exc:  # noqa: BLE001 (translated, never swallowed)
-            self._translate(exc, "metadata")
+        self._client.refresh()
 
     def address_of(self, path: str) -> str:
         """Return the URL of a file below the app's address."""
@@ -204,7 +120,7 @@ class TrustedView:
             TransportError: It could not be fetched.
         """
         path = channel_path(channel)
-        found = self._find(path)
+        found = self._client.find(path)
         if found is None:
             return None
         document = parse_channel(found[1], subject=path)
@@ -222,7 +138,7 @@ class TrustedView:
             RepositoryError: It cannot be verified or read, or contradicts its entry (rule 4).
             TransportError: It could not be fetched.
         """
-        found = self._find(path)
+        found = self._client.find(path)
         if found is None:
             return None
         target, data = found
@@ -253,7 +169,7 @@ class TrustedView:
         """
         folder = release.path.split("/", 1)[0]
         path = extras_path(release.document.version, folder=folder)
-        found = self._find(path)
+        found = self._client.find(path)
         if found is None:
             return None
         extras = parse_extras(found[1], subject=path)
@@ -316,72 +232,16 @@ class TrustedView:
             ) from exc
 
     def _need(self, path: str) -> tuple[TargetFile, bytes]:
-        found = self._find(path)
+        found = self._client.find(path)
         if found is None:
             raise TrustError("missing from the repository", subject=path)
         return found
-
-    def _find(self, path: str) -> tuple[TargetFile, bytes] | None:
-        """Return a verified document by its path (rule 3), from the cache where it is there."""
-        try:
-            target = self._updater.get_targetinfo(path)
-            if target is None:
-                return None
-            if target.length > MAX_DOCUMENT_BYTES:
-                raise DocumentError(
-                    "too large",
-                    subject=path,
-                    expected=f"at most {MAX_DOCUMENT_BYTES} bytes",
-                    found=str(target.length),
-                )
-            local = self._updater.find_cached_target(target)
-            return target, Path(local or self._updater.download_target(target)).read_bytes()
-        except (DocumentError, LocalError):
-            raise
-        except Exception as exc:  # noqa: BLE001 (translated, never swallowed)
-            self._translate(exc, path)
 
     def _check_app(self, app: AppName, path: str) -> None:
         if app != self.app:
             raise DocumentError(
                 "another app's document", subject=path, expected=self.app, found=app
             )
-
-    def _translate(self, exc: Exception, subject: str) -> NoReturn:
-        """Raise our error for python-tuf's, by who must act."""
-        match exc:
-            case tuf_errors.ExpiredMetadataError():
-                raise ExpiredError(
-                    "expired metadata",
-                    subject=subject,
-                    found=str(exc),
-                    hint="Either the repository is frozen, or this machine's clock is wrong.",
-                ) from exc
-            case tuf_errors.BadVersionNumberError():
-                raise StaleMirrorError(
-                    "an older state than one already verified", subject=subject, found=str(exc)
-                ) from exc
-            case tuf_errors.LengthOrHashMismatchError() | tuf_errors.DownloadLengthMismatchError():
-                raise DigestMismatchError(
-                    "not the bytes that were signed", subject=subject, found=str(exc)
-                ) from exc
-            case tuf_errors.DownloadHTTPError():
-                # Metadata names it, and the server has it not: the same as a failed transfer.
-                raise TransportError(
-                    "missing on the server", subject=subject, found=str(exc)
-                ) from exc
-            case tuf_errors.DownloadError():
-                raise self._fetcher.failure or TransportError(
-                    "could not be fetched", subject=subject, found=str(exc)
-                ) from exc
-            case tuf_errors.RepositoryError() | ValueError():
-                raise TrustError("cannot be verified", subject=subject, found=str(exc)) from exc
-            case OSError():
-                raise LocalError(
-                    "the cache cannot be used", subject=str(self._metadata), found=str(exc)
-                ) from exc
-            case _:
-                raise exc
 
 
 def _sha256_of(target: TargetFile, path: str) -> Sha256Hex:
