@@ -1,0 +1,99 @@
+"""The simulated repository on a loopback port, with ranges and with bodies that misbehave."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from lockgate_release.errors import TransportError
+from lockgate_release.trust.verify import NotFoundError
+from tests.simulators.faults import Fault, Kind, spoil, zeros
+from tests.simulators.repository import RepositorySimulator
+
+_STALL_LIMIT_S = 30.0
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: "_Server"
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing: the tests' output is for the tests."""
+
+    def do_GET(self) -> None:
+        self.server.headers_seen.append(dict(self.headers.items()))
+        try:
+            data, fault = self.server.repository.answer(self.path.lstrip("/"))
+        except NotFoundError:
+            return self._refuse(404)
+        except TransportError as exc:
+            return self._refuse(int(exc.found))
+        start = self._range_start(len(data))
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        return self._send_body(data[start:], fault)
+
+    def _range_start(self, size: int) -> int:
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(match[1]) if match and self.server.honours_ranges else 0
+        return start if start < size else 0
+
+    def _refuse(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _send_body(self, data: bytes, fault: Fault | None) -> None:
+        body = spoil(data, fault)
+        kind = fault.kind if fault else None
+        if kind is not Kind.ENDLESS:
+            shown = len(body) if kind is Kind.TRUNCATE else len(data)
+            self.send_header("Content-Length", str(shown))
+        else:
+            self.close_connection = True
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+            self.wfile.flush()
+            if kind is Kind.ENDLESS:
+                for chunk in zeros():
+                    self.wfile.write(chunk)
+        except OSError:
+            self.close_connection = True
+        if kind is Kind.STALL:
+            self.server.released.wait(_STALL_LIMIT_S)
+        if kind in {Kind.CUT, Kind.STALL}:
+            self.close_connection = True
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, repository: RepositorySimulator) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.repository = repository
+        self.released = threading.Event()
+        self.honours_ranges = True
+        self.headers_seen: list[dict[str, str]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def serve(repository: RepositorySimulator) -> Iterator[_Server]:
+    """Serve the repository until the block ends; the server's `address` is its base address."""
+    server = _Server(repository)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.released.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,106 @@
+"""A whole signed repository in memory: the `Fetch` port and more, honest until told otherwise.
+
+It holds every key, so a test can play each thief: the bucket (`checkpoint`, `restore`, `faults`),
+the server's online key (`offer`, `issue`, `revoke`, `resign`), or publishers (`publish` with
+`signers`). Nothing here uses the updater; everything is signed by `lockgate_release.trust.sign`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lockgate_release.errors import TransportError
+from lockgate_release.trust.verify import NotFoundError
+from tests.simulators.faults import Fault, Kind, spoil, zeros
+from tests.simulators.signed_repository import (
+    HEALTHY,
+    SICK,
+    STABLE,
+    SignedRepository,
+    checked_by,
+    confirmed_by_itself,
+)
+
+__all__ = [
+    "ADDRESS",
+    "HEALTHY",
+    "SICK",
+    "STABLE",
+    "Body",
+    "RepositorySimulator",
+    "checked_by",
+    "confirmed_by_itself",
+]
+
+ADDRESS = "http://repository.test"
+
+
+@dataclass(slots=True)
+class Body:
+    """One answer with a body: where it begins in the file, and its chunks."""
+
+    start: int
+    chunks: Iterator[bytes]
+
+
+class RepositorySimulator(SignedRepository):
+    """One app's repository on a wire that can be told to misbehave."""
+
+    def __init__(self, app: str = "demo", **options: Any) -> None:
+        super().__init__(app, **options)
+        self.faults: dict[str, Fault] = {}
+        self.requests: list[str] = []
+        self.body_bytes = 0
+
+    def checkpoint(self) -> dict[str, bytes]:
+        """Everything that is served now."""
+        return dict(self.files)
+
+    def restore(self, files: Mapping[str, bytes]) -> None:
+        """Serve what was served at a checkpoint; the keys know what they signed since."""
+        self.files = dict(files)
+
+    def spoil(self, part: str, kind: Kind, number: int = 0) -> None:
+        """Do wrong at each address that holds `part`."""
+        self.faults[part] = Fault(kind, number)
+
+    def fault_at(self, url: str) -> Fault | None:
+        return next((fault for part, fault in self.faults.items() if part in url), None)
+
+    # -- The port -----------------------------------------------------------------------
+
+    def __call__(self, url: str) -> Iterator[bytes]:
+        return self.open(url).chunks
+
+    def open(self, url: str, *, offset: int = 0) -> Body:
+        """Answer a request for `url` from the byte at `offset` on."""
+        key = url.removeprefix(ADDRESS + "/")
+        data, fault = self.answer(key)
+        start = offset if offset < len(data) else 0
+        return Body(start, self._send(url, data[start:], fault))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def answer(self, key: str) -> tuple[bytes, Fault | None]:
+        """The bytes of a file, and what goes wrong while they travel. Counts the request."""
+        self.requests.append(key)
+        fault = self.fault_at(key)
+        if fault is not None and fault.kind is Kind.STATUS:
+            if fault.number == 404:
+                raise NotFoundError("no such file", subject=key)
+            raise TransportError("the server failed", subject=key, found=str(fault.number))
+        if key not in self.files:
+            raise NotFoundError("no such file", subject=key)
+        return self.files[key], fault
+
+    def _send(self, url: str, data: bytes, fault: Fault | None) -> Iterator[bytes]:
+        body = spoil(data, fault)
+        for at in range(0, len(body), 1 << 16):
+            chunk = body[at : at + (1 << 16)]
+            self.body_bytes += len(chunk)
+            yield chunk
+        if fault is not None and fault.kind in {Kind.CUT, Kind.STALL}:
+            raise TransportError("the connection broke off", subject=url)
+        if fault is not None and fault.kind is Kind.ENDLESS:
+            yield from zeros()
