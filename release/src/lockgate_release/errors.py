@@ -21,6 +21,7 @@ __all__ = [
     "ConflictError",
     "DeniedError",
     "DigestMismatchError",
+    "DiskFullError",
     "DocumentError",
     "ExitCode",
     "ExpiredError",
@@ -150,6 +151,12 @@ class LocalError(LockgateError):
 
     code = "local"
     exit_code = ExitCode.LOCAL
+
+
+class DiskFullError(LocalError):
+    """This machine's disk, or the caller's share of it, is full."""
+
+    code = "local.disk-full"
 
 
 class DeniedError(LockgateError):

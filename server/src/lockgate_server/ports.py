@@ -17,6 +17,7 @@ from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
 
 __all__ = [
+    "MAX_REPLACED_BYTES",
     "Always",
     "AuditEntry",
     "Condition",
@@ -36,7 +37,15 @@ __all__ = [
 ]
 
 Etag = NewType("Etag", str)
-"""Opaque: equal means that the object has not been written in between."""
+"""Opaque, of characters that may stand between the quotes of an HTTP `ETag`.
+
+Equal means that nothing else has been written in between; some stores make it from the bytes
+alone, so writing the same bytes again may keep it.
+"""
+
+MAX_REPLACED_BYTES = 8 << 20
+"""The largest object that `IfMatch` may write: it is for pointers, which every store can replace
+in one conditional request."""
 
 
 class LostRaceError(ConflictError):
@@ -107,10 +116,11 @@ class StoredObject(Protocol):
 class ObjectStore(Protocol):
     """A flat space of keys, as R2, S3 and a directory can all be.
 
-    Keys are `/`-joined parts of `A-Z a-z 0-9 . _ + ! -`; no part is empty, `.` or `..`; anything
-    else is a `ValueError`. Every write is atomic and durable once it returns: a reader sees the
-    old bytes or the new ones. Where a store cannot be reached, `TransportError`; where this
-    machine's disk is in the way, `LocalError`.
+    Keys are `/`-joined parts of `A-Z a-z 0-9 . _ + ! -`, each at most 255 characters long, all
+    together at most 900; no part is empty, `.` or `..`; anything else is a `ValueError`. No key
+    is another one and a `/` and more. Every write is atomic and durable once it returns: a reader
+    sees the old bytes or the new ones. Where a store cannot be reached, `TransportError`; where
+    this machine's disk or its settings for the store are in the way, `LocalError`.
     """
 
     def head(self, key: str) -> ObjectInfo | None:
@@ -120,8 +130,10 @@ class ObjectStore(Protocol):
     def open(self, key: str, *, start: int = 0, stop: int | None = None) -> StoredObject | None:
         """Open an object, or the range `[start, stop)` of it; None where nothing is.
 
+        A `stop` beyond the end means the end; an empty or negative range is a `ValueError`.
+
         Raises:
-            UsageError: `start` lies at or beyond the end of a non-empty object.
+            UsageError: `start` is not 0 and lies at or beyond the end.
         """
         ...
 
@@ -136,6 +148,9 @@ class ObjectStore(Protocol):
     ) -> Etag:
         """Write an object and return its etag. A stream is read to its end in bounded memory.
 
+        What reading the stream raises goes through as it is, and nothing is written. With
+        `IfMatch`, more than `MAX_REPLACED_BYTES` is a `ValueError`.
+
         Raises:
             LostRaceError: The condition does not hold. Nothing was written.
             TransportError: The store did not answer; the write may or may not have happened.
@@ -144,6 +159,8 @@ class ObjectStore(Protocol):
 
     def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:
         """Copy an object to where nothing is, without its bytes passing through here if possible.
+
+        The copy keeps the content type and the cache control of the source.
 
         Raises:
             LostRaceError: Something is at `target` already.
@@ -157,6 +174,10 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove an object; that there is none is no error."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every file and connection."""
         ...
 
 
@@ -228,12 +249,16 @@ class Intent:
 class AuditEntry:
     """An intent as it stands in the log. Each entry's hash covers the one before it.
 
+    An outcome is known later than its intent, so it is no part of `chain_sha256`: outcomes are a
+    log of their own, chained in the same way, and `Ledger.verify_audit` checks both.
+
     Attributes:
-        number: Counts up from 1.
+        number: Counts up from 1, without a gap.
         at: When it was written.
         intent: What was wanted.
         outcome: `open`, `done` or `abandoned`.
-        chain_sha256: SHA-256 over the entry before's hash and this intent's canonical JSON.
+        chain_sha256: SHA-256 over the hash of the entry before, in hex (64 zeros before the
+            first), and this entry as canonical JSON: number, time and every field of its intent.
     """
 
     number: int
@@ -256,12 +281,17 @@ class Ledger(Protocol):
     """What people did, and how far each app has got. Its verbs are use cases, never tables.
 
     Safe to share between threads and processes. Raises `LocalError` when its disk is in the way.
+    Times are kept in whole seconds.
     """
 
     def create_token(
         self, *, scope: Scope, label: str, secret_sha256: str, now: datetime
     ) -> TokenInfo:
-        """Record a token by the hash of its secret."""
+        """Record a token by the hash of its secret.
+
+        Raises:
+            ConflictError: There is, or was, a token with this secret.
+        """
         ...
 
     def find_token(self, secret_sha256: str) -> TokenInfo | None:
@@ -277,7 +307,7 @@ class Ledger(Protocol):
         ...
 
     def pin_app(self, app: AppName, root: bytes) -> None:
-        """Record an app and the root it is trusted by.
+        """Record an app and the root it is trusted by. The same again changes nothing.
 
         Raises:
             ConflictError: It is pinned to another root already.
@@ -299,12 +329,17 @@ class Ledger(Protocol):
     def finish(self, number: int, highest: Highest) -> None:
         """Close an entry as done and raise what was recorded as highest, in one transaction.
 
-        Nothing recorded is ever lowered.
+        Nothing recorded is ever lowered. That a timestamp was in force is final: it may be said
+        again, and also of an entry that somebody took for abandoned. A number that nobody was
+        given is a `ValueError`.
         """
         ...
 
     def abandon(self, number: int) -> None:
-        """Close an entry as abandoned: its timestamp did not come into force."""
+        """Close an entry as abandoned: its timestamp did not come into force.
+
+        An entry that is done stays done. A number that nobody was given is a `ValueError`.
+        """
         ...
 
     def open_entries(self, app: AppName) -> tuple[AuditEntry, ...]:
@@ -320,11 +355,16 @@ class Ledger(Protocol):
         ...
 
     def verify_audit(self) -> int | None:
-        """Return the number of the first entry whose hash does not fit, or None if all do."""
+        """Return the number of the first entry that is missing or was changed, or None.
+
+        It finds an entry or an outcome that was changed, moved or taken out. It cannot find that
+        the newest ones were cut off, nor a log that was written anew from some point on: compare
+        with a `chain_sha256` kept elsewhere.
+        """
         ...
 
     def take_lease(self, name: str, holder: str, *, now: datetime, until: datetime) -> Lease | None:
-        """Take or extend a lease; None where somebody else holds it."""
+        """Take or extend a lease; None where somebody else holds it at `now`."""
         ...
 
     def release_lease(self, name: str, holder: str) -> None:
