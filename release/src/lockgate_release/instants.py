@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 __all__ = ["format_instant", "parse_instant", "utc_now"]
 
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_LENGTH = len("2026-01-31T08:00:00Z")
+# Neither `strptime` nor `strftime` can be held to one spelling: the first takes lower case, the
+# second writes years before 1000 without their zeros.
+_SPELLING = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 def format_instant(instant: datetime) -> str:
@@ -18,7 +20,7 @@ def format_instant(instant: datetime) -> str:
     """
     if instant.tzinfo is None:
         raise ValueError("an instant must be aware")
-    return instant.astimezone(UTC).strftime(_FORMAT)
+    return instant.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def parse_instant(text: str) -> datetime:
@@ -27,9 +29,9 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ValueError: `text` is not exactly of the form `2026-01-31T08:00:00Z`.
     """
-    if len(text) != _LENGTH or not text.isascii():
+    if _SPELLING.fullmatch(text) is None:
         raise ValueError(f"not an instant of the form 2026-01-31T08:00:00Z: {text!r}")
-    return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
 
 
 def utc_now() -> datetime:
