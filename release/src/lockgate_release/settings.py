@@ -108,7 +108,7 @@ def load_settings(folder: Path, environ: Mapping[str, str]) -> Settings:
         table = tomllib.loads(origin.read_text("utf-8"))
     except FileNotFoundError:
         table = {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UsageError("not TOML", subject=str(origin), found=str(exc)) from exc
     except OSError as exc:
         raise LocalError("cannot be read", subject=str(origin), found=str(exc)) from exc
