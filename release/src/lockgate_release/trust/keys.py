@@ -11,6 +11,7 @@ metadata lists, by trying each. `URI#KEYID` says which it is, and saves the tryi
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,9 +19,15 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner, Key, Signer
 
-from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.errors import DocumentError, LocalError, UsageError
 
-__all__ = ["generate_signer", "load_signer", "public_keys_of", "write_private_key"]
+__all__ = [
+    "generate_signer",
+    "load_signer",
+    "parse_public_key",
+    "public_keys_of",
+    "write_private_key",
+]
 
 _LOCAL_SCHEMES = ("file2:", "env:")
 
@@ -33,18 +40,34 @@ def generate_signer() -> CryptoSigner:
 def write_private_key(signer: CryptoSigner, path: Path) -> None:
     """Write the key, unencrypted, to a new file that only its owner can read, and sync it.
 
+    The file is whole or not there: half a key after a power cut would look like one to keep.
+
     Raises:
         LocalError: The file exists, or cannot be written.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(signer.private_bytes)
-            stream.flush()
-            os.fsync(stream.fileno())
+        handle, temporary = tempfile.mkstemp(prefix=".new-key-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(signer.private_bytes)
+                stream.flush()
+                os.fsync(stream.fileno())
+            # A link is refused where the name is taken; a rename would overwrite.
+            os.link(temporary, path)
+        finally:
+            os.unlink(temporary)  # noqa: PTH108 (the name is a text, as mkstemp gives it)
+        _sync_folder(path.parent)
     except OSError as exc:
         raise LocalError("a key could not be written", subject=str(path), found=str(exc)) from exc
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def load_signer(uri: str, *, known_keys: Iterable[Key], environ: Mapping[str, str]) -> Signer:
@@ -107,6 +130,22 @@ def _try_each(uri: str, keys: list[Key]) -> Signer:
         expected="a key of the role, as PATH, env:NAME or a securesystemslib URI",
         found="; ".join(failures)[:300],
     )
+
+
+def parse_public_key(answer: Mapping[str, object], *, subject: str) -> Key:
+    """Return the public key in `{"keyid": …, "key": {…}}`, as the server tells its own.
+
+    Raises:
+        DocumentError: There is none.
+    """
+    keyid, key = answer.get("keyid"), answer.get("key")
+    if not isinstance(keyid, str) or not isinstance(key, dict):
+        raise DocumentError("no public key", subject=subject, expected="keyid and key")
+    try:
+        # It takes the dictionary apart: give it one of its own.
+        return Key.from_dict(keyid, dict(key))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise DocumentError("not a public key", subject=subject, found=str(exc)[:80]) from exc
 
 
 def public_keys_of(signers: Iterable[Signer]) -> dict[str, Key]:

@@ -38,6 +38,10 @@ from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, ONLINE_ROLES, 
 
 __all__ = [
     "Document",
+    "Key",
+    "Signer",
+    "TargetFile",
+    "entry_target",
     "first_root",
     "first_targets",
     "next_channels",
@@ -45,6 +49,7 @@ __all__ = [
     "next_snapshot",
     "next_timestamp",
     "renewed",
+    "same_bytes",
     "sign_channel",
     "to_bytes",
 ]

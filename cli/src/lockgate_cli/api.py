@@ -1,0 +1,316 @@
+"""The server's API as calls: one method for each thing that can be asked of it.
+
+A problem that the server reports comes back as the error it was on the server's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import NoReturn
+from urllib.parse import quote, urlsplit
+
+from lockgate_cli.http import Answer, Http, SizedBody, parse_answer
+from lockgate_release.errors import (
+    ConflictError,
+    DeniedError,
+    LockgateError,
+    RepositoryError,
+    TransportError,
+    UsageError,
+)
+from lockgate_release.layout import artifact_path
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.requests import (
+    PublishRequest,
+    RegisterRequest,
+    RenewRequest,
+    RevokeRequest,
+    RolloutRequest,
+)
+
+__all__ = ["Api", "JsonDict", "find_api"]
+
+JsonDict = dict[str, object]
+
+_ROOT = "/api/v1/"
+_PROBLEMS: Mapping[int, type[LockgateError]] = {
+    400: UsageError,
+    401: DeniedError,
+    403: DeniedError,
+    404: UsageError,
+    405: UsageError,
+    409: ConflictError,
+    411: UsageError,
+    413: UsageError,
+    415: UsageError,
+    422: RepositoryError,
+}
+
+
+def find_api(http: Http, server: str) -> str:
+    """Return the address of the API, given it or the address of the public side.
+
+    The token is not shown before the answer says which side it is, and the answer can only name
+    another port of the same host.
+
+    Raises:
+        UsageError: `server` is no web address, or something else than Lockgate answers there.
+        TransportError: Nothing answers.
+    """
+    base = server.rstrip("/")
+    if urlsplit(base).scheme not in {"http", "https"}:
+        raise UsageError(
+            "not a web address",
+            subject="server",
+            expected="an address such as https://host:8081",
+            found=repr(server),
+        )
+    answer = http.exchange("GET", base + _ROOT)
+    if answer.status == HTTPStatus.MISDIRECTED_REQUEST:
+        base = _other_side(base, parse_answer(answer))
+        answer = http.exchange("GET", base + _ROOT)
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _raise_problem(answer)
+    if answer.status != HTTPStatus.OK or parse_answer(answer).get("side") != "api":
+        raise UsageError(
+            "not the address of a Lockgate server",
+            subject=base,
+            expected="an answer from Lockgate's API",
+            found=f"status {answer.status}",
+        )
+    return base
+
+
+def _other_side(base: str, problem: JsonDict) -> str:
+    port = problem.get("api_port")
+    if not isinstance(port, int) or not 0 < port < 65536:
+        raise TransportError(
+            "the public side does not say where the API is",
+            subject=base,
+            expected="api_port",
+            found=repr(port),
+            hint="Give the API's own address as --server.",
+        )
+    parts = urlsplit(base)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One server's API, at its own address."""
+
+    http: Http
+    base: str
+
+    def register(self, app: AppName, request: RegisterRequest) -> JsonDict:
+        """Register an app and return its status.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("PUT", f"apps/{app}", request.to_json())
+
+    def online_key(self, app: AppName) -> JsonDict:
+        """Return the public key that the server signs for this app with.
+
+        Raises:
+            ConflictError: The app is registered already.
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/online-key")
+
+    def apps(self) -> JsonDict:
+        """Return every app, in a line each.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("GET", "apps")
+
+    def status(self, app: AppName) -> JsonDict:
+        """Return the state of one app.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("GET", f"apps/{app}")
+
+    def releases(self, app: AppName) -> JsonDict:
+        """Return the live releases, newest first.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("GET", f"apps/{app}/releases")
+
+    def release(self, app: AppName, version: str) -> JsonDict:
+        """Return one release with its documents.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("GET", f"apps/{app}/releases/{quote(version, safe='')}")
+
+    def has_artifact(self, app: AppName, sha256: Sha256Hex) -> bool:
+        """Whether the server holds these bytes already.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        answer = self._exchange("HEAD", f"apps/{app}/artifacts/{sha256}")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            _raise_problem(answer)
+        return True
+
+    def upload(
+        self, app: AppName, sha256: Sha256Hex, open_body: Callable[[], SizedBody]
+    ) -> JsonDict:
+        """Leave the bytes on the server, at the address of their digest.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        answer = self._exchange("PUT", f"apps/{app}/artifacts/{sha256}", open_body=open_body)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            _raise_problem(answer)
+        return {}
+
+    def publish(self, app: AppName, request: PublishRequest) -> JsonDict:
+        """Put the next list of releases in force, or offer what is live.
+
+        Raises:
+            ConflictError: Somebody else moved it first.
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/publish", request.to_json())
+
+    def change_rollout(
+        self, app: AppName, channel: ChannelName, version: str, request: RolloutRequest
+    ) -> JsonDict:
+        """Change one rollout by hand.
+
+        Raises:
+            ConflictError: Another epoch than the one that was seen is in force.
+            LockgateError: The server refused, or could not be reached.
+        """
+        path = f"apps/{app}/channels/{channel}/rollouts/{quote(version, safe='')}"
+        return self._ask("PATCH", path, request.to_json())
+
+    def revoke(self, app: AppName, request: RevokeRequest) -> JsonDict:
+        """Revoke a release.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/revocations", request.to_json())
+
+    def renew(self, app: AppName, request: RenewRequest) -> JsonDict:
+        """Put newer metadata of an offline role in force.
+
+        Raises:
+            ConflictError: Somebody else moved it first.
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/metadata", request.to_json())
+
+    def audit(self, app: AppName, limit: int) -> JsonDict:
+        """Return who did what, newest first.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("GET", f"apps/{app}/audit?limit={limit}")
+
+    def read_file(self, app: AppName, path: str) -> bytes | None:
+        """Return a public file below the app's address, or None if there is none.
+
+        Raises:
+            TransportError: It could not be fetched.
+        """
+        answer = self.http.exchange("GET", self._file_url(app, path))
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise TransportError(
+                "unexpected answer", subject=answer.url, found=f"status {answer.status}"
+            )
+        return answer.body
+
+    def stream_artifact(self, app: AppName, sha256: Sha256Hex) -> Iterator[bytes]:
+        """Yield the bytes of an artifact; they prove nothing until their digest is compared.
+
+        Raises:
+            NotFoundError: The server does not have it.
+            TransportError: It could not be fetched.
+        """
+        return self.http.stream(self._file_url(app, artifact_path(sha256)))
+
+    def _file_url(self, app: AppName, path: str) -> str:
+        return f"{self.base}/{app}/{quote(path)}"
+
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> JsonDict:
+        answer = self._exchange(method, path, json_body=body)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            _raise_problem(answer)
+        return parse_answer(answer)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: Mapping[str, object] | None = None,
+        open_body: Callable[[], SizedBody] | None = None,
+    ) -> Answer:
+        if not self.http.has_token:
+            raise DeniedError(
+                "no token", hint="Say --token, or better, set LOCKGATE_TOKEN in the environment."
+            )
+        answer = self.http.exchange(
+            method,
+            self.base + _ROOT + path,
+            json_body=json_body,  # type: ignore[arg-type]  # requests' to_json() makes it
+            open_body=open_body,
+            authorised=True,
+        )
+        if 300 <= answer.status < 400:
+            raise TransportError(
+                "redirected, and a token is not carried along",
+                subject=answer.url,
+                found=answer.headers.get("location", ""),
+                hint="Give the final address as --server.",
+            )
+        return answer
+
+
+def _raise_problem(answer: Answer) -> NoReturn:
+    """Raise the error that the server's answer stands for.
+
+    Raises:
+        LockgateError: Always.
+    """
+    kind = _PROBLEMS.get(answer.status, TransportError)
+    said = _read_problem(answer)
+    title = said.get("detail") or said.get("title") or HTTPStatus(answer.status).phrase.lower()
+    hint = said.get("hint", "")
+    if kind is TransportError and said.get("request_id"):
+        hint = f"{hint} The server's log knows it as request {said['request_id']}.".strip()
+    raise kind(
+        title.removesuffix("."),
+        subject=said.get("subject", ""),
+        expected=said.get("expected", ""),
+        found=said.get("found", ""),
+        hint=hint,
+    )
+
+
+def _read_problem(answer: Answer) -> dict[str, str]:
+    """Return the texts of a problem; an answer that is no problem has none."""
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return {}
+    return {name: text for name, text in parse_answer(answer).items() if isinstance(text, str)}

@@ -1,0 +1,254 @@
+"""From a file to what a release says of it: size, digest, kind, and the digest of its tree.
+
+Reads files, and unpacks them below a temporary folder that is removed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from lockgate_cli.api import Api
+from lockgate_cli.http import CountedBody
+from lockgate_cli.output import Progress, say
+from lockgate_release.archives import ArchiveKind, guess_kind, unpack
+from lockgate_release.digests import CHUNK_BYTES, EntryKind, digest_entries, walk_tree
+from lockgate_release.documents import Artifact
+from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
+from lockgate_release.layout import artifact_path
+from lockgate_release.names import AppName, Platform, Sha256Hex, parse_platform, parse_sha256
+from lockgate_release.platforms import ANY_PLATFORM
+
+__all__ = ["ArtifactFacts", "ArtifactSource", "describe", "describe_file", "parse_source", "send"]
+
+_BY_DIGEST = "sha256:"
+_MAGIC = (
+    (b"\x1f\x8b", ArchiveKind.TAR_GZ),
+    (b"\xfd7zXZ\x00", ArchiveKind.TAR_XZ),
+    (b"PK\x03\x04", ArchiveKind.ZIP),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactSource:
+    """Where an artifact comes from, as `--artifact` says it.
+
+    Attributes:
+        platform: Which machines it is for.
+        path: The file, or None where `sha256` names one that the server holds already.
+        sha256: The digest of a file that was uploaded before, or "".
+        name: What such a file is called, or "" to go by its content.
+    """
+
+    platform: Platform
+    path: Path | None = None
+    sha256: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactFacts:
+    """What was found by reading an artifact.
+
+    Attributes:
+        artifact: What the release will say of it.
+        path: The file on this machine, or None where the server holds it already.
+        programs: The paths in its tree that can be started.
+    """
+
+    artifact: Artifact
+    path: Path | None
+    programs: frozenset[str] = field(default_factory=frozenset)
+
+
+def parse_source(text: str, folder: Path) -> ArtifactSource:
+    """Return the artifact that `PLATFORM=PATH` or `PLATFORM=sha256:HEX[@NAME]` names.
+
+    Args:
+        text: As it was said.
+        folder: What a relative path is below.
+
+    Raises:
+        UsageError: It has another form.
+    """
+    platform, sign, source = text.partition("=")
+    if not sign or not source:
+        raise UsageError(
+            "not an artifact",
+            subject="--artifact",
+            expected="PLATFORM=PATH or PLATFORM=sha256:HEX, such as linux-x86_64=build/app.tar.gz",
+            found=repr(text),
+        )
+    tag = parse_platform(platform)
+    if not source.startswith(_BY_DIGEST):
+        return ArtifactSource(platform=tag, path=folder / source)
+    sha256, _, name = source.removeprefix(_BY_DIGEST).partition("@")
+    return ArtifactSource(platform=tag, sha256=parse_sha256(sha256), name=name)
+
+
+def describe(
+    source: ArtifactSource, api: Api, app: AppName, *, stem: str, progress: Progress
+) -> ArtifactFacts:
+    """Return what a release says of an artifact.
+
+    Args:
+        source: Where it comes from.
+        api: Where to get what is on the server already.
+        app: The app.
+        stem: What an uploaded archive is called that was given no name, without its ending.
+        progress: How to show how far it has got.
+
+    Raises:
+        UsageError: There is no such file, or it needs a name.
+        ArchiveError: It is damaged, or contains what must not be unpacked.
+        LocalError: It cannot be read, or unpacking it fails.
+        TransportError: It could not be fetched.
+        DigestMismatchError: The server answered with other bytes.
+    """
+    if source.path is not None:
+        return describe_file(
+            source.path, name=source.path.name, platform=source.platform, progress=progress
+        )
+    with _scratch() as folder:
+        path = folder / "download"
+        _download(api, app, Sha256Hex(source.sha256), path)
+        name = source.name or _name_by_content(path, f"{stem}-{source.platform}")
+        facts = describe_file(path, name=name, platform=source.platform, progress=progress)
+        return ArtifactFacts(artifact=facts.artifact, path=None, programs=facts.programs)
+
+
+def describe_file(
+    path: Path, *, name: str, platform: Platform = ANY_PLATFORM, progress: Progress
+) -> ArtifactFacts:
+    """Return what a release says of the file at `path`.
+
+    Raises:
+        UsageError: There is no such file.
+        ArchiveError: It is damaged, or contains what must not be unpacked.
+        LocalError: It cannot be read, or unpacking it fails.
+    """
+    kind = guess_kind(name)
+    try:
+        before = path.stat()
+        with path.open("rb") as stream, progress.bar(f"reading {name}", before.st_size) as advance:
+            sha256 = _digest(stream, advance)
+        with _scratch() as tree:
+            unpack(path, kind, tree, name=name)
+            entries = list(walk_tree(tree))
+        after = path.stat()
+    except FileNotFoundError as exc:
+        raise UsageError("no such file", subject=str(path)) from exc
+    except IsADirectoryError as exc:
+        raise UsageError(
+            "a folder", subject=str(path), expected="a file: an archive or a program"
+        ) from exc
+    except OSError as exc:
+        raise LocalError("cannot be read", subject=str(path), found=str(exc)) from exc
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise LocalError("changed while it was being read", subject=str(path))
+    tree_digest = digest_entries(entries)
+    artifact = Artifact(
+        platform=platform,
+        name=name,
+        kind=kind.value,
+        size=before.st_size,
+        sha256=sha256,
+        tree_sha256=tree_digest.sha256,
+        tree_size=tree_digest.size_bytes,
+        path=artifact_path(sha256),
+    )
+    programs = frozenset(
+        entry.path for entry in entries if entry.executable or entry.kind is EntryKind.LINK
+    )
+    return ArtifactFacts(artifact=artifact, path=path, programs=programs)
+
+
+def send(api: Api, app: AppName, facts: ArtifactFacts, progress: Progress) -> bool:
+    """Leave the artifact on the server; return whether it was not there yet.
+
+    Raises:
+        UsageError: The server should hold it already, and does not.
+        LockgateError: The file cannot be read any more, or the server did not take it.
+    """
+    artifact = facts.artifact
+    if api.has_artifact(app, artifact.sha256):
+        say(f"{artifact.name}: already on the server")
+        return False
+    if facts.path is None:
+        raise UsageError("not on the server", subject=f"sha256:{artifact.sha256}")
+    try:
+        with (
+            facts.path.open("rb") as stream,
+            progress.bar(f"uploading {artifact.name}", artifact.size) as advance,
+        ):
+
+            def from_the_start() -> CountedBody:
+                advance(-stream.tell())
+                stream.seek(0)
+                return CountedBody(stream, artifact.size, advance)
+
+            api.upload(app, artifact.sha256, from_the_start)
+    except OSError as exc:
+        raise LocalError("cannot be read", subject=str(facts.path), found=str(exc)) from exc
+    return True
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Yield an empty folder that is gone afterwards.
+
+    Raises:
+        LocalError: The disk is in the way.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="lockgate-") as folder:
+            yield Path(folder)
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        raise LocalError(
+            "no room to unpack", subject=tempfile.gettempdir(), found=exc.strerror or str(exc)
+        ) from exc
+
+
+def _digest(stream: BinaryIO, advance: Callable[[int], None]) -> Sha256Hex:
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK_BYTES):
+        digest.update(chunk)
+        advance(len(chunk))
+    return Sha256Hex(digest.hexdigest())
+
+
+def _download(api: Api, app: AppName, sha256: Sha256Hex, path: Path) -> None:
+    digest = hashlib.sha256()
+    say(f"fetching sha256:{sha256} to describe it")
+    with path.open("wb") as target:
+        for chunk in api.stream_artifact(app, sha256):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != sha256:
+        raise DigestMismatchError(
+            "not the bytes that were uploaded",
+            subject=f"sha256:{sha256}",
+            expected=sha256,
+            found=digest.hexdigest(),
+        )
+
+
+def _name_by_content(path: Path, stem: str) -> str:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    for magic, kind in _MAGIC:
+        if start.startswith(magic):
+            return f"{stem}.{kind.value}"
+    raise UsageError(
+        "an upload that is no archive needs its file name",
+        subject=stem,
+        expected="sha256:HEX@NAME",
+        hint="The name is what the program is called once it is installed.",
+    )

@@ -1,0 +1,142 @@
+"""From what somebody wants published to what came of it, with the words in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lockgate_cli.api import Api
+from lockgate_cli.context import Call
+from lockgate_cli.defaults import read_floors
+from lockgate_cli.output import format_percentage, format_size, say, show, show_json, warn
+from lockgate_cli.plan import NextList, join_floors, listing_of
+from lockgate_cli.publishing import (
+    Outcome,
+    Plan,
+    Prepared,
+    Promotion,
+    Publication,
+    load_publishers,
+    make_plan,
+    prepare,
+    submit,
+)
+from lockgate_cli.repository import Base, expiry_warnings, load_base, load_stored
+from lockgate_release.errors import UsageError
+
+__all__ = ["carry_out", "confirm_vanishing", "describe_list"]
+
+
+def carry_out(
+    call: Call,
+    api: Api,
+    wish: Publication | Promotion,
+    *,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Leave the wish in force, or say what it would take, and show what came of it.
+
+    Raises:
+        LockgateError: It was refused, or could not be done.
+    """
+    pinned = call.pinned_root()
+    base = load_base(api, wish.app, pinned, now=call.around.now())
+    warnings = expiry_warnings(base.chain, call.around.now())
+    for text in warnings:
+        warn(text)
+    floors = join_floors(listing_of(base), wish.floors, read_floors(call.settings))
+    wish = replace(wish, floors=floors)
+    prepared = _prepare(call, api, base, wish)
+    plan = make_plan(base, prepared, load_stored(api, base, wish.version))
+    for line in describe_plan(plan, prepared):
+        show(line) if dry_run and not as_json else say(line)
+    outcome = Outcome(plan=plan)
+    if dry_run:
+        _check_keys(call, plan)
+        say("Nothing was done: this was --dry-run.")
+    elif plan.changed:
+        confirm_vanishing(call, plan.following, yes=yes)
+        outcome = submit(call, api, prepared, plan, pinned)
+        say(f"{wish.app} {wish.version} is published.")
+    else:
+        say(f"Nothing to do: {wish.app} {wish.version} is published already, just so.")
+    if as_json:
+        show_json(_outcome_json(prepared, plan, outcome, warnings, done=not dry_run))
+
+
+def _prepare(call: Call, api: Api, base: Base, wish: Publication | Promotion) -> Prepared:
+    if isinstance(wish, Publication):
+        return prepare(call, api, base, wish)
+    return Prepared(wish=wish)
+
+
+def _check_keys(call: Call, plan: Plan) -> None:
+    """Say beforehand when the real run would lack a key; a plan can be made without any."""
+    if call.settings.get_all("keys", call.flags.keys):
+        load_publishers(call, plan)
+    elif plan.following.changed:
+        _, threshold = plan.base.chain.release_keys()
+        warn(f"no keys were given: publishing will need {threshold}")
+
+
+def confirm_vanishing(call: Call, following: NextList, *, yes: bool) -> None:
+    """Return only when nothing vanishes, nobody can be asked, or a person agrees.
+
+    Raises:
+        UsageError: The person does not agree.
+    """
+    if yes or not following.vanishes or not call.around.watched:
+        return
+    answer = call.around.ask(f"Retire {', '.join(following.vanishes)}? [y/N]")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UsageError("not confirmed, so nothing was done", subject="retiring")
+
+
+def describe_list(following: NextList) -> list[str]:
+    """Return a line for each entry of the signed list that appears, changes or vanishes."""
+    return [
+        *(f"+ {version} appears in the signed list" for version in following.appears),
+        *(f"~ {change}" for change in following.changes),
+        *(f"- {version} vanishes: retired" for version in following.vanishes),
+    ]
+
+
+def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
+    """Return the plan, a line for each thing that will be done."""
+    lines = []
+    if plan.changed:
+        for facts in prepared.facts:
+            artifact = facts.artifact
+            size = format_size(artifact.size)
+            lines.append(f"  {artifact.platform}: {artifact.name}, {size}, {artifact.sha256}")
+    lines += describe_list(plan.following)
+    for offer in plan.offers:
+        share = format_percentage(offer.exposure_bp)
+        lines.append(f"> {offer.channel} offers {offer.version} to {share} of its clients")
+    for channel in prepared.wish.channels:
+        document = plan.base.channels.get(channel)
+        known = document.offer_of(prepared.wish.version) if document else None
+        if known is not None:
+            share = format_percentage(known.rollout.exposure_bp)
+            lines.append(f"= {channel} offers {known.version} already, to {share} of its clients")
+    return lines
+
+
+def _outcome_json(
+    prepared: Prepared, plan: Plan, outcome: Outcome, warnings: tuple[str, ...], *, done: bool
+) -> dict[str, object]:
+    return {
+        "app": prepared.wish.app,
+        "version": prepared.wish.version,
+        "changed": plan.changed and done,
+        "dry_run": not done,
+        "artifacts": [dict(facts.artifact.to_json()) for facts in prepared.facts],
+        "appears": list(plan.following.appears),
+        "vanishes": list(plan.following.vanishes),
+        "changes": list(plan.following.changes),
+        "offers": [dict(offer.to_json()) for offer in plan.offers],
+        "timestamp_version": outcome.timestamp_version,
+        "releases_version": outcome.releases_version,
+        "warnings": list(warnings),
+    }

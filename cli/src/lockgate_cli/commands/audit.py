@@ -1,0 +1,34 @@
+"""`lockgate audit`: who did what."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_cli.answers import objects, text_of
+from lockgate_cli.context import Call, takes
+from lockgate_cli.output import say, show_json, show_table
+
+__all__ = ["audit"]
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, help="How many entries.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("app", "server")
+def audit(call: Call, *, limit: int, as_json: bool) -> None:
+    """Show who changed what and why, newest first."""
+    app = call.app
+    with call.api() as api:
+        answer = api.audit(app, limit)
+    if as_json:
+        show_json(answer)
+        return
+    entries = objects(answer, "entries")
+    if not entries:
+        say(f"{app}: nothing has been done yet")
+        return
+    rows = [
+        [text_of(entry, name) for name in ("at", "who", "what", "why", "state")]
+        for entry in entries
+    ]
+    show_table(("when", "who", "what", "why", "state"), rows)

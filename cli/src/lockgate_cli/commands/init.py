@@ -1,0 +1,124 @@
+"""`lockgate init`: a new app, its keys and its registration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lockgate_cli.context import Call, takes
+from lockgate_cli.initialising import KeyFolder, NewApp, initialise
+from lockgate_cli.output import say, show, show_json
+from lockgate_release.errors import LocalError
+from lockgate_release.settings import SETTINGS_FILE
+from lockgate_release.versions import VersionScheme
+
+__all__ = ["init"]
+
+_COUNT = click.IntRange(min=1, max=32)
+
+
+@click.command()
+@click.argument("app")
+@click.option("--keys", "folder", required=True, metavar="DIR", help="Where the keys will lie.")
+@click.option("--maintainers", type=_COUNT, default=1, help="How many keys sign the rules.")
+@click.option("--threshold", type=_COUNT, default=1, help="How many of them must.")
+@click.option("--publishers", type=_COUNT, default=1, help="How many keys sign releases.")
+@click.option("--publisher-threshold", type=_COUNT, default=1, help="How many of them must.")
+@click.option(
+    "--versions",
+    type=click.Choice([scheme.value for scheme in VersionScheme]),
+    default=VersionScheme.SEMVER.value,
+    help="How this app's versions are ordered.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("server")
+def init(
+    call: Call,
+    *,
+    folder: str,
+    maintainers: int,
+    threshold: int,
+    publishers: int,
+    publisher_threshold: int,
+    versions: str,
+    as_json: bool,
+) -> None:
+    """Set up APP: make its keys, sign its first metadata, and register it.
+
+    Needs a token of scope admin. Run again after an interruption, it finishes what was begun; a
+    key that is there is used and never overwritten.
+    """
+    new = NewApp(
+        app=call.app,
+        maintainers=maintainers,
+        threshold=threshold,
+        publishers=publishers,
+        publisher_threshold=publisher_threshold,
+        versions=VersionScheme(versions),
+    )
+    keys = KeyFolder(path=call.around.folder / folder)
+    with call.api() as api:
+        created = initialise(api, new, keys, call.around.now())
+    say(
+        f"{new.app} is registered."
+        if created
+        else f"{new.app} was registered already, with this root."
+    )
+    _leave_settings(call, new, keys)
+    _explain_keys(keys, new)
+    if as_json:
+        show_json({"app": new.app, "created": created, "root": str(keys.root)})
+
+
+def _leave_settings(call: Call, new: NewApp, keys: KeyFolder) -> None:
+    """Write the settings for this folder, or show them where there are some already."""
+    folder = call.around.folder
+    publishers = [keys.publisher(number) for number in range(1, new.publishers + 1)]
+    maintainers = [keys.maintainer(number) for number in range(1, new.maintainers + 1)]
+    # JSON's texts and lists of texts are TOML's too.
+    lines = "".join(
+        f"{name} = {json.dumps(value)}\n"
+        for name, value in (
+            ("app", new.app),
+            ("server", call.server),
+            ("root", _shown(keys.root, folder)),
+            ("keys", [_shown(path, folder) for path in publishers]),
+            ("root_keys", [_shown(path, folder) for path in maintainers]),
+        )
+    )
+    path = folder / SETTINGS_FILE
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(lines)
+    except FileExistsError:
+        if path.read_text("utf-8") != lines:
+            say(f"{SETTINGS_FILE} is there already; for this app it would hold:")
+            show(lines.rstrip())
+        return
+    except OSError as exc:
+        raise LocalError("cannot be written", subject=str(path), found=str(exc)) from exc
+    say(f"Wrote {SETTINGS_FILE}: commands in this folder know the app and its keys.")
+
+
+def _shown(path: Path, folder: Path) -> str:
+    """Return a path as it is best said in `folder`."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _explain_keys(keys: KeyFolder, new: NewApp) -> None:
+    names = [f"LOCKGATE_PUBLISHER_KEY_{number}" for number in range(1, new.publishers + 1)]
+    if len(names) == 1:
+        names = ["LOCKGATE_PUBLISHER_KEY"]
+    uris = " ".join(f"env:{name}" for name in names)
+    say("")
+    say("Take offline, and keep two copies:")
+    say(f"  {keys.path / 'root'}    {new.threshold} of {new.maintainers} must sign the rules")
+    say("Give to release CI as secrets:")
+    say("  LOCKGATE_TOKEN    a token of scope publish, from lockgate-server token create")
+    for number, name in enumerate(names, 1):
+        say(f"  {name}    what is in {keys.publisher(number)}")
+    say(f"  and as a plain variable: LOCKGATE_KEYS='{uris}'")
+    say("Ship with every client, and commit beside lockgate.toml:")
+    say(f"  {keys.root}    the root that all trust begins with")

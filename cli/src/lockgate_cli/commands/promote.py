@@ -1,0 +1,52 @@
+"""`lockgate promote`: the same bytes in another channel."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_cli.carry_out import carry_out
+from lockgate_cli.context import Call, takes
+from lockgate_cli.publishing import Promotion
+from lockgate_release.names import parse_channel_name, parse_percentage
+
+__all__ = ["promote"]
+
+
+@click.command()
+@click.argument("app")
+@click.argument("version")
+@click.option("--from", "source", required=True, help="The channel that has it now.")
+@click.option("--to", "targets", multiple=True, required=True, help="Where to; repeatable.")
+@click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
+@click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
+@click.option("--keep", type=click.IntRange(min=1), default=50, help="How many stay live.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("root", "keys", "server")
+def promote(  # noqa: PLR0913 (one argument for each option)
+    call: Call,
+    *,
+    version: str,
+    source: str,
+    targets: tuple[str, ...],
+    exposure: str | None,
+    floor: str | None,
+    keep: int,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Offer VERSION of APP in further channels. Takes the publishers' signatures, and no bytes."""
+    names = tuple(dict.fromkeys(parse_channel_name(name) for name in targets))
+    wish = Promotion(
+        app=call.app,
+        version=version,
+        source=parse_channel_name(source),
+        channels=names,
+        exposure_bp=None if exposure is None else parse_percentage(exposure),
+        keep=keep,
+        floors={} if floor is None else dict.fromkeys(names, floor),
+    )
+    with call.api() as api:
+        carry_out(call, api, wish, dry_run=dry_run, yes=yes, as_json=as_json)

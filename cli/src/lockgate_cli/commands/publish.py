@@ -1,0 +1,108 @@
+"""`lockgate publish`: put a release in force and offer it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lockgate_cli.artifacts import parse_source
+from lockgate_cli.carry_out import carry_out
+from lockgate_cli.context import Call, read_file, takes
+from lockgate_cli.defaults import PublishOptions, parse_options, split_command
+from lockgate_cli.publishing import Publication
+from lockgate_release.errors import UsageError
+from lockgate_release.names import parse_channel_name, parse_percentage
+
+__all__ = ["publish"]
+
+_KEEP = 50
+
+
+@click.command()
+@click.option("--version", "version", required=True, help="The release, such as 1.4.2.")
+@click.option(
+    "--channel", "channels", multiple=True, required=True, help="Where to offer it; repeatable."
+)
+@click.option(
+    "--artifact",
+    "artifacts",
+    multiple=True,
+    required=True,
+    metavar="PLATFORM=FILE",
+    help="A file, or sha256:HEX[@NAME] of one sent by `lockgate upload`; repeatable.",
+)
+@click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
+@click.option("--notes", metavar="FILE", help="What changed, in Markdown.")
+@click.option("--entrypoint", metavar="PATH", help="The program to start, inside the artifact.")
+@click.option("--health", metavar="COMMAND", help="Proves a fresh installation by ending with 0.")
+@click.option("--health-timeout", type=int, metavar="SECONDS", help="How long it may take.")
+@click.option("--tries", type=int, metavar="N", help="How many starts a release on trial gets.")
+@click.option("--requires-from", metavar="VERSION", help="The lowest version that may update.")
+@click.option("--capability", "capabilities", multiple=True, help="What an updater must know.")
+@click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
+@click.option("--keep", type=click.IntRange(min=1), help=f"How many stay live. Default: {_KEEP}.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("app", "root", "keys", "server")
+def publish(  # noqa: PLR0913 (one argument for each option)
+    call: Call,
+    *,
+    version: str,
+    channels: tuple[str, ...],
+    artifacts: tuple[str, ...],
+    exposure: str | None,
+    notes: str | None,
+    entrypoint: str | None,
+    health: str | None,
+    health_timeout: int | None,
+    tries: int | None,
+    requires_from: str | None,
+    capabilities: tuple[str, ...],
+    floor: str | None,
+    keep: int | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Publish a release and offer it.
+
+    Doing the same again is harmless: what is in force stays as it is, and a run that was cut off
+    is finished. The same bytes in another channel are a promotion.
+    """
+    said = PublishOptions(
+        entrypoint=entrypoint,
+        health=None if health is None else split_command(health),
+        health_timeout_s=health_timeout,
+        tries=tries,
+        requires_from=requires_from,
+        capabilities=capabilities or None,
+        keep=keep,
+    ).over(parse_options(call.settings))
+    names = tuple(dict.fromkeys(parse_channel_name(name) for name in channels))
+    sources = tuple(parse_source(text, call.around.folder) for text in artifacts)
+    wish = Publication(
+        app=call.app,
+        version=version,
+        channels=names,
+        sources=sources,
+        exposure_bp=None if exposure is None else parse_percentage(exposure),
+        notes=None if notes is None else _read_notes(call.around.folder / notes),
+        keep=_KEEP if said.keep is None else said.keep,
+        floors={} if floor is None else dict.fromkeys(names, floor),
+        install=said.install(),
+        requires=said.requires(),
+    )
+    with call.api() as api:
+        carry_out(call, api, wish, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _read_notes(path: Path) -> str:
+    data = read_file(path)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise UsageError(
+            "not UTF-8", subject=str(path), found=f"byte {data[exc.start]:#04x} at {exc.start}"
+        ) from exc

@@ -1,0 +1,51 @@
+"""`lockgate renew`: sign again before time runs out."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_cli.context import Call, takes
+from lockgate_cli.output import say, show_json, warn
+from lockgate_cli.renewing import RENEWABLE, due_roles, renew_role
+from lockgate_cli.repository import expiry_warnings, read_chain
+from lockgate_release.trust.roles import Role
+
+__all__ = ["renew"]
+
+
+@click.command()
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice([role.value for role in RENEWABLE]),
+    help="Sign this one now; repeatable. Default: those of whose time a third or less is left.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what is due and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("app", "root", "keys", "server")
+def renew(call: Call, *, roles: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Sign root, targets or releases again before they expire.
+
+    Root and targets take the maintainers' keys (setting root_keys) and a token of scope admin;
+    releases takes the publishers' keys (setting keys). --key speaks for both.
+    """
+    app, pinned = call.app, call.pinned_root()
+    with call.api() as api:
+        chain = read_chain(api, app, pinned, now=None)
+        now = call.around.now()
+        for text in expiry_warnings(chain, now):
+            warn(text)
+        asked = [role for role in RENEWABLE if role.value in roles]
+        wanted: list[Role] = asked or list(due_roles(chain, now))
+        done = {}
+        for role in wanted:
+            if dry_run:
+                say(f"{role} would be signed again")
+                continue
+            done[role.value] = renew_role(call, api, app, role, pinned)
+            say(f"{role} is signed again: number {done[role.value]}")
+    if not wanted:
+        say("Nothing is due: say --role to sign one again all the same.")
+    if as_json:
+        show_json({"due": [role.value for role in wanted], "renewed": done})

@@ -1,0 +1,100 @@
+"""`lockgate status`: how things stand."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
+from lockgate_cli.api import JsonDict
+from lockgate_cli.context import Call, takes
+from lockgate_cli.output import format_percentage, say, show, show_json, show_table, warn
+
+__all__ = ["status"]
+
+_THIRD_BP = 3334
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Every app of the server, in a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("app", "server")
+def status(call: Call, *, every: bool, as_json: bool) -> None:
+    """Show what each channel offers and when signatures run out."""
+    app = None if every else call.app_if_said
+    with call.api() as api:
+        answer = api.apps() if app is None else api.status(app)
+    if as_json:
+        show_json(answer)
+    elif app is None:
+        _show_apps(answer)
+    else:
+        _show_app(answer)
+    for text in _warnings(answer):
+        warn(text)
+
+
+def _show_apps(answer: JsonDict) -> None:
+    found = objects(answer, "apps")
+    if not found:
+        say("no app is registered yet")
+        return
+    names = ("app", "root_version", "timestamp_version", "releases", "channels")
+    rows = [
+        [", ".join(texts_of(item, name)) or text_of(item, name) for name in names] for item in found
+    ]
+    show_table(("app", "root", "timestamp", "releases", "channels"), rows)
+
+
+def _show_app(answer: JsonDict) -> None:
+    show(
+        f"{text_of(answer, 'app')}: {text_of(answer, 'releases')} live releases, "
+        f"timestamp {text_of(answer, 'timestamp_version')}"
+    )
+    show("")
+    rows = [
+        (name, text_of(stand, "version"), text_of(stand, "expires_at"), _left(stand))
+        for name, stand in _roles(answer)
+    ]
+    show_table(("role", "number", "expires", "left"), rows)
+    show("")
+    channels = objects(answer, "channels")
+    show_table(("channel", "version", "exposure", "state"), _channel_rows(channels))
+
+
+def _roles(answer: JsonDict) -> list[tuple[str, JsonDict]]:
+    roles = table_of(answer, "roles")
+    return [(name, table_of(roles, name)) for name in roles]
+
+
+def _left(stand: JsonDict) -> str:
+    return format_percentage(max(number_of(stand, "fraction_left_bp"), 0))
+
+
+def _channel_rows(channels: list[JsonDict]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for item in channels:
+        name = text_of(item, "channel")
+        offers = objects(item, "offers")
+        for offer in offers:
+            stage = table_of(offer, "rollout")
+            share = format_percentage(number_of(stage, "exposure_bp"))
+            rows.append((name, text_of(offer, "version"), share, text_of(stage, "state")))
+        if not offers:
+            rows.append((name, "nothing", "", ""))
+        rows += [
+            (name, text_of(gone, "version"), "", f"revoked: {text_of(gone, 'reason')}")
+            for gone in objects(item, "revoked")
+        ]
+    return rows
+
+
+def _warnings(answer: JsonDict) -> list[str]:
+    """Return the server's warnings, and ours about expiries that it does not mention."""
+    said = texts_of(answer, "warnings")
+    own = [
+        f"{name} expires at {text_of(stand, 'expires_at')}, {_left(stand)} of its time is left"
+        for name, stand in _roles(answer)
+        if number_of(stand, "fraction_left_bp", 10_000) < _THIRD_BP
+        and not any(name in text for text in said)
+    ]
+    return said + own

@@ -1,0 +1,163 @@
+"""What `lockgate.toml` says about every publish: the tables `[publish]` and `[floors]`.
+
+[publish]
+entrypoint = "bin/app"
+health = ["bin/app", "--version"]     # or one text, split as a shell would
+health_timeout_s = 60
+tries = 3
+requires_from = "1.0.0"
+capabilities = ["archive/zip"]
+keep = 50
+
+[floors]
+stable = "1.2.0"
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lockgate_release.documents import HealthCheck, Install, Requirements
+from lockgate_release.errors import UsageError
+from lockgate_release.names import ChannelName, parse_channel_name
+from lockgate_release.settings import Settings
+
+__all__ = ["PublishOptions", "parse_options", "read_floors", "split_command"]
+
+_TABLE = "publish"
+_FLOORS = "floors"
+_TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "entrypoint": ("a text", str),
+    "health": ("a command", (str, list)),
+    "health_timeout_s": ("a number of seconds", int),
+    "tries": ("a number", int),
+    "requires_from": ("a version", str),
+    "capabilities": ("a list of texts", list),
+    "keep": ("a number", int),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """What flags or the file say about how a release is installed; None: nothing."""
+
+    entrypoint: str | None = None
+    health: tuple[str, ...] | None = None
+    health_timeout_s: int | None = None
+    tries: int | None = None
+    requires_from: str | None = None
+    capabilities: tuple[str, ...] | None = None
+    keep: int | None = None
+
+    def over(self, other: PublishOptions) -> PublishOptions:
+        """Return these, and the other's where these say nothing."""
+        names = (name for name in _TYPES if getattr(self, name) is not None)
+        return PublishOptions(
+            **{
+                **{name: getattr(other, name) for name in _TYPES},
+                **{name: getattr(self, name) for name in names},
+            }
+        )
+
+    def install(self) -> Install:
+        """Return what to do with the unpacked tree."""
+        plain = HealthCheck()
+        return Install(
+            entrypoint=self.entrypoint or "",
+            health=HealthCheck(
+                command=self.health or (),
+                timeout_s=plain.timeout_s
+                if self.health_timeout_s is None
+                else self.health_timeout_s,
+                tries=plain.tries if self.tries is None else self.tries,
+            ),
+        )
+
+    def requires(self) -> Requirements:
+        """Return what must hold before the release may be installed."""
+        return Requirements(
+            from_version=self.requires_from or "",
+            capabilities=tuple(sorted(set(self.capabilities or ()))),
+        )
+
+
+def parse_options(settings: Settings) -> PublishOptions:
+    """Return what the file's table `[publish]` says.
+
+    Raises:
+        UsageError: It holds something else than the names above, or another type.
+    """
+    table = _table(settings, _TABLE)
+    for name, value in table.items():
+        expected, kind = _TYPES.get(name, ("", ()))
+        if not expected:
+            raise UsageError(
+                "no such setting",
+                subject=f"{settings.origin}: {_TABLE}.{name}",
+                expected=f"one of {', '.join(_TYPES)}",
+            )
+        texts = value if isinstance(value, list) else []
+        if (
+            not isinstance(value, kind)
+            or isinstance(value, bool)
+            or not all(isinstance(text, str) for text in texts)
+        ):
+            raise UsageError(
+                "wrong type of setting",
+                subject=f"{settings.origin}: {_TABLE}.{name}",
+                expected=expected,
+                found=repr(value),
+            )
+    options = dict(table)
+    if "health" in options:
+        options["health"] = split_command(options["health"])
+    if "capabilities" in options:
+        options["capabilities"] = tuple(options["capabilities"])  # type: ignore[arg-type]
+    return PublishOptions(**options)  # type: ignore[arg-type]  # checked above, one by one
+
+
+def split_command(said: object) -> tuple[str, ...]:
+    """Return a command's program and arguments.
+
+    Args:
+        said: One text, split as a shell would, or a list that is split already.
+
+    Raises:
+        UsageError: A quotation does not end.
+    """
+    if isinstance(said, list):
+        return tuple(said)
+    try:
+        return tuple(shlex.split(str(said)))
+    except ValueError as exc:
+        raise UsageError("not a command", subject="health", found=f"{said!r}: {exc}") from exc
+
+
+def read_floors(settings: Settings) -> dict[ChannelName, str]:
+    """Return what the file's table `[floors]` says: for each channel, the lowest version.
+
+    Raises:
+        UsageError: It holds something else.
+    """
+    floors = {}
+    for name, floor in _table(settings, _FLOORS).items():
+        if not isinstance(floor, str):
+            raise UsageError(
+                "wrong type of setting",
+                subject=f"{settings.origin}: {_FLOORS}.{name}",
+                expected='a version in quotes, such as "1.2.0"',
+                found=repr(floor),
+            )
+        floors[parse_channel_name(name)] = floor
+    return floors
+
+
+def _table(settings: Settings, name: str) -> Mapping[str, object]:
+    table = settings.table.get(name, {})
+    if not isinstance(table, Mapping):
+        raise UsageError(
+            "wrong type of setting", subject=f"{settings.origin}: {name}", expected="a table"
+        )
+    return table

@@ -1,0 +1,356 @@
+"""The only room that knows `requests`: bytes from and to addresses, and its errors as ours.
+
+1. Every exchange has a time limit, and an answer that is read whole has a size limit.
+2. What can be repeated safely is repeated, with a growing, uneven wait, or the wait that the server
+   asks for; anything else only where no connection came about at all.
+3. The token goes only where it is asked for by `authorised`, never over plain HTTP to another
+   machine unless that was allowed in so many words, never after a redirect, and into no message.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+import lockgate_release
+from lockgate_release.errors import TransportError, UsageError
+from lockgate_release.strict_json import JsonObject, dump_json
+from lockgate_release.trust.verify import NotFoundError
+
+__all__ = [
+    "Answer",
+    "CountedBody",
+    "Http",
+    "SizedBody",
+    "WaitRules",
+    "is_loopback",
+    "parse_answer",
+]
+
+_CONNECT_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 120.0
+_CHUNK_BYTES = 1 << 18
+_MAX_ANSWER_BYTES = 64 << 20
+_MAX_WAIT_S = 60.0
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT"})
+_WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
+
+
+class SizedBody(Protocol):
+    """A body that is read in pieces and says beforehand how long it is."""
+
+    def __len__(self) -> int:
+        """Return its size in bytes."""
+        ...
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most `size`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitRules:
+    """How failures are waited out.
+
+    Attributes:
+        sleep: Waits so many seconds.
+        jitter: Returns a number from 0 to 1, drawn anew each time.
+        attempts: How often a request is made at most, > 0.
+        first_wait_s: The longest first wait; each further one may be twice as long.
+    """
+
+    sleep: Callable[[float], None]
+    jitter: Callable[[], float]
+    attempts: int = 4
+    first_wait_s: float = 0.5
+
+    def wait_s(self, failures: int, asked: str | None) -> float:
+        """Return how long to wait after so many failures, > 0, if the server asked for `asked`."""
+        if asked is not None and asked.isdecimal():
+            return min(float(asked), _MAX_WAIT_S)
+        longest = min(self.first_wait_s * 2.0 ** (failures - 1), _MAX_WAIT_S)
+        return longest * (0.5 + self.jitter() / 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer: its status, its headers and its body."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    url: str = ""
+
+
+class _Bearer(AuthBase):
+    """Puts the token in. Also when there is none: else requests would look into ~/.netrc."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Http:
+    """Exchanges with one server, over connections that are kept open. Use it in a `with` block."""
+
+    def __init__(self, *, token: str, waits: WaitRules, insecure: bool = False) -> None:
+        """Open nothing yet.
+
+        Args:
+            token: What proves who asks, or "".
+            waits: How failures are waited out.
+            insecure: Whether the token may go over plain HTTP to another machine.
+
+        Raises:
+            UsageError: The token holds what no header can carry.
+        """
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise UsageError("not a token", expected="printable ASCII without spaces")
+        self._token = token
+        self._waits = waits
+        self._insecure = insecure
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"lockgate/{lockgate_release.__version__}"
+        # Artifacts are compressed already, and a digest is over the bytes as they are stored.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def __enter__(self) -> Http:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close every connection."""
+        self._session.close()
+
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token to prove anything with."""
+        return bool(self._token)
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        json_body: JsonObject | None = None,
+        open_body: Callable[[], SizedBody] | None = None,
+        authorised: bool = False,
+    ) -> Answer:
+        """Return the server's answer, whatever its status (rules 1 to 3).
+
+        Args:
+            method: The HTTP method.
+            url: The address.
+            json_body: A body to send as JSON.
+            open_body: Returns the body to send from its beginning, once for each attempt.
+            authorised: Whether the token goes along.
+
+        Raises:
+            TransportError: No whole answer came.
+            UsageError: The address is none, or the token may not go there.
+        """
+        auth = self._auth_for(url, authorised=authorised)
+        body: bytes | SizedBody | None
+        outcome: Answer | TransportError = TransportError("not tried", subject=url)
+        for failures in range(1, self._waits.attempts + 1):
+            # An empty stream counts as none: else requests would send it in chunks.
+            body = (open_body() or b"") if open_body else None
+            if json_body is not None:
+                body = dump_json(json_body)
+            outcome = self._attempt(method, url, body, auth, is_json=json_body is not None)
+            if failures == self._waits.attempts or not _may_repeat(method, outcome):
+                break
+            asked = outcome.headers.get("retry-after") if isinstance(outcome, Answer) else None
+            self._waits.sleep(self._waits.wait_s(failures, asked))
+        if isinstance(outcome, TransportError):
+            raise outcome
+        return outcome
+
+    def stream(self, url: str) -> Iterator[bytes]:
+        """Yield the body at `url`, without a token. It is not begun again when it breaks off.
+
+        Raises:
+            NotFoundError: The server has no such file. Raised before the first chunk.
+            TransportError: Anything else that keeps the body from coming, also in its middle.
+            UsageError: The address is none.
+        """
+        with (
+            _as_transport_error(url),
+            self._session.get(
+                url,
+                auth=_Bearer(""),
+                timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
+            if response.status_code == HTTPStatus.NOT_FOUND:
+                raise NotFoundError("not there", subject=url)
+            if response.status_code != HTTPStatus.OK:
+                raise TransportError(
+                    "unexpected answer",
+                    subject=url,
+                    expected="status 200",
+                    found=str(response.status_code),
+                )
+            yield from response.iter_content(_CHUNK_BYTES)
+
+    def _auth_for(self, url: str, *, authorised: bool) -> _Bearer:
+        if not (authorised and self._token):
+            return _Bearer("")
+        if urlsplit(url).scheme != "https" and not is_loopback(url) and not self._insecure:
+            raise UsageError(
+                "a token would travel unencrypted",
+                subject=url,
+                expected="https, or a server on this machine",
+                hint="Use https, or say --insecure if this network is yours alone.",
+            )
+        return _Bearer(self._token)
+
+    def _attempt(
+        self, method: str, url: str, body: bytes | SizedBody | None, auth: _Bearer, *, is_json: bool
+    ) -> Answer | TransportError:
+        """Return the answer, or why there is none."""
+        try:
+            with (
+                _as_transport_error(url),
+                self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers={"Content-Type": "application/json"} if is_json else {},
+                    auth=auth,
+                    timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                data = _read_limited(response, url)
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(status=response.status_code, headers=found, body=data, url=url)
+        except TransportError as exc:
+            return exc
+
+
+def _may_repeat(method: str, outcome: Answer | TransportError) -> bool:
+    """Whether doing it again is safe, and may help (rule 2)."""
+    if isinstance(outcome, _NeverConnectedError):
+        return True
+    if method not in _IDEMPOTENT:
+        return False
+    return isinstance(outcome, TransportError) or outcome.status in _WORTH_REPEATING
+
+
+def _read_limited(response: requests.Response, url: str) -> bytes:
+    data = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        data += chunk
+        if len(data) > _MAX_ANSWER_BYTES:
+            raise TransportError(
+                "answer too large", subject=url, expected=f"at most {_MAX_ANSWER_BYTES} bytes"
+            )
+    return bytes(data)
+
+
+class _NeverConnectedError(TransportError):
+    """No connection came about, so the request cannot have had any effect."""
+
+
+@contextmanager
+def _as_transport_error(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    ) as exc:
+        raise UsageError(
+            "not a web address", subject=url, expected="an address such as https://host:8081"
+        ) from exc
+    except requests.exceptions.ConnectTimeout as exc:
+        raise _NeverConnectedError("no connection in time", subject=url) from exc
+    except requests.exceptions.ConnectionError as exc:
+        reason = _reason_of(exc)
+        kind = _NeverConnectedError if "NewConnectionError" in repr(exc) else TransportError
+        raise kind("the connection failed", subject=url, found=reason) from exc
+    except requests.exceptions.Timeout as exc:
+        raise TransportError("no answer in time", subject=url) from exc
+    except requests.exceptions.RequestException as exc:
+        raise TransportError("the exchange failed", subject=url, found=_reason_of(exc)) from exc
+
+
+def _reason_of(exc: BaseException) -> str:
+    """Return the innermost reason: what the operating system said, without urllib3's wrapping."""
+    reason = getattr(exc.args[0], "reason", exc.args[0]) if exc.args else exc
+    return str(reason).rpartition(": ")[2][:200]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is an address on this machine, going by its host alone."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_answer(answer: Answer) -> dict[str, object]:
+    """Return the JSON object in an answer.
+
+    Raises:
+        TransportError: There is none: something else than Lockgate answered.
+    """
+    try:
+        value = json.loads(answer.body)
+    except ValueError as exc:
+        raise TransportError(
+            "not JSON",
+            subject=answer.url,
+            expected="an answer from Lockgate",
+            found=f"status {answer.status}, {answer.body[:60]!r}",
+        ) from exc
+    if not isinstance(value, dict):
+        raise TransportError("not a JSON object", subject=answer.url)
+    return value
+
+
+class CountedBody:
+    """A file as a body, telling how far it has been read."""
+
+    def __init__(self, stream: BinaryIO, size_bytes: int, advance: Callable[[int], None]) -> None:
+        """Read `stream` from where it stands; `advance` is told of each piece's size in bytes."""
+        self._stream = stream
+        self._size_bytes = size_bytes
+        self._advance = advance
+
+    def __len__(self) -> int:
+        """Return the size in bytes that was promised."""
+        return self._size_bytes
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes, at most `size`, never more than was promised in all."""
+        data = self._stream.read(size)
+        self._advance(len(data))
+        return data

@@ -1,0 +1,369 @@
+"""What the next list of releases is: decided from the list in force, without disk or network.
+
+The rules:
+
+1. A release is bound to its channels by its entry; promotion adds a channel, nothing takes one
+   away.
+2. A channel has one floor. Every live entry holds every floor, so that it goes with each next list
+   and is not forgotten when the channel's last release goes; and it never sinks.
+3. Two live versions never compare equal, nor differ by letter case alone.
+4. What lies beyond the newest few and is offered nowhere is retired in the same signature.
+5. What a channel offers is never taken out of the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from lockgate_cli.repository import Base
+from lockgate_release.documents import ReleaseEntry
+from lockgate_release.errors import UsageError
+from lockgate_release.layout import release_path
+from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName
+from lockgate_release.requests import OfferRequest
+from lockgate_release.versions import Version, VersionScheme
+
+__all__ = [
+    "Listing",
+    "NextList",
+    "channel_floors",
+    "join_floors",
+    "listing_of",
+    "plan_offers",
+    "plan_release",
+    "plan_retirement",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What planning needs of the state in force.
+
+    Attributes:
+        entries: The mark of each live release, by its document's path.
+        offered: The channels that offer a version, for each one offered.
+        scheme: How the app's versions are ordered.
+    """
+
+    entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
+    offered: Mapping[str, tuple[ChannelName, ...]] = field(default_factory=dict)
+    scheme: VersionScheme = VersionScheme.SEMVER
+
+    def parse(self, version: str) -> Version:
+        """Return a version of the app's scheme.
+
+        Raises:
+            VersionError: It is not one.
+        """
+        return self.scheme.parse(version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextList:
+    """The next list, and what a person should see of how it differs.
+
+    Attributes:
+        entries: The mark of each release in it, by its document's path.
+        appears: Versions that are new.
+        vanishes: Versions that are retired.
+        changes: A sentence for each entry that stays with another mark.
+        changed: Whether there is anything to sign.
+    """
+
+    entries: Mapping[str, ReleaseEntry]
+    appears: tuple[str, ...]
+    vanishes: tuple[str, ...]
+    changes: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to sign."""
+        return bool(self.appears or self.vanishes or self.changes)
+
+
+def listing_of(base: Base) -> Listing:
+    """Return what planning needs of a verified state."""
+    offered: dict[str, tuple[ChannelName, ...]] = {}
+    for name, document in base.channels.items():
+        for offer in document.offers:
+            offered[offer.version] = (*offered.get(offer.version, ()), name)
+    return Listing(entries=base.entries, offered=offered, scheme=base.policy.versions)
+
+
+def channel_floors(listing: Listing) -> dict[ChannelName, str]:
+    """Return the floor of each channel that has one: the highest that any entry holds for it.
+
+    Raises:
+        VersionError: An entry holds what is no version of the app's scheme.
+    """
+    floors: dict[ChannelName, str] = {}
+    for entry in listing.entries.values():
+        for channel, floor in entry.floors.items():
+            known = floors.get(channel)
+            if known is None or listing.parse(floor) > listing.parse(known):
+                floors[channel] = floor
+    return floors
+
+
+def join_floors(
+    listing: Listing, asked: Mapping[ChannelName, str], standing: Mapping[ChannelName, str]
+) -> dict[ChannelName, str]:
+    """Return the floors to ask for: those of this publish, and those that stand in the settings.
+
+    Args:
+        listing: The state in force.
+        asked: What this publish asks for.
+        standing: What the settings say: never less than this, and no fault where it is less than
+            what has been signed since.
+
+    Raises:
+        VersionError: One is not a version of the app's scheme.
+        UsageError: This publish asks for less than what stands in the settings.
+    """
+    signed = channel_floors(listing)
+    floors = dict(asked)
+    for channel, floor in standing.items():
+        if channel in asked and listing.parse(asked[channel]) < listing.parse(floor):
+            raise UsageError(
+                "a floor never sinks",
+                subject=f"floor of {channel}",
+                expected=f"{floor} or later, as the settings say",
+                found=asked[channel],
+            )
+        known = signed.get(channel)
+        if channel not in asked and (known is None or listing.parse(floor) > listing.parse(known)):
+            floors[channel] = floor
+    return floors
+
+
+def plan_release(
+    listing: Listing,
+    *,
+    version: str,
+    channels: tuple[ChannelName, ...],
+    floors: Mapping[ChannelName, str],
+    keep: int,
+) -> NextList:
+    """Return the list that follows when `version` is published, or promoted, into `channels`.
+
+    Args:
+        listing: The state in force.
+        version: The release.
+        channels: Where it may be offered from now on, beside where it may be already.
+        floors: Floors that are asked for.
+        keep: How many of the newest releases stay in any case, > 0.
+
+    Raises:
+        VersionError: A version is not of the app's scheme.
+        UsageError: Another live version is equal, a floor would sink, or it lies below one.
+    """
+    _check_unlike_others(listing, version)
+    next_floors = _raise_floors(listing, floors)
+    _check_above_floors(listing, version, channels, next_floors)
+    path = release_path(version)
+    entries = dict(listing.entries)
+    own = entries.get(path) or ReleaseEntry(version=version, channels=())
+    bound = tuple(sorted({*own.channels, *channels}))
+    entries[path] = replace(own, channels=bound)
+    wanted = frozenset({version})
+    return _finish(listing, _retire(listing, entries, keep, wanted), next_floors)
+
+
+def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -> NextList:
+    """Return the list that follows when releases are taken out of it.
+
+    Args:
+        listing: The state in force.
+        versions: What to take out; empty takes out what lies beyond `keep`.
+        keep: How many of the newest releases stay, > 0, if no versions are named.
+
+    Raises:
+        VersionError: A version is not of the app's scheme.
+        UsageError: One is not live, or a channel offers it (rule 5).
+    """
+    floors = channel_floors(listing)
+    if not versions:
+        return _finish(listing, _retire(listing, listing.entries, keep, frozenset()), floors)
+    entries = dict(listing.entries)
+    for version in versions:
+        if entries.pop(release_path(version), None) is None:
+            raise UsageError("not a live release", subject=version)
+        if version in listing.offered:
+            raise UsageError(
+                "still offered",
+                subject=version,
+                expected="a release that no channel offers",
+                found=f"offered in {', '.join(listing.offered[version])}",
+                hint="Publish a newer one there, or revoke it first.",
+            )
+    return _finish(listing, entries, floors)
+
+
+def plan_offers(
+    base: Base, version: str, channels: tuple[ChannelName, ...], exposure_bp: int | None
+) -> tuple[OfferRequest, ...]:
+    """Return the offers that are still to be made so that each channel offers `version`.
+
+    Args:
+        base: The state in force.
+        version: The release.
+        channels: Where to offer it.
+        exposure_bp: To what share, in basis points; None means everybody, or, where it is offered
+            already, what it has reached.
+
+    Raises:
+        UsageError: A channel cannot offer it, or offers it to fewer than are asked for.
+    """
+    wanted = (_plan_offer(base, version, name, exposure_bp) for name in channels)
+    return tuple(offer for offer in wanted if offer is not None)
+
+
+def _plan_offer(
+    base: Base, version: str, channel: ChannelName, exposure_bp: int | None
+) -> OfferRequest | None:
+    _check_may_offer(base, version, channel)
+    document = base.channels.get(channel)
+    known = document.offer_of(version) if document else None
+    if known is None:
+        share = MAX_EXPOSURE_BP if exposure_bp is None else exposure_bp
+        return OfferRequest(channel=channel, version=version, exposure_bp=share)
+    # A rollout that has grown since must not be thrown back by publishing the same once more.
+    if exposure_bp is not None and exposure_bp > known.rollout.exposure_bp:
+        raise UsageError(
+            "already offered, to fewer clients",
+            subject=f"{version} in {channel}",
+            expected=f"{exposure_bp} basis points",
+            found=str(known.rollout.exposure_bp),
+            hint="Widen it with `lockgate rollout set`.",
+        )
+    return None
+
+
+def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
+    path = release_path(version)
+    rule = base.policy.channel(channel)
+    if not rule.allows_path(path):
+        raise UsageError(
+            "the policy does not allow this release here",
+            subject=channel,
+            expected=", ".join(rule.paths),
+            found=path,
+        )
+    document = base.channels.get(channel)
+    if document is None:
+        return
+    revocation = document.revocation_of(version)
+    entry = base.entries.get(path)
+    is_lifted = entry is not None and channel in entry.lifted
+    if revocation is not None and not is_lifted:
+        raise UsageError(
+            "revoked",
+            subject=f"{version} in {channel}",
+            found=revocation.reason,
+            hint="Publish the fix under a new version.",
+        )
+    parse = base.policy.versions.parse
+    for offer in document.offers:
+        if offer.rollout.is_full and parse(offer.version) > parse(version):
+            raise UsageError(
+                "it would reach nobody",
+                subject=f"{version} in {channel}",
+                expected=f"a version above {offer.version}, which everybody is offered",
+            )
+
+
+def _check_unlike_others(listing: Listing, version: str) -> None:
+    """Refuse a version that another live one could be taken for (rule 3)."""
+    parsed = listing.parse(version)
+    for entry in listing.entries.values():
+        if entry.version == version:
+            continue
+        if listing.parse(entry.version) == parsed or entry.version.lower() == version.lower():
+            raise UsageError(
+                "another live version is equal to it",
+                subject=f"version {version}",
+                expected="a version of its own",
+                found=entry.version,
+            )
+
+
+def _raise_floors(listing: Listing, asked: Mapping[ChannelName, str]) -> dict[ChannelName, str]:
+    floors = channel_floors(listing)
+    for channel, floor in asked.items():
+        known = floors.get(channel)
+        if known is not None and listing.parse(floor) < listing.parse(known):
+            raise UsageError(
+                "a floor never sinks",
+                subject=f"floor of {channel}",
+                expected=f"{known} or later",
+                found=floor,
+            )
+        # Equal in order may differ in text: the one that is signed already stays.
+        if known is None or listing.parse(floor) > listing.parse(known):
+            floors[channel] = floor
+    return floors
+
+
+def _check_above_floors(
+    listing: Listing,
+    version: str,
+    channels: Iterable[ChannelName],
+    floors: Mapping[ChannelName, str],
+) -> None:
+    for channel in channels:
+        floor = floors.get(channel)
+        if floor is not None and listing.parse(version) < listing.parse(floor):
+            raise UsageError(
+                "below the floor",
+                subject=f"{version} in {channel}",
+                expected=f"{floor} or later",
+                found=version,
+            )
+
+
+def _retire(
+    listing: Listing, entries: Mapping[str, ReleaseEntry], keep: int, wanted: frozenset[str]
+) -> dict[str, ReleaseEntry]:
+    """Return the entries without those that are old and offered nowhere (rules 4 and 5)."""
+    newest = sorted(entries, key=lambda path: listing.parse(entries[path].version), reverse=True)
+    staying = {
+        path
+        for place, path in enumerate(newest)
+        if place < keep
+        or entries[path].version in listing.offered
+        or entries[path].version in wanted
+    }
+    return {path: entry for path, entry in entries.items() if path in staying}
+
+
+def _finish(
+    listing: Listing, entries: Mapping[str, ReleaseEntry], floors: Mapping[ChannelName, str]
+) -> NextList:
+    """Put the floors into every entry (rule 2), and say what differs from the list in force."""
+    following = {}
+    changes = []
+    for path, entry in entries.items():
+        following[path] = replace(entry, floors=dict(sorted(floors.items())))
+        before = listing.entries.get(path)
+        if before is not None:
+            changes += _describe_change(before, following[path])
+    appears = [entry.version for path, entry in following.items() if path not in listing.entries]
+    vanishes = [entry.version for path, entry in listing.entries.items() if path not in following]
+    return NextList(
+        entries=following,
+        appears=tuple(sorted(appears, key=listing.parse)),
+        vanishes=tuple(sorted(vanishes, key=listing.parse)),
+        changes=tuple(changes),
+    )
+
+
+def _describe_change(before: ReleaseEntry, after: ReleaseEntry) -> list[str]:
+    changes = []
+    added = sorted({*after.channels} - {*before.channels})
+    if added:
+        changes.append(f"{after.version}: may be offered in {', '.join(added)} too")
+    if dict(before.floors) != dict(after.floors):
+        shown = ", ".join(f"{name} {floor}" for name, floor in after.floors.items()) or "none"
+        changes.append(f"{after.version}: floors are now {shown}")
+    return changes

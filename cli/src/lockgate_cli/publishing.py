@@ -1,0 +1,392 @@
+"""Publishing: the whole plan first, then uploads, then one signed list, then the offers.
+
+A run that was cut off is finished by the same run again: what is uploaded stays uploaded, a list
+that is in force is seen as such, and an offer that stands is not made twice. When somebody else
+publishes at the same time, the new state is read and the list is planned and signed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lockgate_cli.api import Api
+from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
+from lockgate_cli.context import Call
+from lockgate_cli.output import say
+from lockgate_cli.plan import Listing, NextList, listing_of, plan_offers, plan_release
+from lockgate_cli.repository import Base, Stored, load_base, load_stored
+from lockgate_cli.signing import keys_of, load_signers, sign_next_list
+from lockgate_release.documents import (
+    ExtrasDocument,
+    Install,
+    ReleaseDocument,
+    Requirements,
+    parse_extras,
+    parse_release,
+)
+from lockgate_release.errors import ConflictError, DocumentError, TransportError, UsageError
+from lockgate_release.layout import extras_path, release_path
+from lockgate_release.names import AppName, ChannelName
+from lockgate_release.requests import OfferRequest, PublishRequest
+from lockgate_release.strict_json import Json
+from lockgate_release.trust.roles import Role
+from lockgate_release.trust.sign import Signer
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Prepared",
+    "Promotion",
+    "Publication",
+    "load_publishers",
+    "make_plan",
+    "prepare",
+    "submit",
+    "submit_plan",
+]
+
+_ATTEMPTS = 5
+_FIRST_WAIT_S = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What somebody wants published.
+
+    Attributes:
+        app: The app.
+        version: The release.
+        channels: Where to offer it, at least one.
+        sources: Its artifacts, at least one; none only where `document` is given.
+        exposure_bp: To what share of clients, in basis points; None: everybody.
+        notes: What changed, or None where nothing was said.
+        keep: How many of the newest releases stay live in any case, > 0.
+        floors: Floors that are asked for.
+        install: What to do with the unpacked tree.
+        requires: What must hold before it may be installed.
+    """
+
+    app: AppName
+    version: str
+    channels: tuple[ChannelName, ...]
+    sources: tuple[ArtifactSource, ...]
+    exposure_bp: int | None = None
+    notes: str | None = None
+    keep: int = 50
+    floors: Mapping[ChannelName, str] = field(default_factory=dict)
+    install: Install = field(default_factory=Install)
+    requires: Requirements = field(default_factory=Requirements)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A live release that is to be offered in further channels, as it is.
+
+    Attributes:
+        app: The app.
+        version: The release.
+        source: A channel that it may be offered in already.
+        channels: Where to offer it, at least one.
+        exposure_bp: To what share of clients, in basis points; None: everybody.
+        keep: How many of the newest releases stay live in any case, > 0.
+        floors: Floors that are asked for.
+    """
+
+    app: AppName
+    version: str
+    source: ChannelName
+    channels: tuple[ChannelName, ...]
+    exposure_bp: int | None = None
+    keep: int = 50
+    floors: Mapping[ChannelName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that will be done, and nothing of it done yet.
+
+    Attributes:
+        base: The verified state that it is planned on.
+        following: The next list of releases.
+        documents: The bytes of documents that are new, by path.
+        offers: The offers that are still to be made.
+    """
+
+    base: Base
+    following: NextList
+    documents: Mapping[str, bytes]
+    offers: tuple[OfferRequest, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        return self.following.changed or bool(self.offers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of it."""
+
+    plan: Plan
+    timestamp_version: int | None = None
+    releases_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A publication whose artifacts have been read.
+
+    Attributes:
+        wish: What is wanted.
+        facts: What was found in the artifacts.
+        document: The release's document, or None for what is live already.
+    """
+
+    wish: Publication | Promotion
+    facts: tuple[ArtifactFacts, ...] = ()
+    document: ReleaseDocument | None = None
+
+
+def prepare(call: Call, api: Api, base: Base, wish: Publication) -> Prepared:
+    """Return the publication with its artifacts read and its document made.
+
+    What can be refused without reading them is refused first.
+
+    Raises:
+        UsageError: It makes no sense as it was said.
+        ArchiveError: An artifact is damaged, or contains what must not be unpacked.
+        LocalError: An artifact cannot be read.
+        TransportError: One that was uploaded before could not be fetched.
+        DigestMismatchError: The server answered with other bytes.
+    """
+    _plan_list(base, wish)
+    plan_offers(base, wish.version, wish.channels, wish.exposure_bp)
+    stem = f"{wish.app}-{wish.version}"
+    facts = tuple(
+        describe(source, api, wish.app, stem=stem, progress=call.progress())
+        for source in sorted(wish.sources, key=lambda source: source.platform)
+    )
+    for found in facts:
+        _check_programs(wish.install, found)
+    document = ReleaseDocument(
+        app=wish.app,
+        version=wish.version,
+        released_at=call.around.now(),
+        artifacts=tuple(found.artifact for found in facts),
+        install=wish.install,
+        requires=wish.requires,
+    )
+    try:
+        parse_release(document.to_bytes())
+        parse_extras(_extras_of(wish).to_bytes())
+    except DocumentError as exc:
+        raise UsageError(
+            exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
+        ) from exc
+    return Prepared(wish=wish, facts=facts, document=document)
+
+
+def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
+    """Return all that is to be done so that the wish is in force.
+
+    Args:
+        base: The state in force.
+        prepared: What is wanted.
+        stored: The release as it stands, if it is live already.
+
+    Raises:
+        ConflictError: The version is live with other bytes.
+        UsageError: It makes no sense in the state in force.
+    """
+    wish = prepared.wish
+    documents: Mapping[str, bytes] = {}
+    if stored is None:
+        if prepared.document is None or not isinstance(wish, Publication):
+            raise UsageError("not a live release", subject=wish.version)
+        documents = {
+            release_path(wish.version): prepared.document.to_bytes(),
+            extras_path(wish.version): _extras_of(wish).to_bytes(),
+        }
+    elif isinstance(wish, Promotion):
+        _check_source(base, wish)
+    elif prepared.document is not None:
+        _check_same(stored, prepared.document)
+        _check_same_notes(stored, wish)
+    return Plan(
+        base=base,
+        following=_plan_list(base, wish),
+        documents=documents,
+        offers=plan_offers(base, wish.version, wish.channels, wish.exposure_bp),
+    )
+
+
+def submit(call: Call, api: Api, prepared: Prepared, plan: Plan, pinned: bytes) -> Outcome:
+    """Carry out a plan; plan anew where somebody else moved first.
+
+    Raises:
+        UsageError: Too few publishers' keys were given.
+        ConflictError: Others kept moving first, or published the same version otherwise.
+        LockgateError: The server refused, or could not be reached.
+    """
+    wish = prepared.wish
+
+    def plan_again() -> Plan:
+        base = load_base(api, wish.app, pinned, now=call.around.now())
+        return make_plan(base, prepared, load_stored(api, base, wish.version))
+
+    # Keys first: an upload is for nothing when nobody can sign.
+    load_publishers(call, plan)
+    for facts in prepared.facts:
+        send(api, wish.app, facts, call.progress())
+    return submit_plan(call, api, plan, plan_again)
+
+
+def submit_plan(call: Call, api: Api, plan: Plan, plan_again: Callable[[], Plan]) -> Outcome:
+    """Sign and submit a plan; where somebody else moved first, submit what `plan_again` returns.
+
+    Raises:
+        UsageError: Too few publishers' keys were given.
+        ConflictError: Others kept moving first.
+        LockgateError: The server refused, or could not be reached.
+    """
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return _submit_once(call, api, plan)
+        except (ConflictError, TransportError) as exc:
+            # A lost answer may have been a yes: reading the state again tells.
+            say(f"{exc} Reading the state again.")
+        call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
+        plan = plan_again()
+        if not plan.changed:
+            return Outcome(plan=plan)
+    return _submit_once(call, api, plan)
+
+
+def load_publishers(call: Call, plan: Plan) -> tuple[Signer, ...]:
+    """Return who signs the next list; nobody where there is nothing to sign.
+
+    Raises:
+        UsageError: Too few publishers' keys were given.
+        LocalError: A key cannot be read.
+    """
+    if not plan.following.changed:
+        return ()
+    keys, threshold = keys_of(plan.base.chain, Role.RELEASES)
+    return load_signers(
+        call.settings.get_all("keys", call.flags.keys),
+        role=Role.RELEASES,
+        keys=keys,
+        threshold=threshold,
+        environ=call.around.environ,
+    )
+
+
+def _submit_once(call: Call, api: Api, plan: Plan) -> Outcome:
+    signers = load_publishers(call, plan)
+    offers: list[OfferRequest | None] = list(plan.offers)
+    answer: Mapping[str, object] = {}
+    if plan.following.changed:
+        releases = sign_next_list(
+            plan.base.chain, plan.following, plan.documents, signers, call.around.now()
+        )
+        first = offers.pop(0) if offers else None
+        request = PublishRequest(releases=releases, documents=plan.documents, offer=first)
+        answer = api.publish(plan.base.app, request)
+    for offer in offers:
+        answer = api.publish(plan.base.app, PublishRequest(offer=offer))
+    return Outcome(
+        plan=plan,
+        timestamp_version=_number(answer, "timestamp_version"),
+        releases_version=_number(answer, "releases_version"),
+    )
+
+
+def _number(answer: Mapping[str, object], name: str) -> int | None:
+    value = answer.get(name)
+    return value if isinstance(value, int) else None
+
+
+def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:
+    listing: Listing = listing_of(base)
+    return plan_release(
+        listing,
+        version=wish.version,
+        channels=wish.channels,
+        floors=wish.floors,
+        keep=wish.keep,
+    )
+
+
+def _extras_of(wish: Publication) -> ExtrasDocument:
+    return ExtrasDocument(app=wish.app, version=wish.version, notes=wish.notes or "")
+
+
+def _check_source(base: Base, wish: Promotion) -> None:
+    """Refuse to promote from where the release has never been."""
+    channels = base.entries[release_path(wish.version)].channels
+    if wish.source not in channels:
+        raise UsageError(
+            "not in that channel",
+            subject=wish.version,
+            expected=f"one of {', '.join(sorted(channels))}",
+            found=wish.source,
+        )
+
+
+def _check_programs(install: Install, found: ArtifactFacts) -> None:
+    """Refuse a release that every client would have to roll back."""
+    named = {"entrypoint": install.entrypoint, "health": "".join(install.health.command[:1])}
+    for option, program in named.items():
+        if program and program not in found.programs:
+            near = sorted(found.programs)[:5]
+            raise UsageError(
+                "no such program in the artifact",
+                subject=f"{found.artifact.name}: {option}",
+                expected=f"one that can be started, such as {', '.join(near)}" if near else "one",
+                found=repr(program),
+            )
+
+
+def _check_same(stored: Stored, document: ReleaseDocument) -> None:
+    """Refuse to publish other bytes under a version that is live."""
+    if document.is_same_publish(stored.document):
+        return
+    field_name, old, new = _first_difference(
+        stored.document.to_json(), document.with_moment_of(stored.document).to_json(), ""
+    )
+    raise ConflictError(
+        "this version is published already, with other content",
+        subject=f"{release_path(document.version)}: {field_name}",
+        expected=old,
+        found=new,
+        hint="A release never changes: publish under a new version.",
+    )
+
+
+def _check_same_notes(stored: Stored, wish: Publication | Promotion) -> None:
+    notes = wish.notes if isinstance(wish, Publication) else None
+    known = stored.extras.notes if stored.extras else ""
+    if notes is not None and notes != known:
+        raise ConflictError(
+            "this version is published already, with other notes",
+            subject=f"{extras_path(wish.version)}: notes",
+            expected=repr(known[:60]),
+            found=repr(notes[:60]),
+            hint="Leave --notes out to keep those that are published.",
+        )
+
+
+def _first_difference(old: Json, new: Json, path: str) -> tuple[str, str, str]:
+    """Return where two documents differ first, and how."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                return _first_difference(
+                    old.get(name), new.get(name), f"{path}.{name}" if path else name
+                )
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            if one != other:
+                return _first_difference(one, other, f"{path}[{index}]")
+    return path, repr(old)[:200], repr(new)[:200]

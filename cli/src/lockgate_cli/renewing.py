@@ -1,0 +1,70 @@
+"""Renewal: the same words signed again, with a new number and a new expiry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lockgate_cli.api import Api
+from lockgate_cli.context import Call
+from lockgate_cli.output import say
+from lockgate_cli.repository import read_chain
+from lockgate_cli.signing import keys_of, load_signers
+from lockgate_release.errors import ConflictError, TransportError
+from lockgate_release.names import AppName
+from lockgate_release.requests import RenewRequest
+from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.sign import renewed, to_bytes
+
+__all__ = ["RENEWABLE", "due_roles", "renew_role"]
+
+RENEWABLE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
+"""What people sign, in the order in which it is renewed."""
+
+_ATTEMPTS = 5
+_FIRST_WAIT_S = 0.4
+
+
+def due_roles(chain: Chain, now: datetime) -> tuple[Role, ...]:
+    """Return the roles of whose time a third or less is left."""
+    return tuple(
+        role
+        for role in RENEWABLE
+        if getattr(chain, role.value).signed.expires - now <= EXPIRY[role] / 3
+    )
+
+
+def renew_role(call: Call, api: Api, app: AppName, role: Role, pinned: bytes) -> int:
+    """Leave newer metadata of this role in force, and return its number.
+
+    Raises:
+        UsageError: Too few of the role's keys were given.
+        ConflictError: Others kept moving first.
+        LockgateError: The server refused, or could not be reached.
+    """
+    for attempt in range(1, _ATTEMPTS):
+        # Expired metadata is read here: that is what renewing is for.
+        chain = read_chain(api, app, pinned, now=None)
+        try:
+            return _renew_once(call, api, app, role, chain)
+        except (ConflictError, TransportError) as exc:
+            say(f"{exc} Reading the state again.")
+        call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
+    return _renew_once(call, api, app, role, read_chain(api, app, pinned, now=None))
+
+
+def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) -> int:
+    keys, threshold = keys_of(chain, role)
+    setting = "keys" if role is Role.RELEASES else "root_keys"
+    signers = load_signers(
+        call.settings.get_all(setting, call.flags.keys),
+        role=role,
+        keys=keys,
+        threshold=threshold,
+        environ=call.around.environ,
+    )
+    base = getattr(chain, role.value).metadata
+    following = renewed(base, role, signers, call.around.now())
+    api.renew(app, RenewRequest(role=role.value, metadata=to_bytes(following)))
+    version: int = following.signed.version
+    return version

@@ -1,0 +1,154 @@
+"""The state that a publisher writes on top of, read over HTTP and verified through the TUF chain.
+
+The server's word counts for nothing here: every byte is what a signature, or a digest under a
+signature, says it must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lockgate_cli.api import Api
+from lockgate_release.documents import (
+    ChannelDocument,
+    ExtrasDocument,
+    PolicyDocument,
+    ReleaseDocument,
+    ReleaseEntry,
+    parse_channel,
+    parse_extras,
+    parse_policy,
+    parse_release,
+)
+from lockgate_release.errors import DigestMismatchError, DocumentError, TransportError, TrustError
+from lockgate_release.layout import POLICY_PATH, extras_path, release_path, target_key
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.trust.chain import Chain, load_chain
+from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.sign import same_bytes
+
+__all__ = ["Base", "Stored", "expiry_warnings", "load_base", "load_stored", "read_chain"]
+
+_LONG_LIVED = (Role.ROOT, Role.TARGETS, Role.RELEASES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The verified state of one app.
+
+    Attributes:
+        app: The app.
+        chain: The verified metadata.
+        policy: The maintainers' rules.
+        entries: The publishers' mark of every live release, by its document's path.
+        channels: What each channel offers.
+    """
+
+    app: AppName
+    chain: Chain
+    policy: PolicyDocument
+    entries: Mapping[str, ReleaseEntry]
+    channels: Mapping[ChannelName, ChannelDocument]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A live release as it stands, with the very bytes."""
+
+    document: ReleaseDocument
+    document_bytes: bytes
+    extras: ExtrasDocument | None
+
+
+def read_chain(api: Api, app: AppName, pinned: bytes, *, now: datetime | None) -> Chain:
+    """Return the app's verified metadata.
+
+    Args:
+        api: Where to read.
+        app: The app.
+        pinned: The root that trust begins with.
+        now: Refuse what has expired by then; None refuses nothing for its age.
+
+    Raises:
+        RepositoryError: It cannot be verified.
+        TransportError: It could not be fetched.
+    """
+    return load_chain(lambda name: api.read_file(app, f"metadata/{name}"), pinned, now=now)
+
+
+def load_base(api: Api, app: AppName, pinned: bytes, *, now: datetime) -> Base:
+    """Return the app's verified state, nothing of which has expired.
+
+    Raises:
+        RepositoryError: It cannot be verified, or is another app's.
+        TransportError: It could not be fetched.
+    """
+    chain = read_chain(api, app, pinned, now=now)
+    policy = parse_policy(_need(api, app, chain, POLICY_PATH))
+    if policy.app != app:
+        raise TrustError(
+            "another app's policy", subject=POLICY_PATH, expected=app, found=policy.app
+        )
+    channels = {}
+    for path in chain.channels.signed.targets:
+        document = parse_channel(_need(api, app, chain, path), subject=path)
+        if document.app != app:
+            raise DocumentError("another app's", subject=path, expected=app, found=document.app)
+        channels[document.channel] = document
+    return Base(app=app, chain=chain, policy=policy, entries=chain.entries(), channels=channels)
+
+
+def load_stored(api: Api, base: Base, version: str) -> Stored | None:
+    """Return the live release of this version, or None if there is none.
+
+    Raises:
+        RepositoryError: It cannot be verified.
+        TransportError: It could not be fetched.
+    """
+    path = release_path(version)
+    if path not in base.entries:
+        return None
+    data = _need(api, base.app, base.chain, path)
+    extras = None
+    if base.chain.target(extras_path(version)) is not None:
+        extras = parse_extras(_need(api, base.app, base.chain, extras_path(version)))
+    document = parse_release(data, subject=path)
+    if (document.app, document.version) != (base.app, version):
+        raise DocumentError(
+            "path and document disagree",
+            subject=path,
+            expected=f"{base.app} {version}",
+            found=f"{document.app} {document.version}",
+        )
+    return Stored(document=document, document_bytes=data, extras=extras)
+
+
+def _need(api: Api, app: AppName, chain: Chain, path: str) -> bytes:
+    """Return the document at `path`, proved by its entry."""
+    target = chain.target(path)
+    if target is None or "sha256" not in target.hashes:
+        raise TrustError("missing from the repository", subject=path)
+    sha256 = Sha256Hex(target.hashes["sha256"])
+    data = api.read_file(app, target_key(app, path, sha256).removeprefix(f"{app}/"))
+    if data is None:
+        raise TransportError("missing on the server", subject=path)
+    if not same_bytes(target, data):
+        raise DigestMismatchError(
+            "not the bytes that were signed", subject=path, expected=f"sha256 {sha256}"
+        )
+    return data
+
+
+def expiry_warnings(chain: Chain, now: datetime) -> tuple[str, ...]:
+    """Return a sentence for each role people must renew of whose time a third or less is left."""
+    found = []
+    for role in _LONG_LIVED:
+        expires = getattr(chain, role.value).signed.expires
+        if expires - now <= EXPIRY[role] / 3:
+            left = (expires - now).days
+            found.append(
+                f"{role.value} expires in {left} days ({expires:%Y-%m-%d}): run lockgate renew"
+            )
+    return tuple(found)

@@ -1,0 +1,43 @@
+"""Retiring: the next list of releases without some of them, signed and put in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lockgate_cli.api import Api
+from lockgate_cli.context import Call
+from lockgate_cli.plan import listing_of, plan_retirement
+from lockgate_cli.publishing import Plan, submit_plan
+from lockgate_cli.repository import load_base
+from lockgate_release.names import AppName
+
+__all__ = ["retire"]
+
+
+def retire(
+    call: Call,
+    api: Api,
+    app: AppName,
+    *,
+    versions: tuple[str, ...],
+    keep: int,
+    agree: Callable[[Plan], bool],
+) -> Plan:
+    """Leave a list in force without these releases, if `agree` says so, and return the plan.
+
+    Raises:
+        UsageError: One is not live, or offered; or too few publishers' keys were given.
+        ConflictError: Others kept publishing first.
+        LockgateError: The server refused, or could not be reached.
+    """
+    pinned = call.pinned_root()
+
+    def make_plan() -> Plan:
+        base = load_base(api, app, pinned, now=call.around.now())
+        following = plan_retirement(listing_of(base), versions=versions, keep=keep)
+        return Plan(base=base, following=following, documents={}, offers=())
+
+    plan = make_plan()
+    if plan.changed and agree(plan):
+        submit_plan(call, api, plan, make_plan)
+    return plan

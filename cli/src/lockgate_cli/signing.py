@@ -1,0 +1,127 @@
+"""Who signs: from key URIs to the signers that a role knows, and the next list signed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from lockgate_cli.plan import NextList
+from lockgate_release.documents import ReleaseEntry
+from lockgate_release.errors import UsageError
+from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.keys import load_signer
+from lockgate_release.trust.roles import Role
+from lockgate_release.trust.sign import (
+    Document,
+    Key,
+    Signer,
+    TargetFile,
+    entry_target,
+    next_releases,
+    to_bytes,
+)
+
+__all__ = ["keys_of", "load_signers", "next_targets", "sign_next_list"]
+
+
+def keys_of(chain: Chain, role: Role) -> tuple[tuple[Key, ...], int]:
+    """Return the public keys that speak for an offline role, and how many of them must sign.
+
+    Raises:
+        TrustError: The metadata does not name the role.
+    """
+    if role is Role.RELEASES:
+        return chain.release_keys()
+    root = chain.root.signed
+    named = root.roles[role.value]
+    return tuple(root.keys[keyid] for keyid in named.keyids), named.threshold
+
+
+def load_signers(
+    uris: Iterable[str],
+    *,
+    role: Role,
+    keys: tuple[Key, ...],
+    threshold: int,
+    environ: Mapping[str, str],
+) -> tuple[Signer, ...]:
+    """Return those signers among `uris` that the role knows: as many as must sign, or more.
+
+    Args:
+        uris: Where the private keys are.
+        role: What is to be signed.
+        keys: The public keys that may sign it.
+        threshold: How many of them must.
+        environ: The environment, for `env:NAME`.
+
+    Raises:
+        UsageError: Too few of the keys are the role's.
+        LocalError: A key cannot be read.
+    """
+    known = {key.keyid for key in keys}
+    signers: dict[str, Signer] = {}
+    strangers = []
+    for uri in uris:
+        signer = load_signer(uri, known_keys=keys, environ=environ)
+        if signer.public_key.keyid in known:
+            signers[signer.public_key.keyid] = signer
+        else:
+            strangers.append(uri)
+    missing = threshold - len(signers)
+    if missing > 0:
+        found = f"{len(signers)}, so {missing} missing"
+        if strangers:
+            found += f"; not keys of this role: {', '.join(strangers)}"
+        raise UsageError(
+            "not enough signatures",
+            subject=f"metadata {role}",
+            expected=f"{threshold} of {len(keys)} keys",
+            found=found,
+            hint="Say --key once for each key.",
+        )
+    return tuple(signers.values())
+
+
+def next_targets(
+    chain: Chain, following: NextList, documents: Mapping[str, bytes]
+) -> dict[str, TargetFile]:
+    """Return all entries of the next list, those that stay exactly as they are included.
+
+    Args:
+        chain: The state in force.
+        following: What is to follow.
+        documents: The bytes of documents that are new, by path.
+    """
+    targets = {}
+    for path, target in chain.releases.signed.targets.items():
+        release = f"{path.rpartition('/')[0]}/release.json"
+        if release not in following.entries or path in documents:
+            continue
+        entry = following.entries.get(path)
+        targets[path] = target if entry is None else _with_mark(target, entry)
+    for path, data in documents.items():
+        entry = following.entries.get(path)
+        if entry is None:
+            targets[path] = Document(path=path, data=data).to_target()
+        else:
+            targets[path] = entry_target(path, data, entry)
+    return targets
+
+
+def _with_mark(target: TargetFile, entry: ReleaseEntry) -> TargetFile:
+    marked = copy.deepcopy(target)
+    marked.unrecognized_fields["custom"] = dict(entry.to_json())
+    return marked
+
+
+def sign_next_list(
+    chain: Chain,
+    following: NextList,
+    documents: Mapping[str, bytes],
+    signers: Iterable[Signer],
+    now: datetime,
+) -> bytes:
+    """Return the next list of releases, numbered one above the verified one, and signed."""
+    targets = next_targets(chain, following, documents)
+    return to_bytes(next_releases(chain.releases.signed, targets, signers, now))
