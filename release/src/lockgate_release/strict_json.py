@@ -1,8 +1,9 @@
 """JSON read strictly and written one way.
 
 Reading refuses what JSON parsers disagree on: duplicate keys, floats, integers above 2**53, text
-that is not UTF-8, and nesting deeper than a document needs. Each refusal names the document and
-the path to the field. Writing sorts keys and adds no white space, so equal values are equal bytes.
+that is not UTF-8, halves of characters, and nesting deeper than a document needs. Each refusal
+names the document and the path to the field. Writing sorts keys and adds no white space, so equal
+values are equal bytes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MAX_INTEGER = 2**53
 
 _MAX_DEPTH = 24
 _SHOWN = 80
+_SHOWN_PATH = 400
 
 
 def dump_json(value: Json) -> bytes:
@@ -70,7 +72,7 @@ def parse_json(data: bytes, *, subject: str) -> Fields:
         )
     except (json.JSONDecodeError, RecursionError) as exc:
         raise DocumentError("not JSON", subject=subject, found=str(exc)[:_SHOWN]) from exc
-    _check_depth(value, subject, _MAX_DEPTH)
+    _check_tree(value, subject, _MAX_DEPTH)
     if not isinstance(value, dict):
         raise DocumentError(
             "wrong type", subject=subject, expected="a JSON object", found=_describe(value)
@@ -114,15 +116,34 @@ def _parse_integer(subject: str) -> Callable[[str], int]:
     return parse
 
 
-def _check_depth(value: Json, subject: str, left: int) -> None:
+def _check_tree(value: Json, subject: str, left: int) -> None:
     if left == 0:
         raise DocumentError("nested too deeply", subject=subject, expected=f"{_MAX_DEPTH} levels")
-    if isinstance(value, dict):
-        for inner in value.values():
-            _check_depth(inner, subject, left - 1)
+    if isinstance(value, str):
+        _check_text(value, subject)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key, subject)
+            _check_tree(inner, subject, left - 1)
     elif isinstance(value, list):
         for inner in value:
-            _check_depth(inner, subject, left - 1)
+            _check_tree(inner, subject, left - 1)
+
+
+def _check_text(text: str, subject: str) -> None:
+    # JSON can escape half of a character; no UTF-8 can hold it, so it could not be written again.
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise DocumentError(
+            "half a character", subject=subject, found=ascii(text[exc.start : exc.end])[:_SHOWN]
+        ) from exc
+
+
+def _show_path(path: str) -> str:
+    """Return a path for a message: names in it may be hostile, and messages end on terminals."""
+    shown = path if len(path) <= _SHOWN_PATH else path[:_SHOWN_PATH] + "…"
+    return shown if shown.isprintable() else repr(shown)
 
 
 def _describe(value: Json) -> str:
@@ -162,7 +183,8 @@ class Fields:
         Raises:
             DocumentError: Always.
         """
-        subject = f"{self.subject}: {self._at(name)}" if name or self.path else self.subject
+        path = _show_path(self._at(name))
+        subject = f"{self.subject}: {path}" if path else self.subject
         raise DocumentError(what, subject=subject, expected=expected, found=found)
 
     def _at(self, name: str) -> str:
@@ -279,11 +301,8 @@ class Fields:
         for index, value in enumerate(self._array(name, most, optional=optional)):
             path = f"{self._at(name)}[{index}]"
             if not isinstance(value, Mapping):
-                raise DocumentError(
-                    "wrong type",
-                    subject=f"{self.subject}: {path}",
-                    expected="an object",
-                    found=_describe(value),
+                self.fail(
+                    f"{name}[{index}]", "wrong type", expected="an object", found=_describe(value)
                 )
             result.append(Fields(value, subject=self.subject, path=path))
         return result
