@@ -336,6 +336,10 @@ class Fields:
         """Return the object as it was read."""
         return MappingProxyType(dict(self._value))
 
+    def knows(self, name: str) -> bool:
+        """Whether some reading method was asked for the field, present or not."""
+        return name in self._known
+
     def unknown(self) -> JsonObject:
         """Return the fields nobody has read, to be kept for a round trip."""
         rest = {key: value for key, value in self._value.items() if key not in self._known}

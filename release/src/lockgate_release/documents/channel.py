@@ -13,7 +13,7 @@ from enum import StrEnum
 from lockgate_release.documents.common import (
     open_document,
     read_sha256,
-    refuse_critical,
+    rest_of,
     with_unknown,
 )
 from lockgate_release.gate import is_salt
@@ -43,6 +43,7 @@ TYPE = "lockgate.channel"
 MIN_CHECK_INTERVAL_S = 60
 MAX_CHECK_INTERVAL_S = 24 * 3600
 DEFAULT_CHECK_INTERVAL_S = 3600
+_PATH = r"(?!.*\.\.)[A-Za-z0-9._-]+(/[A-Za-z0-9.+!_-]+)+"
 
 
 class RolloutState(StrEnum):
@@ -233,20 +234,19 @@ def parse_channel(data: bytes, *, subject: str = "version.json") -> ChannelDocum
             default=DEFAULT_CHECK_INTERVAL_S,
         ),
     )
-    refuse_critical(fields)
     versions = [offer.version for offer in document.offers]
     if len(set(versions)) != len(versions):
         fields.fail("offers", "a version offered twice")
-    return replace(document, unknown=fields.unknown())
+    return replace(document, unknown=rest_of(fields))
 
 
 def _read_offer(fields: Fields) -> ChannelOffer:
     return ChannelOffer(
         version=fields.checked("version", is_version_text, "a version"),
-        path=fields.text("path", pattern=r"[A-Za-z0-9._-]+(/[A-Za-z0-9.+!_-]+)+", max_length=200),
+        path=fields.text("path", pattern=_PATH, max_length=200),
         sha256=read_sha256(fields, "sha256"),
         rollout=_read_rollout(fields.object("rollout")),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -258,7 +258,7 @@ def _read_rollout(fields: Fields) -> Rollout:
         control_bp=fields.integer("control_bp", maximum=MAX_EXPOSURE_BP - exposure_bp),
         epoch=fields.integer("epoch", minimum=1),
         state=fields.choice("state", RolloutState),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -268,7 +268,7 @@ def _read_revocation(fields: Fields) -> Revocation:
         reason=fields.text("reason", max_length=1000),
         remedy=fields.choice("remedy", Remedy),
         at=fields.instant("at"),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 

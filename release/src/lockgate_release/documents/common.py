@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lockgate_release.names import AppName, Sha256Hex, is_app_name, is_sha256
 from lockgate_release.strict_json import Fields, JsonObject
 
-__all__ = ["MAX_DOCUMENT_BYTES", "open_document", "read_sha256", "with_unknown"]
+__all__ = ["MAX_DOCUMENT_BYTES", "open_document", "read_sha256", "rest_of", "with_unknown"]
 
 MAX_DOCUMENT_BYTES = 1 << 20
 """No document is larger: parsing one may not cost a client more memory than its program."""
@@ -25,23 +25,24 @@ def open_document(fields: Fields, type_name: str) -> AppName:
     return AppName(fields.checked("app", is_app_name, "an app name"))
 
 
-def refuse_critical(fields: Fields) -> None:
-    """Refuse unknown fields that the document calls critical. Call it once all known are read.
+def rest_of(fields: Fields) -> JsonObject:
+    """Return the fields that this version does not know. Call it once all known are read.
 
     Raises:
-        DocumentError: There is one.
+        DocumentError: A field that this version does not know is called critical: whoever wrote
+            it says that the rest must not be acted on without it.
     """
-    unknown = fields.unknown()
+    rest = fields.unknown()
     # Read through another view, so that the list itself stays among the unknown and survives.
     view = Fields(fields.raw(), subject=fields.subject, path=fields.path)
-    critical = view.texts("critical", optional=True)
-    for name in critical:
-        if name in unknown:
+    for name in view.texts("critical", optional=True):
+        if not fields.knows(name):
             fields.fail(
                 name,
                 "critical field that this version does not know",
                 expected="a newer Lockgate",
             )
+    return rest
 
 
 def read_sha256(fields: Fields, name: str) -> Sha256Hex:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from lockgate_release.documents.common import with_unknown
+from lockgate_release.documents.common import rest_of, with_unknown
 from lockgate_release.names import ChannelName, is_channel_name
 from lockgate_release.strict_json import Fields, Json, JsonObject
 from lockgate_release.versions import is_version_text
@@ -54,7 +54,8 @@ def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEn
     Raises:
         DocumentError: There is none, or it is not one; the message names the field.
     """
-    fields = Fields(custom or {}, subject=subject, path="custom")
+    # TUF leaves this field's shape to its users: whatever a publisher signed can stand here.
+    fields = Fields({"custom": custom or {}}, subject=subject, path="").object("custom")
     floors = fields.object("floor", optional=True)
     return ReleaseEntry(
         version=fields.checked("version", is_version_text, "a version"),
@@ -68,16 +69,24 @@ def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEn
             }
         ),
         lifted=_read_channels(fields, "lifted"),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
 def _read_channels(fields: Fields, name: str) -> tuple[ChannelName, ...]:
     names = fields.texts(name, optional=name == "lifted")
-    return tuple(ChannelName(_check_channel(fields, text)) for text in names)
+    for index, text in enumerate(names):
+        if not is_channel_name(text):
+            fields.fail(
+                f"{name}[{index}]",
+                "wrong value",
+                expected="a channel name",
+                found=repr(text[:80]),
+            )
+    return tuple(ChannelName(text) for text in names)
 
 
 def _check_channel(fields: Fields, name: str) -> str:
     if not is_channel_name(name):
-        fields.fail("", "wrong value", expected="a channel name", found=repr(name[:80]))
+        fields.fail(name, "wrong name", expected="a channel name")
     return name

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lockgate_release.documents.common import (
     open_document,
-    refuse_critical,
+    rest_of,
     with_unknown,
 )
 from lockgate_release.names import AppName
@@ -67,12 +67,11 @@ def parse_extras(data: bytes, *, subject: str = "extras.json") -> ExtrasDocument
     notes = fields.text("notes", max_length=MAX_NOTES_CHARACTERS, default="")
     deltas = tuple(item.raw() for item in fields.objects("deltas", optional=True))
     attestations = tuple(item.raw() for item in fields.objects("attestations", optional=True))
-    refuse_critical(fields)
     return ExtrasDocument(
         app=app,
         version=version,
         notes=notes,
         deltas=deltas,
         attestations=attestations,
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )

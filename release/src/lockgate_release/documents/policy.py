@@ -7,13 +7,14 @@ offered there. The default policy lets every channel take `releases/*/release.js
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from lockgate_release.documents.common import (
     open_document,
-    refuse_critical,
+    rest_of,
     with_unknown,
 )
 from lockgate_release.names import AppName, ChannelName, is_channel_name
@@ -27,6 +28,8 @@ DEFAULT_CHANNEL = "*"
 """The name under which the rule for every channel without one of its own stands."""
 
 _DEFAULT_PATHS = ("releases/*/release.json",)
+# `fnmatch` knows more patterns than `*`; clients in other languages may not.
+_PATTERN = re.compile(r"[A-Za-z0-9.+!_*-]+(/[A-Za-z0-9.+!_*-]+)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +103,11 @@ def parse_policy(data: bytes, *, subject: str = "policy.json") -> PolicyDocument
     versions = fields.choice("versions", VersionScheme)
     rules = fields.object("channels", optional=True)
     channels = {_read_name(rules, name): _read_rule(rules.object(name)) for name in rules.names()}
-    refuse_critical(fields)
     return PolicyDocument(
         app=app,
         versions=versions,
         channels=MappingProxyType(channels),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -117,6 +119,13 @@ def _read_name(rules: Fields, name: str) -> str:
 
 def _read_rule(fields: Fields) -> ChannelPolicy:
     paths = fields.texts("paths", most=100)
+    for index, path in enumerate(paths):
+        if _PATTERN.fullmatch(path) is None:
+            fields.fail(
+                f"paths[{index}]",
+                "wrong value",
+                expected="a path in which `*` is the only pattern",
+                found=repr(path[:80]),
+            )
     # A rule can demand more than this version knows how to check; it must say so to be heard.
-    refuse_critical(fields)
-    return ChannelPolicy(paths=paths, unknown=fields.unknown())
+    return ChannelPolicy(paths=paths, unknown=rest_of(fields))

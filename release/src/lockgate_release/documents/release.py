@@ -8,7 +8,7 @@ from datetime import datetime
 from lockgate_release.documents.common import (
     open_document,
     read_sha256,
-    refuse_critical,
+    rest_of,
     with_unknown,
 )
 from lockgate_release.instants import format_instant
@@ -200,7 +200,6 @@ def parse_release(data: bytes, *, subject: str = "release.json") -> ReleaseDocum
     _check_artifacts(fields, artifacts)
     install = _read_install(fields.object("install", optional=True))
     requires = _read_requirements(fields.object("requires", optional=True))
-    refuse_critical(fields)
     return ReleaseDocument(
         app=app,
         version=version,
@@ -208,7 +207,7 @@ def parse_release(data: bytes, *, subject: str = "release.json") -> ReleaseDocum
         artifacts=artifacts,
         install=install,
         requires=requires,
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -237,7 +236,7 @@ def _read_artifact(fields: Fields) -> Artifact:
         tree_sha256=read_sha256(fields, "tree_sha256"),
         tree_size=fields.integer("tree_size", minimum=0),
         path=path,
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -270,9 +269,9 @@ def _read_install(fields: Fields) -> Install:
                 default=_DEFAULT_HEALTH_TIMEOUT_S,
             ),
             tries=health.integer("tries", minimum=1, maximum=_MAX_TRIES, default=_DEFAULT_TRIES),
-            unknown=health.unknown(),
+            unknown=rest_of(health),
         ),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
 
 
@@ -283,5 +282,5 @@ def _read_requirements(fields: Fields) -> Requirements:
     return Requirements(
         from_version=from_version,
         capabilities=fields.texts("capabilities", most=100, optional=True),
-        unknown=fields.unknown(),
+        unknown=rest_of(fields),
     )
