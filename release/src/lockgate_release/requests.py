@@ -6,7 +6,6 @@ Both sides use these, so that they cannot drift apart. Bytes travel as base64 in
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -281,7 +280,7 @@ def _decode(fields: Fields, name: str) -> bytes:
     text = fields.text(name, max_length=_MAX_BASE64)
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii's own, or that the text is not ASCII
         fields.fail(name, "wrong value", expected="base64", found=f"{text[:20]!r}…")
 
 

@@ -1,0 +1,123 @@
+"""Requests: what the command line says is what the server reads, and nothing else is taken."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lockgate_release.documents import Remedy
+from lockgate_release.errors import DocumentError
+from lockgate_release.names import ChannelName
+from lockgate_release.requests import (
+    OfferRequest,
+    PublishRequest,
+    RegisterRequest,
+    RenewRequest,
+    RevokeRequest,
+    RolloutAction,
+    RolloutRequest,
+)
+from lockgate_release.strict_json import dump_json
+
+STABLE = ChannelName("stable")
+GOOD: list[Any] = [
+    RegisterRequest(root=b"\x00r", targets=b"t", releases=b"", documents={"policy.json": b"{}"}),
+    RegisterRequest(root=b"r", targets=b"t", releases=b"l", documents={}),
+    PublishRequest(),
+    PublishRequest(
+        releases=b"l",
+        documents={"a/b": b"\xff" * 100},
+        offer=OfferRequest(channel=STABLE, version="1.0.0", exposure_bp=10),
+    ),
+    RolloutRequest(action=RolloutAction.SET, exposure_bp=2500, expected_epoch=3),
+    RolloutRequest(action=RolloutAction.PAUSE),
+    RolloutRequest(action=RolloutAction.RESUME, expected_epoch=1),
+    RevokeRequest(version="1.0.0", reason="it burns\nbadly"),
+    RevokeRequest(
+        version="1.0.0", reason="x", remedy=Remedy.BLOCK_NEW, channels=(STABLE, ChannelName("b"))
+    ),
+    RenewRequest(role="root", metadata=b"m"),
+    RenewRequest(role="releases", metadata=b"m", documents={"policy.json": b"{}"}),
+]
+
+
+@pytest.mark.parametrize("request_", GOOD, ids=lambda found: type(found).__name__)
+def test_what_is_said_is_what_is_read(request_: Any) -> None:
+    assert type(request_).parse(dump_json(request_.to_json())) == request_
+
+
+def test_only_set_carries_a_share() -> None:
+    body = {"action": "pause", "exposure_bp": 2500}
+    assert RolloutRequest.parse(json.dumps(body).encode()).exposure_bp == 0
+
+
+REGISTER = {"root": "cg==", "targets": "cg==", "releases": "cg=="}
+OFFER = {"channel": "stable", "version": "1.0.0", "exposure_bp": 1}
+REVOKE = {"version": "1.0.0", "reason": "x"}
+BAD: list[tuple[Any, dict[str, Any], str]] = [
+    (RegisterRequest, {}, "root: missing"),
+    (RegisterRequest, {**REGISTER, "root": 1}, "root: wrong type"),
+    (RegisterRequest, {**REGISTER, "root": "cg="}, "root: wrong value; expected base64"),
+    (RegisterRequest, {**REGISTER, "root": "c g=="}, "root: wrong value; expected base64"),
+    (
+        RegisterRequest,
+        {**REGISTER, "root": "\u00e9\u00e9\u00e9="},
+        "root: wrong value; expected base64",
+    ),
+    (RegisterRequest, {**REGISTER, "documents": []}, "documents: wrong type"),
+    (RegisterRequest, {**REGISTER, "documents": {"a": 1}}, "documents.a: wrong type"),
+    (RegisterRequest, {**REGISTER, "documents": {"a": "?"}}, "documents.a: wrong value"),
+    (PublishRequest, {"documents": {str(n): "" for n in range(1001)}}, "documents: too many"),
+    (PublishRequest, {"releases": 7}, "releases: wrong type"),
+    (PublishRequest, {"offer": []}, "offer: wrong type"),
+    (PublishRequest, {"offer": {**OFFER, "channel": "A"}}, "offer.channel: wrong value"),
+    (PublishRequest, {"offer": {**OFFER, "version": "a/b"}}, "offer.version: wrong value"),
+    (PublishRequest, {"offer": {**OFFER, "exposure_bp": 10_001}}, "offer.exposure_bp: out of"),
+    (PublishRequest, {"offer": {"channel": "a", "version": "1"}}, "offer.exposure_bp: missing"),
+    (RolloutRequest, {"action": "halt"}, "action: wrong value; expected one of set, pause, resume"),
+    (RolloutRequest, {"action": "set"}, "exposure_bp: missing"),
+    (RolloutRequest, {"action": "set", "exposure_bp": True}, "exposure_bp: wrong type"),
+    (RolloutRequest, {"action": "pause", "expected_epoch": -1}, "expected_epoch: out of range"),
+    (RevokeRequest, {**REVOKE, "reason": ""}, "reason: wrong value"),
+    (RevokeRequest, {**REVOKE, "reason": " \n\t"}, "reason: wrong value"),
+    (RevokeRequest, {**REVOKE, "reason": "x" * 1001}, "reason: too long"),
+    (RevokeRequest, {**REVOKE, "version": "../1"}, "version: wrong value"),
+    (RevokeRequest, {**REVOKE, "remedy": "none"}, "remedy: wrong value"),
+    (RevokeRequest, {**REVOKE, "channels": ["A"]}, "channels: wrong value"),
+    (RevokeRequest, {**REVOKE, "channels": "stable"}, "channels: wrong type"),
+    (RenewRequest, {"role": "snapshot", "metadata": ""}, "role: wrong value"),
+    (RenewRequest, {"role": "root"}, "metadata: missing"),
+]
+
+
+@pytest.mark.parametrize(("kind", "body", "words"), BAD)
+def test_a_request_that_is_none_is_refused_by_its_field(
+    kind: Any, body: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(DocumentError) as caught:
+        kind.parse(json.dumps(body).encode())
+    assert str(caught.value).startswith(f"request: {words}")
+
+
+NAMES = sorted({name for request_ in GOOD for name in request_.to_json()})
+
+
+@given(
+    st.sampled_from([RegisterRequest, PublishRequest, RolloutRequest, RevokeRequest, RenewRequest]),
+    st.dictionaries(
+        st.sampled_from(NAMES),
+        st.none()
+        | st.integers()
+        | st.text()
+        | st.lists(st.text(), max_size=2)
+        | st.dictionaries(st.text(max_size=3), st.text(max_size=4), max_size=2),
+    ),
+)
+def test_any_body_is_a_request_or_refused(kind: Any, body: dict[str, Any]) -> None:
+    try:
+        found = kind.parse(json.dumps(body).encode())
+    except DocumentError:
+        return
+    assert kind.parse(dump_json(found.to_json())) == found
