@@ -296,17 +296,14 @@ def _raise_problem(answer: Answer) -> NoReturn:
     """
     kind = _PROBLEMS.get(answer.status, TransportError)
     said = _read_problem(answer)
-    title = said.get("detail") or said.get("title") or HTTPStatus(answer.status).phrase.lower()
-    hint = said.get("hint", "")
-    if kind is TransportError and said.get("request_id"):
-        hint = f"{hint} The server's log knows it as request {said['request_id']}.".strip()
-    raise kind(
-        title.removesuffix("."),
-        subject=said.get("subject", ""),
-        expected=said.get("expected", ""),
-        found=said.get("found", ""),
-        hint=hint,
-    )
+    # The detail is the error's whole sentence; its parts are there once more, for programs.
+    what = said.get("detail") or said.get("title") or f"the server answered {answer.status}"
+    request = said.get("request_id", "")
+    hint = f"The server's log knows it as request {request}." if request else ""
+    error = kind(what.removesuffix("."), hint=hint if kind is TransportError else "")
+    for name in ("subject", "expected", "found"):
+        setattr(error, name, said.get(name, ""))
+    raise error
 
 
 def _read_problem(answer: Answer) -> dict[str, str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lockgate_cli.answers import objects, text_of
+from lockgate_cli.answers import objects, table_of, text_of
+from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.output import say, show_json, show_table
 
@@ -28,7 +29,11 @@ def audit(call: Call, *, limit: int, as_json: bool) -> None:
         say(f"{app}: nothing has been done yet")
         return
     rows = [
-        [text_of(entry, name) for name in ("at", "who", "what", "why", "state")]
+        [*(text_of(entry, name) for name in ("at", "actor", "action", "outcome")), _details(entry)]
         for entry in entries
     ]
-    show_table(("when", "who", "what", "why", "state"), rows)
+    show_table(("when", "who", "what", "outcome", "details"), rows)
+
+
+def _details(entry: JsonDict) -> str:
+    return ", ".join(f"{name} {value}" for name, value in table_of(entry, "details").items())

@@ -135,7 +135,9 @@ def _say_what_follows(call: Call, app: AppName, request: RevokeRequest, answer: 
         if version:
             show_line = f"{name}: clients go to {version}"
         else:
-            show_line = f"{name}: nothing is offered any more; clients go to their last good one"
+            show_line = (
+                f"{name}: nothing is left for everybody; who has it goes back to what ran before"
+            )
         say(f"  {show_line}")
     if request.remedy is Remedy.BLOCK_NEW:
         say("  remedy block-new: who has it keeps it")

@@ -1,0 +1,188 @@
+"""The way to the network: what is repeated, what is translated, and where the token goes."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from lockgate_cli.http import CountedBody, Http, WaitRules, is_loopback, parse_answer
+from lockgate_release.errors import TransportError, UsageError
+from lockgate_release.trust.verify import NotFoundError
+from tests.simulators.scripted_api import Scripted, serve_script
+
+TOKEN = "lg_secret-of-a-maintainer"
+
+
+@pytest.fixture
+def waited() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def http(waited: list[float]) -> Iterator[Http]:
+    with Http(token=TOKEN, waits=WaitRules(sleep=waited.append, jitter=lambda: 1.0)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_what_can_be_repeated_safely_is_repeated_after_growing_waits(
+    http: Http, waited: list[float], method: str
+) -> None:
+    with serve_script(Scripted(status=503), Scripted(status=502), Scripted(body=b"")) as server:
+        assert http.exchange(method, server.address).status == 200
+        assert len(server.asked) == 3
+    assert waited == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_may_have_had_an_effect_is_not_repeated(
+    http: Http, waited: list[float], method: str
+) -> None:
+    with serve_script(Scripted(status=503), Scripted()) as server:
+        assert http.exchange(method, server.address, json_body={}).status == 503
+        assert len(server.asked) == 1
+    assert waited == []
+
+
+def test_a_post_whose_answer_was_lost_is_not_sent_twice(http: Http) -> None:
+    with serve_script(Scripted(drop=True), Scripted()) as server:
+        with pytest.raises(TransportError):
+            http.exchange("POST", server.address, json_body={})
+        assert len(server.asked) == 1
+
+
+def test_a_post_is_repeated_when_nobody_was_there_to_hear_it(
+    http: Http, waited: list[float]
+) -> None:
+    with serve_script() as server:
+        address = server.address
+    with pytest.raises(TransportError, match="connection failed"):
+        http.exchange("POST", address, json_body={})
+    assert len(waited) == 3
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed_within_reason(
+    http: Http, waited: list[float]
+) -> None:
+    later = {"Retry-After": "7"}
+    much_later = {"Retry-After": "999999"}
+    with serve_script(
+        Scripted(status=503, headers=later), Scripted(status=429, headers=much_later), Scripted()
+    ) as server:
+        http.exchange("GET", server.address)
+    assert waited == [7.0, 60.0]
+
+
+def test_the_last_answer_counts_when_all_attempts_fail(http: Http) -> None:
+    with serve_script(Scripted(status=503)) as server:
+        assert http.exchange("GET", server.address).status == 503
+        assert len(server.asked) == 4
+
+
+def test_a_body_that_breaks_off_is_no_answer(http: Http) -> None:
+    with serve_script(Scripted(body=b"{", short_by=10)) as server, pytest.raises(TransportError):
+        http.exchange("GET", server.address)
+
+
+def test_a_streamed_body_that_breaks_off_is_an_error_in_its_middle(http: Http) -> None:
+    with serve_script(Scripted(body=b"half", short_by=10)) as server, pytest.raises(TransportError):
+        list(http.stream(server.address))
+
+
+def test_a_streamed_file_that_is_not_there_is_told_apart(http: Http) -> None:
+    with serve_script(Scripted(status=404)) as server, pytest.raises(NotFoundError):
+        list(http.stream(server.address))
+
+
+def test_a_streamed_answer_of_another_kind_is_refused(http: Http) -> None:
+    with serve_script(Scripted(status=302, headers={"Location": "/x"})) as server, pytest.raises(TransportError, match="302"):
+        list(http.stream(server.address))
+
+
+def test_a_stream_carries_no_token(http: Http) -> None:
+    with serve_script() as server:
+        list(http.stream(server.address))
+        assert "authorization" not in server.asked[0].headers
+
+
+def test_the_token_goes_only_where_it_was_asked_for(http: Http) -> None:
+    with serve_script() as server:
+        http.exchange("GET", server.address)
+        http.exchange("GET", server.address, authorised=True)
+        seen = [asked.headers.get("authorization") for asked in server.asked]
+    assert seen == [None, f"Bearer {TOKEN}"]
+
+
+def test_a_redirect_is_not_followed(http: Http) -> None:
+    with serve_script() as other:
+        moved = Scripted(status=307, headers={"Location": other.address})
+        with serve_script(moved) as server:
+            assert http.exchange("GET", server.address, authorised=True).status == 307
+        assert other.asked == []
+
+
+def test_the_token_does_not_travel_unencrypted_to_another_machine(http: Http) -> None:
+    with pytest.raises(UsageError, match="--insecure") as caught:
+        http.exchange("GET", "http://updates.example/api/v1/", authorised=True)
+    assert TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://localhost:80/", True),
+        ("http://127.0.0.1:8081", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8081", True),
+        ("http://localhost.example", False),
+        ("http://127.0.0.1.example", False),
+        ("http://10.0.0.1", False),
+        ("nonsense", False),
+    ],
+)
+def test_only_this_machine_counts_as_this_machine(url: str, expected: bool) -> None:
+    assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize("token", ["two words", "line\nbreak", "umläut"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Http(token=token, waits=WaitRules(sleep=lambda _: None, jitter=lambda: 0.0))
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "ftp://host/", "http://"])
+def test_what_is_no_web_address_is_refused(http: Http, url: str) -> None:
+    with pytest.raises(UsageError, match="not a web address"):
+        http.exchange("GET", url)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b"\xff"])
+def test_an_answer_from_something_else_is_a_failed_transport(http: Http, body: bytes) -> None:
+    with serve_script(Scripted(body=body)) as server, pytest.raises(TransportError):
+        parse_answer(http.exchange("GET", server.address))
+
+
+def test_an_upload_that_is_repeated_starts_at_its_beginning(http: Http) -> None:
+    content = bytes(range(256)) * 4096
+    told: list[int] = []
+    with serve_script(Scripted(status=503), Scripted()) as server:
+        http.exchange(
+            "PUT",
+            server.address,
+            open_body=lambda: CountedBody(io.BytesIO(content), len(content), told.append),
+        )
+        assert [asked.body for asked in server.asked] == [content, content]
+        assert server.asked[0].headers["content-length"] == str(len(content))
+    assert sum(told) == 2 * len(content)
+
+
+def test_an_empty_upload_says_its_length(http: Http) -> None:
+    with serve_script() as server:
+        http.exchange(
+            "PUT",
+            server.address,
+            open_body=lambda: CountedBody(io.BytesIO(b""), 0, lambda _: None),
+        )
+        assert server.asked[0].headers["content-length"] == "0"
+        assert "transfer-encoding" not in server.asked[0].headers
