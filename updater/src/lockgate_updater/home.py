@@ -1,0 +1,311 @@
+"""Where a client keeps everything, what it is configured to be, and how a home is made.
+
+<home>/lockgate.toml, root.json     what this client is, and what it trusts at first
+<home>/versions/<version>-<sha8>/   immutable trees
+<home>/current -> versions/…        the only pointer
+<home>/state/                       journal, memory, identity, receipts, metadata, downloads, lock
+
+The state folder is treated as hostile: it must belong to us, and no symbolic link in it is
+followed. Reads and writes the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.names import (
+    AppName,
+    ChannelName,
+    Platform,
+    parse_app_name,
+    parse_channel_name,
+    parse_platform,
+)
+from lockgate_release.platforms import current_platform
+from lockgate_release.settings import SETTINGS_FILE, Settings, load_settings
+from lockgate_updater.durable import local_errors, read_own_file, write_durably
+
+__all__ = ["Configuration", "Home", "init", "load_configuration"]
+
+DEFAULT_KEEP = 2
+_FOLDER_MODE = 0o700
+_ROOT_LINK = re.compile(r"root_history/\d+\.root\.json")
+_MAX_ROOT_BYTES = 512_000
+_ADDRESS = re.compile(r"(https?|file)://[^\s?#]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one client's home."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """What this client is."""
+        return self.root / SETTINGS_FILE
+
+    @property
+    def anchor(self) -> Path:
+        """The root that was shipped with the client."""
+        return self.root / "root.json"
+
+    @property
+    def versions(self) -> Path:
+        """The folder of installed trees."""
+        return self.root / "versions"
+
+    @property
+    def current(self) -> Path:
+        """The only pointer to the tree that runs."""
+        return self.root / "current"
+
+    @property
+    def state(self) -> Path:
+        """The folder of records and caches."""
+        return self.root / "state"
+
+    @property
+    def journal(self) -> Path:
+        """The record of what is going on."""
+        return self.state / "journal.json"
+
+    @property
+    def memory(self) -> Path:
+        """What must outlive the cache."""
+        return self.state / "memory.json"
+
+    @property
+    def identity(self) -> Path:
+        """The client's random id."""
+        return self.state / "identity.json"
+
+    @property
+    def receipts(self) -> Path:
+        """What is known of each tree."""
+        return self.state / "receipts"
+
+    @property
+    def downloads(self) -> Path:
+        """Partial downloads."""
+        return self.state / "downloads"
+
+    @property
+    def lock(self) -> Path:
+        """The lock that every updater of this home takes."""
+        return self.state / "lock"
+
+    def tree(self, folder: str) -> Path:
+        """Return where the tree called `folder` lies."""
+        return self.versions / folder
+
+    def prepare(self) -> None:
+        """Make the folders that are missing, and refuse what somebody else has planted.
+
+        Raises:
+            LocalError: A folder cannot be made, belongs to somebody else, or holds a link.
+        """
+        for folder in (self.root, self.versions, self.state, self.receipts, self.downloads):
+            with local_errors("cannot be made", folder):
+                folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._check_folder(folder)
+        for path in self._state_entries():
+            _refuse_link(path)
+
+    def _check_folder(self, folder: Path) -> None:
+        with local_errors("cannot be read", folder):
+            found = folder.stat() if folder == self.root else folder.lstat()
+            if not stat.S_ISDIR(found.st_mode):
+                raise LocalError("not a folder of ours", subject=str(folder), expected="a folder")
+            if found.st_uid != os.geteuid():
+                raise LocalError(
+                    "belongs to somebody else",
+                    subject=str(folder),
+                    expected=f"owner {os.geteuid()}",
+                    found=f"owner {found.st_uid}",
+                )
+            if stat.S_IMODE(found.st_mode) & 0o077:
+                folder.chmod(_FOLDER_MODE)
+
+    def _state_entries(self) -> Iterator[Path]:
+        """Yield everything below the state folder; link-free folders only are entered."""
+        pending = [self.state]
+        while pending:
+            with local_errors("cannot be read", pending[-1]), os.scandir(pending.pop()) as found:
+                for item in found:
+                    if item.is_dir(follow_symlinks=False):
+                        pending.append(Path(item.path))
+                    yield Path(item.path)
+
+
+def _refuse_link(path: Path) -> None:
+    if not path.is_symlink():
+        return
+    # python-tuf keeps one link of its own, to the newest root below the same folder.
+    if path.name == "root.json" and path.parent.name == "metadata":
+        with local_errors("cannot be read", path):
+            if _ROOT_LINK.fullmatch(os.readlink(path)):  # noqa: PTH115 (the link's own words)
+                return
+    raise LocalError(
+        "a link where none may be",
+        subject=str(path),
+        hint="Somebody has planted it: look where it leads, and remove it.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What one client is.
+
+    Attributes:
+        app: The app. Only the home says it: another app needs another home.
+        repository: The address that the app's folder lies below.
+        channel: The channel it follows.
+        platform: Its platform tag.
+        keep: How many good versions stay on the disk, the current one included, 1 or more.
+        pinned: The only version its owner wants, or "".
+        skipped: Versions its owner does not want.
+        ca: A file of certificate authorities to trust instead of the system's, or "".
+    """
+
+    app: AppName
+    repository: str
+    channel: ChannelName
+    platform: Platform
+    keep: int = DEFAULT_KEEP
+    pinned: str = ""
+    skipped: frozenset[str] = frozenset()
+    ca: str = ""
+
+
+def load_configuration(
+    home: Home, environ: Mapping[str, str], flags: Mapping[str, str | None] | None = None
+) -> Configuration:
+    """Return what the client in `home` is: flags, then environment, then the home's file.
+
+    Raises:
+        UsageError: The home was never made, or a setting makes no sense.
+        LocalError: The file cannot be read.
+    """
+    if not home.settings.is_file():
+        raise UsageError(
+            "no client lives here",
+            subject=str(home.root),
+            expected=SETTINGS_FILE,
+            hint="Make one with: lockgate-updater init --home DIR …",
+        )
+    said = flags or {}
+    settings = load_settings(home.root, environ)
+    fixed = Settings(table=settings.table, origin=settings.origin)
+    ca = settings.get("ca", said.get("ca")) or ""
+    platform = settings.get("platform", said.get("platform"))
+    return Configuration(
+        app=parse_app_name(fixed.need("app")),
+        repository=_parse_address(settings.need("repository", said.get("repository"))),
+        channel=parse_channel_name(settings.need("channel", said.get("channel"))),
+        platform=parse_platform(platform) if platform else current_platform(),
+        keep=_read_keep(settings),
+        pinned=settings.get("pin", said.get("pin")) or "",
+        skipped=frozenset(settings.get_all("skip")),
+        ca=str(settings.path(ca)) if ca else "",
+    )
+
+
+def _read_keep(settings: Settings) -> int:
+    value = settings.table.get("keep", DEFAULT_KEEP)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(
+            "wrong setting", subject=f"{settings.origin}: keep", expected="an integer from 1"
+        )
+    return value
+
+
+def _parse_address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise UsageError(
+            "not a repository's address", expected="http://, https:// or file://", found=repr(text)
+        )
+    return text.rstrip("/")
+
+
+def init(
+    folder: Path | str,
+    *,
+    app: str,
+    repository: str,
+    channel: str,
+    root: bytes,
+    client_id: str = "",
+) -> None:
+    """Make a home for a client; the same again changes nothing.
+
+    Args:
+        folder: Where; it is created with mode 0700.
+        app: The app's name.
+        repository: The address that the app's folder lies below.
+        channel: The channel to follow.
+        root: The trust anchor: the content of the `root.json` that maintainers hand out.
+        client_id: A UUID in lower case, or "" to draw one.
+
+    Raises:
+        UsageError: An argument makes no sense, or another client lives there.
+        TrustError: `root` is no valid root.
+        LocalError: The disk refuses.
+    """
+    home = Home(Path(folder).absolute())
+    settings = {
+        "app": parse_app_name(app),
+        "repository": _parse_address(repository),
+        "channel": parse_channel_name(channel),
+    }
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+    text = "# What this Lockgate client is.\n" + "".join(lines)
+    _check_root(root)
+    _refuse_another(home, settings, root)
+    home.prepare()
+    if client_id:
+        _store_client_id(home, client_id)
+    if not home.settings.exists():
+        write_durably(home.anchor, root)
+        write_durably(home.settings, text.encode())
+
+
+def _check_root(root: bytes) -> None:
+    from tuf.api.exceptions import RepositoryError as TufError  # noqa: PLC0415 (init alone needs it)
+    from tuf.api.metadata import Metadata, Root  # noqa: PLC0415
+
+    from lockgate_release.errors import TrustError  # noqa: PLC0415
+
+    try:
+        found = Metadata[Root].from_bytes(root)
+        found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
+    except (TufError, AttributeError, ValueError) as exc:
+        raise TrustError("not a valid root", subject="root.json", found=str(exc)[:200]) from exc
+
+
+def _refuse_another(home: Home, settings: Mapping[str, str], root: bytes) -> None:
+    if not home.settings.exists():
+        return
+    table = load_settings(home.root, {}).table
+    same = all(table.get(name) == value for name, value in settings.items())
+    if not same or read_own_file(home.anchor, limit_bytes=_MAX_ROOT_BYTES) != root:
+        raise UsageError(
+            "another client lives here",
+            subject=str(home.root),
+            expected=", ".join(f"{name} {value}" for name, value in settings.items()),
+            found=", ".join(f"{name} {table.get(name)}" for name in settings),
+            hint="Edit its lockgate.toml, or take another folder.",
+        )
+
+
+def _store_client_id(home: Home, client_id: str) -> None:
+    from lockgate_updater.identity import machine_identity, store_client_id  # noqa: PLC0415
+
+    store_client_id(home.identity, client_id, machine_identity())

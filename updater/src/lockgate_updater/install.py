@@ -1,0 +1,178 @@
+"""From an offer to a proven tree on the disk that nothing points to yet.
+
+1. The artifact's bytes are what was signed, before any of them is unpacked.
+2. It is unpacked beside the trees, where nothing can run it, and cannot leave its folder.
+3. The unpacked tree is the one that was signed, however it came about.
+4. It is on the disk, and so is its receipt, before it gets its name.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lockgate_release.archives.safe_tree import remove_tree
+from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
+from lockgate_release.decision import Offer
+from lockgate_release.digests import digest_tree
+from lockgate_release.documents import Artifact
+from lockgate_release.errors import DigestMismatchError, LocalError
+from lockgate_updater.download import download_artifact
+from lockgate_updater.durable import local_errors, remove_file, sync_folder, sync_tree
+from lockgate_updater.events import Observer, Step, StepName
+from lockgate_updater.home import Home
+from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, store_receipt
+from lockgate_updater.transport import Transport
+
+__all__ = ["drop_staging", "part_of", "remove_installed", "stage", "sweep"]
+
+_STAGING = ".staging-"
+# Folders, links and the rounding of small files up to blocks.
+_SLACK_BYTES = 8 << 20
+
+
+def part_of(home: Home, artifact: Artifact) -> Path:
+    """Return where the artifact's bytes are gathered."""
+    return home.downloads / f"{artifact.sha256}.part"
+
+
+def stage(
+    home: Home,
+    offer: Offer,
+    receipt: Receipt,
+    *,
+    transport: Transport,
+    url: str,
+    observe: Observer,
+) -> None:
+    """Leave the offered tree, proven and durable, in its folder.
+
+    A tree that is there already is proven again, not downloaded.
+
+    Raises:
+        RepositoryError: Not what was signed; nothing of it is left.
+        TransportError: It does not come; the partial download stays.
+        LocalError: The disk refuses, or is too full.
+    """
+    if _is_there_already(home, receipt):
+        observe(_step(StepName.PROVEN, offer, f"{offer.version} is on the disk already"))
+        return
+    artifact = offer.artifact
+    part = part_of(home, artifact)
+    _check_space(home, artifact, part)
+    observe(_step(StepName.DOWNLOADING, offer, f"downloading {offer.version}"))
+    download_artifact(transport, url, artifact, part, version=offer.version, observe=observe)
+    observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
+    staging = home.versions / f"{_STAGING}{receipt.folder}"
+    try:
+        _unpack(part, artifact, staging)
+        observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
+        _name(home, staging, receipt)
+    except BaseException:
+        # Wrong, or too big for this disk, or interrupted: nothing half is left behind.
+        remove_tree(staging)
+        raise
+    remove_file(part)
+
+
+def _step(name: StepName, offer: Offer, text: str) -> Step:
+    return Step(name=name, version=offer.version, text=text)
+
+
+def _is_there_already(home: Home, receipt: Receipt) -> bool:
+    known = load_receipts(home).get(receipt.folder)
+    if known is None or known.tree_sha256 != receipt.tree_sha256:
+        return False
+    try:
+        prove_tree(home, known)
+    except DigestMismatchError:
+        return False
+    return True
+
+
+def _check_space(home: Home, artifact: Artifact, part: Path) -> None:
+    with local_errors("cannot be read", home.root):
+        disk = os.statvfs(home.root)
+        here = part.stat().st_size if part.is_file() else 0
+    free = disk.f_bavail * disk.f_frsize
+    needed = max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES
+    if free < needed:
+        raise LocalError(
+            "not enough space",
+            subject=str(home.root),
+            expected=f"{needed} bytes free",
+            found=f"{free} bytes",
+        )
+
+
+def _unpack(part: Path, artifact: Artifact, staging: Path) -> None:
+    with local_errors("cannot be unpacked", staging):
+        remove_tree(staging)
+        staging.mkdir(mode=0o755)
+        limits = Limits(size_bytes=artifact.tree_size)
+        unpack(part, ArchiveKind(artifact.kind), staging, name=artifact.name, limits=limits)
+        found = digest_tree(staging)
+    if found.sha256 != artifact.tree_sha256:
+        raise DigestMismatchError(
+            "not the tree that was signed",
+            subject=artifact.name,
+            expected=artifact.tree_sha256,
+            found=found.sha256,
+        )
+
+
+def _name(home: Home, staging: Path, receipt: Receipt) -> None:
+    """Give a proven tree its name: content first, then its receipt, then the name."""
+    tree = home.tree(receipt.folder)
+    with local_errors("cannot be installed", tree):
+        remove_tree(tree)
+        sync_tree(staging)
+        store_receipt(home, receipt)
+        staging.rename(tree)
+        sync_folder(home.versions)
+
+
+def remove_installed(home: Home, folder: str) -> None:
+    """Remove a tree that nothing points to: first from sight, then from the disk, then its receipt.
+
+    Raises:
+        LocalError: It cannot be removed.
+    """
+    tree = home.tree(folder)
+    with local_errors("cannot be removed", tree):
+        if os.path.lexists(tree):
+            doomed = home.versions / f"{_STAGING}{folder}"
+            remove_tree(doomed)
+            tree.rename(doomed)
+            remove_tree(doomed)
+    remove_file(home.receipts / f"{folder}.json")
+
+
+def drop_staging(home: Home) -> None:
+    """Remove everything that was being unpacked or removed.
+
+    Raises:
+        LocalError: It cannot be removed.
+    """
+    with local_errors("cannot be removed", home.versions):
+        for path in home.versions.glob(f"{_STAGING}*"):
+            remove_tree(path)
+
+
+def sweep(home: Home, *, keep: frozenset[str]) -> None:
+    """Remove every tree but those in `keep`, their receipts, and all downloads.
+
+    Raises:
+        LocalError: Something cannot be removed.
+    """
+    drop_staging(home)
+    with local_errors("cannot be removed", home.root):
+        folders = {path.name for path in home.versions.iterdir()}
+        folders |= {path.name.removesuffix(".json") for path in home.receipts.glob("*.json")}
+        for folder in sorted(folders - keep):
+            remove_installed(home, folder)
+        for path in home.downloads.iterdir():
+            path.unlink()
+        # What python-tuf was writing when it was killed.
+        for path in (home.state / "metadata").glob("tmp*"):
+            path.unlink()

@@ -1,0 +1,84 @@
+"""One updater at a time: a lock that the system releases when its holder dies.
+
+Library, command and launcher take the same lock. Who holds it is written into the file, for
+people; what is written there by a dead process does not count, the system's word does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lockgate_release.errors import DocumentError, LocalError
+from lockgate_release.instants import format_instant, utc_now
+from lockgate_release.strict_json import Json, dump_json, parse_json
+from lockgate_updater.durable import local_errors
+
+__all__ = ["hold_lock"]
+
+_POLL_S = 0.05
+_MAX_OWNER_BYTES = 4096
+
+
+@contextmanager
+def hold_lock(path: Path, *, purpose: str, wait_s: float = 10.0) -> Iterator[None]:
+    """Hold the lock at `path` for the length of the block.
+
+    Args:
+        path: The lock's file; it stays where it is.
+        purpose: What for, for people who wait.
+        wait_s: How long to wait for somebody else, in seconds.
+
+    Raises:
+        LocalError: Somebody else holds it, or the file cannot be used.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with local_errors("cannot be locked", path):
+        handle = os.open(path, flags, 0o600)
+    try:
+        _wait_for(handle, path, wait_s)
+        _write_owner(handle, path, purpose)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, path: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise LocalError(
+                    "another updater is at work here",
+                    subject=str(path),
+                    found=_read_owner(handle),
+                    hint="Wait for it to end, or end it.",
+                ) from None
+            time.sleep(_POLL_S)
+
+
+def _write_owner(handle: int, path: Path, purpose: str) -> None:
+    owner: dict[str, Json] = {
+        "pid": os.getpid(),
+        "purpose": purpose,
+        "since": format_instant(utc_now()),
+    }
+    with local_errors("cannot be written", path):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, dump_json(owner), 0)
+
+
+def _read_owner(handle: int) -> str:
+    try:
+        fields = parse_json(os.pread(handle, _MAX_OWNER_BYTES, 0), subject="lock")
+        pid, since = fields.integer("pid"), fields.text("since")
+        return f"{fields.text('purpose')} by process {pid} since {since}"
+    except DocumentError:
+        return "a process that did not say who it is"

@@ -1,0 +1,100 @@
+"""One look at the repository: every verified document that a decision needs, at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lockgate_release.decision import paths_to_fetch
+from lockgate_release.documents import ChannelDocument, PolicyDocument, TrustedRelease
+from lockgate_release.errors import RepositoryError
+from lockgate_release.layout import POLICY_PATH, channel_path
+from lockgate_release.trust.verify import Fetch, TrustedView
+from lockgate_updater.durable import read_own_file
+from lockgate_updater.home import Configuration, Home
+from lockgate_updater.memory import Memory, check_not_older
+
+__all__ = ["Findings", "look"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What was found, all of it through the TUF chain.
+
+    Attributes:
+        channel: The document of the client's channel.
+        releases: Live releases by path: those that are offered, and the one that is installed.
+        policy: The maintainers' policy.
+        key_ids: The keys that root trusts with the server's words.
+        timestamp_version: The number of the timestamp.
+        view: The view they came from.
+    """
+
+    channel: ChannelDocument
+    releases: Mapping[str, TrustedRelease]
+    policy: PolicyDocument
+    key_ids: tuple[str, ...]
+    timestamp_version: int
+    view: TrustedView
+
+
+def look(
+    home: Home,
+    configuration: Configuration,
+    anchor: bytes,
+    memory: Memory,
+    *,
+    fetch: Fetch | None,
+    installed: str,
+) -> Findings:
+    """Return what the repository says now, or, with no `fetch`, what the cache says.
+
+    Raises:
+        RepositoryError: It is not what it must be, or older than what was seen, or has no such
+            channel.
+        TransportError: It cannot be reached.
+        LocalError: The cache cannot be used.
+    """
+    view = TrustedView(
+        app=configuration.app,
+        repository=configuration.repository,
+        cache=home.state,
+        bootstrap=anchor,
+        fetch=fetch,
+    )
+    view.refresh()
+    policy = view.policy()
+    channel = view.channel(configuration.channel)
+    if channel is None:
+        raise RepositoryError(
+            "no such channel",
+            subject=configuration.channel,
+            hint="A channel begins with the first release published to it: look at its spelling.",
+        )
+    key_ids, timestamp_version = view.online_key_ids(), view.timestamp_version()
+    check_not_older(memory, channel, key_ids, timestamp_version)
+    paths = paths_to_fetch(channel, installed)
+    found = {path: view.release(path) for path in paths}
+    releases = {path: release for path, release in found.items() if release is not None}
+    view.forget_documents(keep=frozenset({POLICY_PATH, channel_path(channel.channel), *releases}))
+    return Findings(
+        channel=channel,
+        releases=releases,
+        policy=policy,
+        key_ids=key_ids,
+        timestamp_version=timestamp_version,
+        view=view,
+    )
+
+
+def read_anchor(home: Home) -> bytes:
+    """Return the root that was shipped with this client.
+
+    Raises:
+        LocalError: It is gone, or cannot be read.
+        RepositoryError: It is missing.
+    """
+    data = read_own_file(home.anchor)
+    if data is None:
+        raise RepositoryError("no trust anchor", subject=str(home.anchor), expected="root.json")
+    return data

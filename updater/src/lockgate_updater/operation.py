@@ -1,0 +1,258 @@
+"""The verbs: update, confirm, roll back. They act on decisions; `transaction` changes the state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from lockgate_release.decision import Decision, Held, Leave, Offer, UpToDate
+from lockgate_release.documents import Remedy
+from lockgate_release.errors import (
+    DigestMismatchError,
+    RepositoryError,
+    TransportError,
+    UsageError,
+)
+from lockgate_updater.durable import remove_file
+from lockgate_updater.events import StepName
+from lockgate_updater.install import part_of, stage, sweep
+from lockgate_updater.journal import Attempt, State
+from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, receipt_for
+from lockgate_updater.results import Outcome, UpdateResult
+from lockgate_updater.session import Session
+from lockgate_updater.transaction import Transaction
+
+__all__ = ["Operation"]
+
+_MAX_ROUNDS = 3
+"""How often an update starts over because the newest document says something else by now."""
+
+
+class Operation:
+    """The verbs that change an installation, within one session."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in `session`, whose lock is held."""
+        self._session = session
+        self._home = session.home
+        self._transaction = Transaction(session)
+
+    def update(self, *, force: bool) -> UpdateResult:
+        """Do what the newest document says, and return what was done.
+
+        Raises:
+            RepositoryError: The repository is wrong; nothing of it was installed.
+            TransportError: It cannot be reached, or breaks off; the next update goes on.
+            LocalError: This machine is in the way.
+        """
+        finished = self._transaction.recover()
+        if finished is not None and finished.outcome is not Outcome.ON_TRIAL:
+            return finished
+        for _ in range(_MAX_ROUNDS):
+            decision = self._session.judge(force=force)
+            self._drop_other_staged(decision)
+            result = self._act(decision, force=force)
+            if result is not None:
+                return result
+        raise RepositoryError(
+            "the repository changes its mind faster than it can be followed",
+            subject=self._session.channel,
+        )
+
+    def confirm(self) -> UpdateResult:
+        """Commit what is on trial; with nothing on trial, change nothing.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        record = self._session.record
+        if record.state is State.TRIAL and record.attempt is not None:
+            return self._transaction.commit(record.attempt, "it was confirmed")
+        self._transaction.recover()
+        version = self._session.running_version()
+        return UpdateResult(
+            outcome=Outcome.UP_TO_DATE,
+            version=version,
+            previous=version,
+            reason="nothing is on trial",
+        )
+
+    def roll_back(self) -> UpdateResult:
+        """Go back from what is on trial, or from what is installed to the last good version.
+
+        Raises:
+            UsageError: There is nothing to go back to.
+            LocalError: This machine is in the way.
+        """
+        record = self._session.record
+        reason = "rolled back by hand"
+        if record.state is State.TRIAL and record.attempt is not None:
+            return self._transaction.begin_rollback(record.attempt, reason, quarantine=True)
+        self._transaction.recover()
+        leaving = self._session.receipt(self._session.record.installed)
+        target = self._last_good()
+        if leaving is None or target is None:
+            raise UsageError(
+                "nothing to go back to",
+                subject=str(self._home.root),
+                expected="an earlier good version that is neither revoked nor below the floor",
+            )
+        return self._go_back(leaving, target, reason, quarantine=True)
+
+    def _drop_other_staged(self, decision: Decision) -> None:
+        """Drop what was staged, unless it is still what is wanted."""
+        record = self._session.record
+        if record.state is not State.STAGED or record.attempt is None:
+            return
+        offer = _offer_in(decision)
+        if offer is None or receipt_for(offer).folder != record.attempt.folder:
+            self._transaction.drop_attempt()
+
+    def _act(self, decision: Decision, *, force: bool) -> UpdateResult | None:
+        if self._session.record.state is State.TRIAL:
+            return self._act_on_trial(decision)
+        match decision:
+            case UpToDate():
+                sweep(self._home, keep=self._transaction.kept())
+                return self._still(Outcome.UP_TO_DATE, decision.reason, decision)
+            case Held():
+                return self._still(Outcome.HELD, decision.reason, decision)
+            case Offer():
+                self._session.say(StepName.OFFERED, decision.version, decision.reason)
+                return self._install(decision, decision, force=force)
+            case Leave():
+                self._session.say(StepName.LEAVING, decision.version, decision.reason)
+                return self._leave(decision, force=force)
+            case _:
+                assert_never(decision)
+
+    def _act_on_trial(self, decision: Decision) -> UpdateResult:
+        """While a release waits for its program to confirm, only a revocation counts."""
+        attempt = self._session.record.attempt
+        assert attempt is not None
+        if isinstance(decision, Leave):
+            return self._transaction.begin_rollback(attempt, decision.reason, quarantine=False)
+        return self._transaction.on_trial(attempt)
+
+    def _still(self, outcome: Outcome, reason: str, decision: Decision) -> UpdateResult:
+        version = self._session.running_version()
+        return UpdateResult(
+            outcome=outcome, version=version, previous=version, reason=reason, decision=decision
+        )
+
+    def _leave(self, decision: Leave, *, force: bool) -> UpdateResult | None:
+        """Leave a revoked release, in the order its remedy asks for; else keep it running."""
+        leaving = self._session.running()
+        assert leaving is not None
+        last_good = self._last_good()
+        if decision.remedy is Remedy.LAST_GOOD and last_good is not None:
+            return self._go_back(leaving, last_good, decision.reason)
+        if decision.target is not None:
+            try:
+                return self._install(decision.target, decision, force=force)
+            except (RepositoryError, TransportError):
+                # The replacement does not come; the last good version is at hand.
+                if last_good is None:
+                    raise
+                self._transaction.drop_attempt()
+        if last_good is not None:
+            return self._go_back(leaving, last_good, decision.reason)
+        text = f"{decision.reason}; nothing allowed is at hand, so it keeps running"
+        self._session.say(StepName.STAYING, leaving.version, text)
+        return self._still(Outcome.STAYS, text, decision)
+
+    def leave_if_known_revoked(self) -> UpdateResult | None:
+        """Go to the last good version if what is installed is known as revoked. Asks nobody.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        session = self._session
+        leaving = session.receipt(session.record.installed)
+        channel = session.client.configuration.channel
+        if leaving is None or not session.memory.must_leave(channel, leaving.version):
+            return None
+        target = self._last_good()
+        if session.record.state is not State.IDLE or target is None:
+            return None
+        return self._go_back(leaving, target, f"{leaving.version} is revoked")
+
+    def _last_good(self) -> Receipt | None:
+        """Return the newest good tree that may run, other than what is installed, proven."""
+        session = self._session
+        channel = session.client.configuration.channel
+        for receipt in load_receipts(self._home).values():
+            is_other = receipt.folder != session.record.installed and receipt.is_good
+            if is_other and session.memory.may_run(channel, receipt.version):
+                try:
+                    prove_tree(self._home, receipt)
+                except DigestMismatchError as exc:
+                    session.say(StepName.WARNING, receipt.version, str(exc))
+                else:
+                    return receipt
+        return None
+
+    def _install(self, offer: Offer, decision: Decision, *, force: bool) -> UpdateResult | None:
+        """Install what is offered; None if the newest document says otherwise by now."""
+        receipt = receipt_for(offer)
+        attempt = self._stage(offer, receipt)
+        # The decision is taken again on the newest document, right before the switch.
+        again = _offer_in(self._session.judge_again(force=force))
+        if again is None or receipt_for(again) != receipt:
+            self._transaction.drop_attempt()
+            return None
+        attempt = replace(attempt, tries_left=receipt.install.health.tries)
+        self._transaction.go(State.TRIAL, attempt)
+        result = self._transaction.prove(attempt)
+        return replace(result, decision=decision)
+
+    def _stage(self, offer: Offer, receipt: Receipt) -> Attempt:
+        session = self._session
+        attempt = Attempt(
+            id=session.client.draw(),
+            folder=receipt.folder,
+            version=receipt.version,
+            release_sha256=receipt.release_sha256,
+            back_to=session.record.installed,
+        )
+        self._transaction.go(State.DOWNLOADING, attempt)
+        url = f"{session.client.configuration.repository}/{session.client.configuration.app}/"
+        try:
+            stage(
+                self._home,
+                offer,
+                receipt,
+                transport=session.transport,
+                url=url + offer.artifact.path,
+                observe=session.observe,
+            )
+        except RepositoryError:
+            remove_file(part_of(self._home, offer.artifact))
+            self._transaction.drop_attempt()
+            raise
+        self._transaction.go(State.STAGED, attempt)
+        return attempt
+
+    def _go_back(
+        self, leaving: Receipt, target: Receipt, reason: str, *, quarantine: bool = False
+    ) -> UpdateResult:
+        """Leave one good tree for another."""
+        attempt = Attempt(
+            id=self._session.client.draw(),
+            folder=leaving.folder,
+            version=leaving.version,
+            release_sha256=leaving.release_sha256,
+            back_to=target.folder,
+        )
+        return self._transaction.begin_rollback(attempt, reason, quarantine=quarantine)
+
+
+def _offer_in(decision: Decision) -> Offer | None:
+    """Return what a decision would install."""
+    match decision:
+        case Offer():
+            return decision
+        case Leave():
+            return decision.target
+        case _:
+            return None

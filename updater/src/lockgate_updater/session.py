@@ -1,0 +1,284 @@
+"""One piece of work under the lock: what is known here, and a decision from what is signed there.
+
+A session reads and remembers; it installs nothing. What changes the installation is `operation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
+from lockgate_release.documents import Remedy
+from lockgate_release.errors import (
+    DocumentError,
+    LocalError,
+    RepositoryError,
+    TransportError,
+    VersionError,
+)
+from lockgate_updater.events import Observer, Step, StepName
+from lockgate_updater.home import Configuration, Home
+from lockgate_updater.identity import load_client_id
+from lockgate_updater.journal import DamagedJournalError, Record, State, load_record
+from lockgate_updater.lock import hold_lock
+from lockgate_updater.look import Findings, look
+from lockgate_updater.memory import Memory, check_clock, learn, load_memory, store_memory
+from lockgate_updater.receipts import Receipt, load_receipts
+from lockgate_updater.recovery import Facts, derive
+from lockgate_updater.switch import read_current
+from lockgate_updater.transport import Transport
+
+__all__ = ["CAPABILITIES", "Client", "Session", "open_session"]
+
+CAPABILITIES = frozenset(map(archive_capability, ("tar.gz", "tar.xz", "zip", "file")))
+"""What this updater can do. Held equal to the archives' kinds by a test, not by an import."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who works here, and with what.
+
+    Attributes:
+        home: Its home.
+        configuration: What it is.
+        anchor: The root it was shipped with.
+        machine: This machine's identity.
+        environ: The environment, for proxies and for programs.
+        clock: Tells the present, aware.
+        draw: Draws new random ids.
+        connect: Opens a transport.
+    """
+
+    home: Home
+    configuration: Configuration
+    anchor: bytes
+    machine: str
+    environ: Mapping[str, str]
+    clock: Callable[[], datetime]
+    draw: Callable[[], str]
+    connect: Callable[[], Transport]
+
+
+class Session:
+    """What one client knows while it holds the lock."""
+
+    def __init__(self, client: Client, transport: Transport, observe: Observer) -> None:
+        """Read what is here; nothing is changed but a damaged memory, which is set aside."""
+        self.client = client
+        self.home = client.home
+        self.transport = transport
+        self.observe = observe
+        self.client_id = load_client_id(client.home.identity, client.machine, client.draw)
+        self.memory = self._load_memory()
+        self.damaged: DamagedJournalError | None = None
+        self.record = self._load_record()
+
+    @property
+    def channel(self) -> str:
+        """The channel that is followed."""
+        return self.client.configuration.channel
+
+    def say(self, name: StepName, version: str, text: str) -> None:
+        """Tell the observer."""
+        self.observe(Step(name=name, version=version, text=text))
+
+    def facts(self) -> Facts:
+        """Return what is on the disk now.
+
+        Raises:
+            LocalError: It cannot be read.
+        """
+        receipts = load_receipts(self.home)
+        return Facts(
+            current=read_current(self.home),
+            trees=frozenset(receipts),
+            good=tuple(folder for folder, receipt in receipts.items() if receipt.is_good),
+        )
+
+    def receipt(self, folder: str) -> Receipt | None:
+        """Return the receipt of a tree, or None if there is no such tree."""
+        return load_receipts(self.home).get(folder)
+
+    def running(self) -> Receipt | None:
+        """Return the receipt of what runs: what is on trial, else what is installed."""
+        record = self.record
+        on_trial = record.state in {State.TRIAL, State.COMMITTED}
+        folder = record.attempt.folder if record.attempt and on_trial else record.installed
+        return self.receipt(folder) if folder else None
+
+    def running_version(self) -> str:
+        """Return the version of what runs, or ""."""
+        receipt = self.running()
+        return receipt.version if receipt else ""
+
+    def judge(self, *, force: bool) -> Decision:
+        """Return what to do, from the newest state that can be verified.
+
+        With the server down, wrong or stale nothing can be offered; but a revocation that was
+        verified before is obeyed all the same.
+
+        Raises:
+            RepositoryError: The repository is wrong, and nothing known says to leave.
+            TransportError: It cannot be reached, and nothing known says to leave.
+            LocalError: This machine is in the way.
+        """
+        try:
+            return self._decide(self.look(), force=force)
+        except (RepositoryError, TransportError) as exc:
+            remembered = self._remembered(force=force)
+            if remembered is None:
+                raise
+            return replace(remembered, reason=f"{remembered.reason} (seen before; now: {exc})")
+
+    def judge_again(self, *, force: bool) -> Decision:
+        """Return what to do by the newest document there is: the server's, else the cached one.
+
+        Raises:
+            RepositoryError: The repository is wrong.
+            LocalError: This machine is in the way.
+            TransportError: Neither can be had.
+        """
+        try:
+            findings = self.look()
+        except TransportError:
+            findings = self.look(offline=True)
+        return self._decide(findings, force=force)
+
+    def look(self, *, offline: bool = False) -> Findings:
+        """Look at the repository (or, `offline`, at the cache) and remember what must be.
+
+        Raises:
+            RepositoryError: It is not what it must be.
+            TransportError: It cannot be reached.
+            LocalError: This machine is in the way.
+        """
+        check_clock(self.memory, self.client.clock())
+        findings = look(
+            self.home,
+            self.client.configuration,
+            self.client.anchor,
+            self.memory,
+            fetch=None if offline else self.transport,
+            installed=self.running_version(),
+        )
+        with _as_document_error():
+            learned = learn(
+                self.memory,
+                findings.channel,
+                findings.releases.values(),
+                findings.policy.versions,
+                findings.key_ids,
+                findings.timestamp_version,
+            )
+        self.remember(learned)
+        return findings
+
+    def remember(self, memory: Memory) -> None:
+        """Keep the memory, and store it if it says something new.
+
+        Raises:
+            LocalError: It cannot be stored.
+        """
+        if memory != self.memory:
+            store_memory(self.home.memory, memory)
+            self.memory = memory
+
+    def client_state(self, *, force: bool) -> ClientState:
+        """Return what a decision has to know of this client."""
+        configuration = self.client.configuration
+        return ClientState(
+            app=configuration.app,
+            channel=configuration.channel,
+            client_id=self.client_id,
+            platform=configuration.platform,
+            capabilities=CAPABILITIES,
+            installed=self.running_version(),
+            known_revocations=self.memory.revoked_in(configuration.channel),
+            known_floor=self.memory.floors.get(configuration.channel, ""),
+            quarantine=self.memory.quarantine(),
+            skipped=configuration.skipped,
+            pinned=configuration.pinned,
+            passes_gate=force,
+        )
+
+    def decide(self, findings: Findings, *, force: bool) -> Decision:
+        """Return the decision from these findings.
+
+        Raises:
+            RepositoryError: What the server offers is refused.
+        """
+        return self._decide(findings, force=force)
+
+    def _decide(self, findings: Findings, *, force: bool) -> Decision:
+        with _as_document_error():
+            return decide(
+                findings.channel,
+                findings.releases,
+                findings.policy,
+                self.client_state(force=force),
+                self.client.clock(),
+            )
+
+    def _remembered(self, *, force: bool) -> Leave | None:
+        """Return the decision to leave, if what was verified before says so."""
+        try:
+            decision = self._decide(self.look(offline=True), force=force)
+            return decision if isinstance(decision, Leave) else None
+        except (RepositoryError, TransportError, LocalError):
+            return self._remembered_revocation()
+
+    def _remembered_revocation(self) -> Leave | None:
+        channel = self.client.configuration.channel
+        version = self.running_version()
+        if not version or not self.memory.must_leave(channel, version):
+            return None
+        remedy = self.memory.revoked_in(channel).get(version, Remedy.REPLACE)
+        return Leave(
+            version=version, remedy=remedy, target=None, reason=f"{version} was revoked here"
+        )
+
+    def _load_memory(self) -> Memory:
+        memory, aside = load_memory(self.home.memory)
+        if aside is not None:
+            self.say(StepName.WARNING, "", f"the memory was damaged; it was set aside as {aside}")
+        return memory
+
+    def _load_record(self) -> Record:
+        try:
+            record = load_record(self.home.journal)
+        except DamagedJournalError as exc:
+            self.damaged = exc
+            record = None
+        return derive(self.facts()) if record is None else record
+
+
+@contextmanager
+def _as_document_error() -> Iterator[None]:
+    """A version in a signed document that is none is the repository's fault, not the user's."""
+    try:
+        yield
+    except VersionError as exc:
+        raise DocumentError(
+            exc.what, subject="version", expected=exc.expected, found=exc.found
+        ) from exc
+
+
+@contextmanager
+def open_session(
+    client: Client, *, purpose: str, observe: Observer, wait_s: float = 10.0
+) -> Iterator[Session]:
+    """Hold the lock, and give the session that may work under it.
+
+    Raises:
+        LocalError: Somebody else is at work here, or the home cannot be used.
+    """
+    client.home.prepare()
+    with hold_lock(client.home.lock, purpose=purpose, wait_s=wait_s):
+        transport = client.connect()
+        try:
+            yield Session(client, transport, observe)
+        finally:
+            transport.close()

@@ -1,0 +1,273 @@
+"""The machine that changes an installation: every side effect is announced before it happens.
+
+    idle → downloading → staged → trial → committed → idle
+                                    └──→ rolling-back → idle
+
+Commit is the point of no return: before it any doubt means back, after it only forward. Each step
+can be done twice with the same end, so a step that was cut off is simply done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lockgate_updater.durable import set_aside
+from lockgate_updater.events import StepName
+from lockgate_updater.install import drop_staging, remove_installed, sweep
+from lockgate_updater.journal import Attempt, Record, State, store_record
+from lockgate_updater.memory import with_failure
+from lockgate_updater.receipts import load_receipts, store_receipt, version_of
+from lockgate_updater.recovery import Action, ActionName, recover
+from lockgate_updater.results import Outcome, UpdateResult
+from lockgate_updater.session import Session
+from lockgate_updater.switch import point_to, read_current
+from lockgate_updater.trial import program_environment, run_health
+
+__all__ = ["Transaction"]
+
+
+class Transaction:
+    """The state changes of one home, within one session."""
+
+    def __init__(self, session: Session) -> None:
+        """Work in `session`, whose lock is held."""
+        self._session = session
+        self._home = session.home
+
+    def recover(self, *, starting: bool = False) -> UpdateResult | None:
+        """Finish what an earlier process began; return what came of it, if it ended an update.
+
+        Args:
+            starting: The program is about to be started: a trial without a try left has failed.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        session = self._session
+        if session.damaged is not None:
+            aside = set_aside(self._home.journal)
+            session.say(
+                StepName.WARNING, "", f"the journal was damaged; it was set aside as {aside}"
+            )
+            session.damaged = None
+            self._store(session.record)
+        waits = not starting and self._waits_for_confirm()
+        action = recover(session.record, session.facts(), waits=waits)
+        if session.record.state is not State.IDLE and not self._waits_for_confirm():
+            record = session.record
+            self._store(replace(record, recoveries=record.recoveries + 1))
+        return self._perform(action)
+
+    def _waits_for_confirm(self) -> bool:
+        """Whether a release is on trial that proves itself by its program's word."""
+        if self._session.record.state is not State.TRIAL:
+            return False
+        receipt = self._session.running()
+        return receipt is not None and not receipt.install.health.command
+
+    def _perform(self, action: Action) -> UpdateResult | None:
+        match action.name:
+            case ActionName.NOTHING | ActionName.KEEP_STAGED:
+                return None
+            case ActionName.REST_AT:
+                self._rest_at(action.folder)
+                return None
+            case ActionName.DROP_ATTEMPT:
+                self.drop_attempt()
+                return None
+            case _:
+                return self._finish(action)
+
+    def _finish(self, action: Action) -> UpdateResult:
+        """Bring an attempt that has switched `current`, or is about to, to its end."""
+        attempt = self._session.record.attempt
+        assert attempt is not None
+        match action.name:
+            case ActionName.CONTINUE_TRIAL:
+                return self.prove(attempt)
+            case ActionName.FINISH_COMMIT:
+                return self._finish_commit(attempt, "it had passed before the updater was ended")
+            case ActionName.ROLL_BACK:
+                reason = "it was started without ever proving itself"
+                return self.begin_rollback(attempt, reason, quarantine=True)
+            case _:
+                return self._finish_rollback(attempt, action.folder)
+
+    def _rest_at(self, folder: str) -> None:
+        """Take `folder` for what is installed, whatever `current` pointed to."""
+        text = f"`current` points to {folder or 'nothing'} again"
+        self._session.say(StepName.RECOVERED, version_of(folder), text)
+        self._store(self._session.record.at_rest(folder))
+        point_to(self._home, folder)
+
+    def drop_attempt(self) -> None:
+        """Forget an attempt that has switched nothing; partial downloads stay.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        record = self._session.record
+        drop_staging(self._home)
+        attempt = record.attempt
+        if attempt is not None and attempt.folder not in {record.installed, attempt.back_to}:
+            receipt = self._session.receipt(attempt.folder)
+            if receipt is not None and not receipt.is_good:
+                remove_installed(self._home, attempt.folder)
+        self._store(record.at_rest(record.installed))
+
+    def prove(self, attempt: Attempt) -> UpdateResult:
+        """Switch to a tree and let it prove itself: by its command, or later by its program.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        session = self._session
+        receipt = session.receipt(attempt.folder)
+        assert receipt is not None
+        if read_current(self._home) != attempt.folder:
+            point_to(self._home, attempt.folder)
+            session.say(StepName.SWITCHED, attempt.version, f"switched to {attempt.version}")
+        if not receipt.install.health.command:
+            if receipt.install.entrypoint:
+                return self.on_trial(attempt)
+            return self.commit(attempt, "it has no program that could fail")
+        # The try is taken off before the start: a machine that dies on it has used it up.
+        attempt = self.take_try(attempt)
+        text = f"{attempt.version} is on trial: {' '.join(receipt.install.health.command)}"
+        session.say(StepName.ON_TRIAL, attempt.version, text)
+        client = session.client
+        environment = program_environment(self._home, client.configuration, receipt, client.environ)
+        try:
+            health = run_health(self._home, receipt, environment)
+        except KeyboardInterrupt:
+            self.give_try_back(attempt)
+            raise
+        if health.passed:
+            return self.commit(attempt, health.reason)
+        return self.begin_rollback(attempt, health.reason, quarantine=True)
+
+    def on_trial(self, attempt: Attempt) -> UpdateResult:
+        """Say that a release waits for its program to confirm it."""
+        text = (
+            f"{attempt.version} is on trial until it is confirmed, {attempt.tries_left} tries left"
+        )
+        self._session.say(StepName.ON_TRIAL, attempt.version, text)
+        return UpdateResult(
+            outcome=Outcome.ON_TRIAL,
+            version=attempt.version,
+            previous=version_of(attempt.back_to),
+            reason=text,
+        )
+
+    def take_try(self, attempt: Attempt) -> Attempt:
+        """Take one try off, on the disk, before what it is for.
+
+        Raises:
+            LocalError: It cannot be written: then nothing may be started.
+        """
+        taken = replace(attempt, tries_left=attempt.tries_left - 1)
+        self.go(State.TRIAL, taken)
+        return taken
+
+    def give_try_back(self, attempt: Attempt) -> None:
+        """Give back a try that ended without a verdict.
+
+        Raises:
+            LocalError: It cannot be written.
+        """
+        self.go(State.TRIAL, replace(attempt, tries_left=attempt.tries_left + 1))
+
+    def commit(self, attempt: Attempt, reason: str) -> UpdateResult:
+        """Make the tree on trial the good one: the point of no return.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        self.go(State.COMMITTED, attempt)
+        return self._finish_commit(attempt, reason)
+
+    def _finish_commit(self, attempt: Attempt, reason: str) -> UpdateResult:
+        receipts = load_receipts(self._home)
+        receipt = receipts[attempt.folder]
+        highest = max(known.rank for known in receipts.values())
+        if not receipt.is_good or receipt.rank < highest:
+            store_receipt(self._home, receipt.with_rank(highest + 1))
+        if read_current(self._home) != attempt.folder:
+            point_to(self._home, attempt.folder)
+        previous = version_of(attempt.back_to)
+        self._store(self._session.record.at_rest(attempt.folder))
+        sweep(self._home, keep=self.kept())
+        text = f"{attempt.version} is installed: {reason}"
+        self._session.say(StepName.COMMITTED, attempt.version, text)
+        return UpdateResult(
+            outcome=Outcome.UPDATED, version=attempt.version, previous=previous, reason=text
+        )
+
+    def kept(self) -> frozenset[str]:
+        """Return the newest good trees, as many as are kept; what is installed always is."""
+        good = self._session.facts().good
+        keep = self._session.client.configuration.keep
+        installed = self._session.record.installed
+        others = [folder for folder in good if folder != installed]
+        return frozenset([installed, *others[: keep - 1]]) - {""}
+
+    def begin_rollback(self, attempt: Attempt, reason: str, *, quarantine: bool) -> UpdateResult:
+        """Leave a tree for the one it came from, and remove it.
+
+        Args:
+            attempt: What is left, and where it came from.
+            reason: Why, as a sentence.
+            quarantine: Whether the release has failed, and is not to be tried again for a while.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        leaving = replace(attempt, reason=reason, quarantine=quarantine)
+        self.go(State.ROLLING_BACK, leaving)
+        self._session.say(StepName.FAILED, attempt.version, f"{attempt.version}: {reason}")
+        action = recover(self._session.record, self._session.facts(), waits=False)
+        return self._finish_rollback(leaving, action.folder)
+
+    def _finish_rollback(self, attempt: Attempt, target: str) -> UpdateResult:
+        session = self._session
+        version = version_of(target)
+        was_installed = session.record.installed == attempt.folder
+        if read_current(self._home) != target:
+            point_to(self._home, target)
+        if attempt.quarantine:
+            session.remember(
+                with_failure(
+                    session.memory,
+                    sha256=attempt.release_sha256,
+                    version=attempt.version,
+                    attempt=attempt.id,
+                    reason=attempt.reason,
+                    now=session.client.clock(),
+                )
+            )
+        if attempt.folder != target:
+            remove_installed(self._home, attempt.folder)
+        self._store(session.record.at_rest(target))
+        drop_staging(self._home)
+        where = f"back to {version}" if version else "nothing is installed"
+        text = f"{attempt.version} was left, {where}: {attempt.reason}"
+        session.say(StepName.ROLLED_BACK, version, text)
+        left = was_installed and not attempt.quarantine
+        return UpdateResult(
+            outcome=Outcome.LEFT if left else Outcome.ROLLED_BACK,
+            version=version,
+            previous=attempt.version,
+            reason=text,
+        )
+
+    def go(self, state: State, attempt: Attempt) -> None:
+        """Announce the next state of an attempt.
+
+        Raises:
+            LocalError: It cannot be written: then it must not be entered.
+        """
+        self._store(self._session.record.going(state, attempt))
+
+    def _store(self, record: Record) -> None:
+        store_record(self._home.journal, record)
+        self._session.record = record

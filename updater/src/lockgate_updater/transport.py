@@ -1,0 +1,291 @@
+"""How bytes come: HTTP through urllib3, or a folder. Opens sockets; writes nothing.
+
+* Nothing of what arrives is trusted: sizes are capped by whoever reads, digests are checked there.
+* A server that sends too slowly is given up, also when each single byte comes in time.
+* Requests carry no identity: no client id, no version, no cookie.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from lockgate_release.errors import TransportError
+from lockgate_release.trust.verify import NotFoundError
+
+__all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport"]
+
+_USER_AGENT = "lockgate-updater"
+_CHUNK_BYTES = 1 << 18
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_MAX_REDIRECTS = 5
+_CONNECT_TRIES = 2
+
+
+class Body(Protocol):
+    """One answer: where in the file it begins, and its chunks. Closing the chunks ends it."""
+
+    @property
+    def start(self) -> int:
+        """The offset of the first byte."""
+        ...
+
+    @property
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes; a `TransportError` may come out in the middle."""
+        ...
+
+
+class Transport(Protocol):
+    """What the updater asks of the network: the `Fetch` port, and going on where it broke off."""
+
+    def __call__(self, url: str) -> Iterator[bytes]:
+        """Yield the body at `url`, as `Fetch` says."""
+        ...
+
+    def open(self, url: str, *, offset: int = 0) -> Body:
+        """Ask for the body at `url` from the byte at `offset` on; it may begin at 0 all the same.
+
+        Raises:
+            NotFoundError: The server has no such file.
+            TransportError: It cannot be reached.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a server is given up.
+
+    Attributes:
+        connect_s: Seconds to wait for a connection.
+        silence_s: Seconds without a byte.
+        grace_s: Seconds after which the average speed must be right.
+        min_speed_bytes_s: The lowest average speed, in bytes a second.
+    """
+
+    connect_s: float = 10.0
+    silence_s: float = 30.0
+    grace_s: float = 60.0
+    min_speed_bytes_s: int = 1024
+
+
+@dataclass(slots=True)
+class _HttpBody:
+    start: int
+    chunks: Iterator[bytes]
+
+
+class HttpTransport:
+    """Bytes over HTTP and HTTPS, with the system's proxies and one connection kept open."""
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        ca: str = "",
+        limits: Limits | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare a transport; nothing is opened yet.
+
+        Args:
+            environ: For `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
+            ca: A file of certificate authorities instead of the system's, or "".
+            limits: When to give up.
+            monotonic: A clock that never goes back, in seconds.
+        """
+        self._environ = environ
+        self._ca = ca
+        self._limits = limits or Limits()
+        self._monotonic = monotonic
+        self._pools: dict[str, urllib3.PoolManager] = {}
+
+    def __call__(self, url: str) -> Iterator[bytes]:
+        """Yield the body at `url`.
+
+        Raises:
+            NotFoundError: The server has no such file.
+            TransportError: It does not come, or not to its end.
+        """
+        return self.open(url).chunks
+
+    def open(self, url: str, *, offset: int = 0) -> Body:
+        """Ask for the body at `url` from `offset` on.
+
+        Raises:
+            NotFoundError: The server has no such file.
+            TransportError: It cannot be reached, or answers with an error.
+        """
+        response = self._request(url, offset)
+        if response.status == 416:
+            # Nothing lies beyond what is here: what is here must be wrong.
+            response.close()
+            response = self._request(url, 0)
+        if response.status not in {200, 206}:
+            response.close()
+            self._refuse(url, response.status)
+        return _HttpBody(_start_of(response), self._stream(response, url))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.clear()
+        self._pools.clear()
+
+    def _request(self, url: str, offset: int) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+        try:
+            return self._pool_for(url).request(
+                "GET",
+                url,
+                headers=headers,
+                preload_content=False,
+                timeout=urllib3.Timeout(
+                    connect=self._limits.connect_s, read=self._limits.silence_s
+                ),
+                retries=urllib3.Retry(
+                    total=_MAX_REDIRECTS + _CONNECT_TRIES,
+                    connect=_CONNECT_TRIES,
+                    read=0,
+                    redirect=_MAX_REDIRECTS,
+                    status=0,
+                    other=0,
+                    backoff_factor=0.2,
+                ),
+            )
+        except (HTTPError, OSError, ValueError) as exc:
+            raise _broken(url, exc) from exc
+
+    def _refuse(self, url: str, status: int) -> None:
+        if status in {403, 404, 410}:
+            # Object stores say 403 for what is not there to those who may not list.
+            raise NotFoundError("not on the server", subject=url, found=f"status {status}")
+        raise TransportError(
+            "the server refused", subject=url, expected="status 200", found=f"status {status}"
+        )
+
+    def _stream(self, response: urllib3.BaseHTTPResponse, url: str) -> Iterator[bytes]:
+        began = self._monotonic()
+        received = 0
+        try:
+            # read1 returns what has come: a server that drips is seen, not waited for.
+            while chunk := response.read1(_CHUNK_BYTES):
+                received += len(chunk)
+                self._check_speed(url, received, self._monotonic() - began)
+                yield chunk
+            _check_whole(response, url)
+        except (HTTPError, OSError) as exc:
+            raise _broken(url, exc) from exc
+        finally:
+            if response.length_remaining == 0:
+                response.release_conn()
+            else:
+                response.close()
+
+    def _check_speed(self, url: str, received: int, seconds: float) -> None:
+        limits = self._limits
+        if seconds > limits.grace_s and received < limits.min_speed_bytes_s * seconds:
+            raise TransportError(
+                "the server is too slow",
+                subject=url,
+                expected=f"{limits.min_speed_bytes_s} bytes a second",
+                found=f"{received} bytes in {seconds:.0f} s",
+            )
+
+    def _pool_for(self, url: str) -> urllib3.PoolManager:
+        proxy = self._proxy_for(url)
+        if proxy not in self._pools:
+            ca = self._ca or None
+            self._pools[proxy] = (
+                urllib3.ProxyManager(proxy, ca_certs=ca)
+                if proxy
+                else urllib3.PoolManager(ca_certs=ca)
+            )
+        return self._pools[proxy]
+
+    def _proxy_for(self, url: str) -> str:
+        parts = urlsplit(url)
+        named = {
+            name: self._environ.get(f"{name}_proxy")
+            or self._environ.get(f"{name.upper()}_PROXY", "")
+            for name in ("https", "all", "no")
+        }
+        # Upper-case HTTP_PROXY can be set by a CGI request, so only the lower-case one counts.
+        named["http"] = self._environ.get("http_proxy", "")
+        if named["no"] and proxy_bypass_environment(parts.hostname or "", {"no": named["no"]}):
+            return ""
+        return named.get(parts.scheme, "") or named["all"]
+
+
+def _start_of(response: urllib3.BaseHTTPResponse) -> int:
+    match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    return int(match[1]) if response.status == 206 and match else 0
+
+
+def _check_whole(response: urllib3.BaseHTTPResponse, url: str) -> None:
+    left = response.length_remaining
+    if left:
+        raise TransportError("the connection broke off", subject=url, found=f"{left} bytes missing")
+
+
+def _broken(url: str, exc: Exception) -> TransportError:
+    return TransportError("cannot be fetched", subject=url, found=f"{type(exc).__name__}: {exc}")
+
+
+class FolderTransport:
+    """Bytes from a folder that holds what a server would serve: an offline mirror."""
+
+    def __call__(self, url: str) -> Iterator[bytes]:
+        """Yield the content of the file that the `file://` address names.
+
+        Raises:
+            NotFoundError: There is no such file.
+            TransportError: It cannot be read.
+        """
+        return self.open(url).chunks
+
+    def open(self, url: str, *, offset: int = 0) -> Body:
+        """Return the file's content from `offset` on.
+
+        Raises:
+            NotFoundError: There is no such file.
+            TransportError: It cannot be read.
+        """
+        return _HttpBody(offset, self._read(Path(unquote(urlsplit(url).path)), offset))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _read(self, path: Path, offset: int) -> Iterator[bytes]:
+        try:
+            with path.open("rb") as stream:
+                stream.seek(offset)
+                while chunk := stream.read(_CHUNK_BYTES):
+                    yield chunk
+        except FileNotFoundError as exc:
+            raise NotFoundError("no such file", subject=str(path)) from exc
+        except OSError as exc:
+            raise TransportError("cannot be read", subject=str(path), found=str(exc)) from exc
+
+
+def open_transport(repository: str, environ: Mapping[str, str], ca: str) -> Transport:
+    """Return the transport for a repository's address."""
+    if repository.startswith("file://"):
+        return FolderTransport()
+    return HttpTransport(environ=environ, ca=ca)

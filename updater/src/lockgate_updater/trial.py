@@ -1,0 +1,99 @@
+"""A release proves itself: its signed health command runs in its tree, with a deadline.
+
+The command gets a session of its own, so that on its deadline everything it started is ended too.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lockgate_updater.home import Configuration, Home
+from lockgate_updater.receipts import Receipt
+
+__all__ = ["Health", "program_environment", "program_path", "run_health"]
+
+_SHOWN_BYTES = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a release has done.
+
+    Attributes:
+        passed: Whether it has proven itself.
+        reason: What happened, as a sentence, with the end of what the command said.
+    """
+
+    passed: bool
+    reason: str
+
+
+def program_path(home: Home, receipt: Receipt, program: str) -> Path:
+    """Return where a program of a tree lies. Its name was checked when the document was read."""
+    return home.tree(receipt.folder) / program
+
+
+def program_environment(
+    home: Home, configuration: Configuration, receipt: Receipt, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the environment of a program that is started from a tree."""
+    return {
+        **environ,
+        "LOCKGATE_HOME": str(home.root),
+        "LOCKGATE_APP": configuration.app,
+        "LOCKGATE_CHANNEL": configuration.channel,
+        "LOCKGATE_VERSION": receipt.version,
+        "LOCKGATE_TREE": str(home.tree(receipt.folder)),
+    }
+
+
+def run_health(home: Home, receipt: Receipt, environment: Mapping[str, str]) -> Health:
+    """Run the release's health command in its tree and return how it did."""
+    health = receipt.install.health
+    program = program_path(home, receipt, health.command[0])
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                [program, *health.command[1:]],
+                cwd=home.tree(receipt.folder),
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as exc:
+            return Health(passed=False, reason=f"its health command cannot start: {exc.strerror}")
+        try:
+            code = process.wait(health.timeout_s)
+        except subprocess.TimeoutExpired:
+            return Health(
+                passed=False, reason=f"its health command took longer than {health.timeout_s} s"
+            )
+        finally:
+            _end(process)
+        words = _tail(said.fileno())
+    if code == 0:
+        return Health(passed=True, reason="its health command passed")
+    return Health(passed=False, reason=f"its health command ended with {code}{words}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and everything it started that stayed in its session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _tail(handle: int) -> str:
+    size = os.fstat(handle).st_size
+    data = os.pread(handle, _SHOWN_BYTES, max(size - _SHOWN_BYTES, 0))
+    text = " ".join(data.decode("utf-8", "replace").split())
+    return f": {text}" if text else ""

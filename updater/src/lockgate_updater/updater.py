@@ -1,0 +1,274 @@
+"""The client as a program uses it: open, check, update, confirm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lockgate_release.errors import LocalError, RepositoryError, TransportError
+from lockgate_release.instants import utc_now
+from lockgate_updater.events import Event, Observer
+from lockgate_updater.home import Configuration, Home, load_configuration
+from lockgate_updater.identity import machine_identity, new_client_id
+from lockgate_updater.look import read_anchor
+from lockgate_updater.receipts import load_receipts, prove_tree
+from lockgate_updater.results import (
+    CheckResult,
+    Outcome,
+    QuarantineStatus,
+    Status,
+    Unknown,
+    UpdateResult,
+)
+from lockgate_updater.session import Client, Session, open_session
+from lockgate_updater.transport import Transport, open_transport
+
+if TYPE_CHECKING:
+    from lockgate_updater.explain import Explanation
+    from lockgate_updater.operation import Operation
+
+__all__ = ["Updater"]
+
+
+def _say_nothing(_: Event) -> None:
+    """Observe without a word."""
+
+
+class Updater:
+    """One installed app and its way to the next release.
+
+    Nothing is held open between calls; each call takes the home's lock for itself.
+    """
+
+    def __init__(self, client: Client) -> None:
+        """Work for `client`; programs use `open`."""
+        self._client = client
+
+    @classmethod
+    def open(
+        cls,
+        home: Path | str,
+        *,
+        root: bytes | None = None,
+        flags: Mapping[str, str | None] | None = None,
+        environ: Mapping[str, str] | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        transport: Callable[[], Transport] | None = None,
+    ) -> Updater:
+        """Return the updater of the client that lives in `home`.
+
+        Args:
+            home: A folder made by `init`.
+            root: The trust anchor built into the program; None takes the home's `root.json`.
+            flags: Settings that go before environment and file: `repository`, `channel`, `ca`,
+                `platform`, `pin`.
+            environ: The environment; None is this process's.
+            clock: Tells the present, aware.
+            transport: Opens the way bytes come; None is HTTP, or a folder for `file://`.
+
+        Raises:
+            UsageError: No client lives there, or a setting makes no sense.
+            LocalError: The home cannot be read.
+            RepositoryError: The trust anchor is missing.
+        """
+        place = Home(Path(home).absolute())
+        surroundings = os.environ if environ is None else environ
+        configuration = load_configuration(place, surroundings, flags)
+
+        def connect() -> Transport:
+            return open_transport(configuration.repository, surroundings, configuration.ca)
+
+        return cls(
+            Client(
+                home=place,
+                configuration=configuration,
+                anchor=read_anchor(place) if root is None else root,
+                machine=machine_identity(),
+                environ=surroundings,
+                clock=clock,
+                draw=new_client_id,
+                connect=transport or connect,
+            )
+        )
+
+    @property
+    def home(self) -> Path:
+        """The client's home."""
+        return self._client.home.root
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the client is."""
+        return self._client.configuration
+
+    def check(self, *, force: bool = False) -> CheckResult:
+        """Return what an update would do now. Installs nothing.
+
+        A revoked release is to be left even when the server is down, if its revocation was
+        verified before. Whatever else keeps the answer from coming is `Unknown`, with the reason.
+
+        Args:
+            force: A person asks, and may pass the gate.
+        """
+        try:
+            with open_session(self._client, purpose="check", observe=_say_nothing) as session:
+                return session.judge(force=force)
+        except (RepositoryError, TransportError, LocalError) as exc:
+            return Unknown(reason=str(exc), error=exc)
+
+    def update(
+        self, *, progress: Observer | None = None, force: bool = False, dry_run: bool = False
+    ) -> UpdateResult:
+        """Bring the installation to what the repository says, and return what was done.
+
+        With a health command the release is proven and committed, or rolled back, before this
+        returns. Without one, but with a program, it is on trial until `confirm`.
+
+        Args:
+            progress: Is told each step and how far the download has got.
+            force: A person asks, and may pass the gate; never a revocation, the floor, or trust.
+            dry_run: Say what would be done, and do nothing.
+
+        Raises:
+            RepositoryError: The repository is wrong; nothing of it was installed.
+            TransportError: It cannot be reached, or breaks off; the next update goes on.
+            LocalError: This machine is in the way.
+        """
+        observe = progress or _say_nothing
+        if dry_run:
+            return self._plan(force=force)
+        with self._operation("update", observe) as operation:
+            return operation.update(force=force)
+
+    def _plan(self, *, force: bool) -> UpdateResult:
+        with open_session(self._client, purpose="plan", observe=_say_nothing) as session:
+            decision = session.judge(force=force)
+            version = session.running_version()
+            return UpdateResult(
+                outcome=Outcome.PLANNED,
+                version=version,
+                previous=version,
+                reason=decision.reason,
+                decision=decision,
+            )
+
+    def confirm(self) -> UpdateResult:
+        """Commit the release on trial: it works. With nothing on trial, change nothing.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        with self._operation("confirm", _say_nothing) as operation:
+            return operation.confirm()
+
+    def rollback(self, *, progress: Observer | None = None) -> UpdateResult:
+        """Go back to the last good version; what is left is quarantined.
+
+        Raises:
+            UsageError: There is nothing to go back to.
+            LocalError: This machine is in the way.
+        """
+        with self._operation("rollback", progress or _say_nothing) as operation:
+            return operation.roll_back()
+
+    def run(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        program: str = "",
+        progress: Observer | None = None,
+    ) -> int:
+        """Start the installed program, and return its exit code once it has ended.
+
+        Outside of a trial this process becomes the program, and nothing is returned.
+
+        Args:
+            arguments: For the program. Where the release names no program, the first names it.
+            program: A program of the tree to start instead of the release's, or "".
+            progress: Is told what is recovered, left or rolled back before the start.
+
+        Raises:
+            UsageError: There is no such program.
+            LocalError: Nothing is installed, or this machine is in the way.
+        """
+        from lockgate_updater.launcher import launch  # noqa: PLC0415 (a check starts nothing)
+
+        observe = progress or _say_nothing
+        return launch(self._client, arguments, program=program, observe=observe)
+
+    def verify(self) -> str:
+        """Prove that the running tree is the one that was signed, and return its version.
+
+        Raises:
+            DigestMismatchError: It is not.
+            LocalError: Nothing is installed, or it cannot be read.
+        """
+        with open_session(self._client, purpose="verify", observe=_say_nothing) as session:
+            receipt = session.running()
+            if receipt is None:
+                raise LocalError("nothing is installed", subject=str(self.home))
+            prove_tree(self._client.home, receipt)
+            return receipt.version
+
+    def explain(self, *, force: bool = False) -> Explanation:
+        """Return the whole chain of reasoning behind `check`.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        from lockgate_updater.explain import explain  # noqa: PLC0415 (for people who ask)
+
+        with open_session(self._client, purpose="explain", observe=_say_nothing) as session:
+            return explain(session, force=force)
+
+    def status(self) -> Status:
+        """Return what stands on this machine. Asks nobody and changes nothing.
+
+        Raises:
+            LocalError: The home cannot be read.
+        """
+        with open_session(self._client, purpose="status", observe=_say_nothing) as session:
+            return _status(session)
+
+    @contextmanager
+    def _operation(self, purpose: str, observe: Observer) -> Iterator[Operation]:
+        # A check does not pay for what unpacks and starts programs.
+        from lockgate_updater.operation import Operation  # noqa: PLC0415
+
+        with open_session(self._client, purpose=purpose, observe=observe) as session:
+            yield Operation(session)
+
+
+def _status(session: Session) -> Status:
+    record, memory = session.record, session.memory
+    configuration = session.client.configuration
+    receipts = load_receipts(session.home)
+    installed = receipts.get(record.installed)
+    current = receipts.get(session.facts().current)
+    attempt = record.attempt if record.state == "trial" else None
+    return Status(
+        app=configuration.app,
+        channel=configuration.channel,
+        repository=configuration.repository,
+        state=record.state.value,
+        installed=installed.version if installed else "",
+        on_trial=attempt.version if attempt else "",
+        tries_left=attempt.tries_left if attempt else 0,
+        runs=current.version if current else "",
+        good=tuple(receipt.version for receipt in receipts.values() if receipt.is_good),
+        quarantine=tuple(
+            QuarantineStatus(
+                version=item.version,
+                failures=item.failures,
+                until=item.until,
+                reason=item.reason,
+            )
+            for item in memory.failures
+        ),
+        revoked=tuple(memory.revoked_in(configuration.channel)),
+        floor=memory.floors.get(configuration.channel, ""),
+    )
