@@ -56,7 +56,8 @@ def find_api(http: Http, server: str) -> str:
     another port of the same host.
 
     Raises:
-        UsageError: `server` is no web address, or something else than Lockgate answers there.
+        UsageError: `server` is no web address, something else than Lockgate answers there, or the
+            token may not go there.
         TransportError: Nothing answers.
     """
     base = server.rstrip("/")
@@ -67,6 +68,8 @@ def find_api(http: Http, server: str) -> str:
             expected="an address such as https://host:8081",
             found=repr(server),
         )
+    # Said before anything is asked: whoever can read the line can answer in the server's place.
+    http.check_token_may_go(base)
     answer = http.exchange("GET", base + _ROOT)
     if answer.status == HTTPStatus.MISDIRECTED_REQUEST:
         base = _other_side(base, parse_answer(answer))

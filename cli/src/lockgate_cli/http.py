@@ -214,9 +214,14 @@ class Http:
                 )
             yield from response.iter_content(_CHUNK_BYTES)
 
-    def _auth_for(self, url: str, *, authorised: bool) -> _Bearer:
-        if not (authorised and self._token):
-            return _Bearer("")
+    def check_token_may_go(self, url: str) -> None:
+        """Refuse where the token, if there is one, would travel unencrypted (rule 3).
+
+        Raises:
+            UsageError: It would.
+        """
+        if not self._token:
+            return
         if urlsplit(url).scheme != "https" and not is_loopback(url) and not self._insecure:
             raise UsageError(
                 "a token would travel unencrypted",
@@ -224,6 +229,11 @@ class Http:
                 expected="https, or a server on this machine",
                 hint="Use https, or say --insecure if this network is yours alone.",
             )
+
+    def _auth_for(self, url: str, *, authorised: bool) -> _Bearer:
+        if not authorised:
+            return _Bearer("")
+        self.check_token_may_go(url)
         return _Bearer(self._token)
 
     def _attempt(

@@ -95,7 +95,8 @@ def test_a_streamed_file_that_is_not_there_is_told_apart(http: Http) -> None:
 
 
 def test_a_streamed_answer_of_another_kind_is_refused(http: Http) -> None:
-    with serve_script(Scripted(status=302, headers={"Location": "/x"})) as server, pytest.raises(TransportError, match="302"):
+    moved = Scripted(status=302, headers={"Location": "/x"})
+    with serve_script(moved) as server, pytest.raises(TransportError, match="302"):
         list(http.stream(server.address))
 
 
