@@ -73,7 +73,7 @@ def _prepare(call: Call, api: Api, base: Base, wish: Publication | Promotion) ->
 
 def _check_keys(call: Call, plan: Plan) -> None:
     """Say beforehand when the real run would lack a key; a plan can be made without any."""
-    if call.settings.get_all("keys", call.flags.keys):
+    if call.key_uris("keys"):
         load_publishers(call, plan)
     elif plan.following.changed:
         _, threshold = plan.base.chain.release_keys()

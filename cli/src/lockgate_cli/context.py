@@ -25,6 +25,8 @@ from lockgate_release.settings import Settings, load_settings
 
 __all__ = ["Call", "Flags", "Surroundings", "read_file", "real_surroundings", "takes"]
 
+_FILE = "file2:"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -132,6 +134,18 @@ class Call:
         path = self.settings.need("root", self.flags.root)
         return read_file(self.settings.path(path), hint="`lockgate init` wrote it as root.json.")
 
+    def key_uris(self, setting: str) -> tuple[str, ...]:
+        """Return where the keys to sign with are, files with their whole path.
+
+        Args:
+            setting: `keys`, the publishers', or `root_keys`, the maintainers'.
+
+        Raises:
+            UsageError: The settings hold something else than texts.
+        """
+        said = self.settings.get_all(setting, self.flags.keys)
+        return tuple(_whole_uri(uri, self.around.folder) for uri in said)
+
     def waits(self) -> WaitRules:
         """Return how failures of the network are waited out."""
         return WaitRules(sleep=self.around.sleep, jitter=self.around.jitter)
@@ -158,6 +172,11 @@ class Call:
         server = self.server
         with self.http() as http:
             yield Api(http=http, base=find_api(http, server))
+
+
+def _whole_uri(uri: str, folder: Path) -> str:
+    path = uri.removeprefix(_FILE)
+    return uri if ":" in path else f"{_FILE}{folder / path}"
 
 
 def read_file(path: Path, *, hint: str = "") -> bytes:

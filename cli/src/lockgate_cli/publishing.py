@@ -274,7 +274,7 @@ def load_publishers(call: Call, plan: Plan) -> tuple[Signer, ...]:
         return ()
     keys, threshold = keys_of(plan.base.chain, Role.RELEASES)
     return load_signers(
-        call.settings.get_all("keys", call.flags.keys),
+        call.key_uris("keys"),
         role=Role.RELEASES,
         keys=keys,
         threshold=threshold,

@@ -57,7 +57,7 @@ def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) ->
     keys, threshold = keys_of(chain, role)
     setting = "keys" if role is Role.RELEASES else "root_keys"
     signers = load_signers(
-        call.settings.get_all(setting, call.flags.keys),
+        call.key_uris(setting),
         role=role,
         keys=keys,
         threshold=threshold,

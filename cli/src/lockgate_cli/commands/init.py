@@ -67,7 +67,7 @@ def init(
         else f"{new.app} was registered already, with this root."
     )
     _leave_settings(call, new, keys)
-    _explain_keys(keys, new)
+    _explain_keys(call, keys, new)
     if as_json:
         show_json({"app": new.app, "created": created, "root": str(keys.root)})
 
@@ -107,18 +107,21 @@ def _shown(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _explain_keys(keys: KeyFolder, new: NewApp) -> None:
+def _explain_keys(call: Call, keys: KeyFolder, new: NewApp) -> None:
+    folder = call.around.folder
     names = [f"LOCKGATE_PUBLISHER_KEY_{number}" for number in range(1, new.publishers + 1)]
     if len(names) == 1:
         names = ["LOCKGATE_PUBLISHER_KEY"]
     uris = " ".join(f"env:{name}" for name in names)
     say("")
     say("Take offline, and keep two copies:")
-    say(f"  {keys.path / 'root'}    {new.threshold} of {new.maintainers} must sign the rules")
+    say(
+        f"  {_shown(keys.path / 'root', folder)}    {new.threshold} of {new.maintainers} must sign the rules"
+    )
     say("Give to release CI as secrets:")
     say("  LOCKGATE_TOKEN    a token of scope publish, from lockgate-server token create")
     for number, name in enumerate(names, 1):
-        say(f"  {name}    what is in {keys.publisher(number)}")
+        say(f"  {name}    what is in {_shown(keys.publisher(number), folder)}")
     say(f"  and as a plain variable: LOCKGATE_KEYS='{uris}'")
     say("Ship with every client, and commit beside lockgate.toml:")
-    say(f"  {keys.root}    the root that all trust begins with")
+    say(f"  {_shown(keys.root, folder)}    the root that all trust begins with")
