@@ -1,0 +1,91 @@
+"""From settings to what changes need. Here, and in `children.public`, adapters are chosen."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from lockgate_release.errors import LocalError
+from lockgate_release.instants import utc_now
+from lockgate_server.keys import KeyRing
+from lockgate_server.ports import Ledger, ObjectStore
+from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.settings import ServerSettings
+from lockgate_server.stores.factory import open_store
+from lockgate_server.stores.sqlite_ledger import SqliteLedger
+
+__all__ = [
+    "make_write_deps",
+    "open_parts",
+    "open_write_deps",
+    "prepare",
+]
+
+
+def prepare(settings: ServerSettings) -> None:
+    """Make the folder and the database, and find out at once whether everything can be used.
+
+    Raises:
+        LocalError: They cannot.
+        UsageError: The store's address is none.
+        TransportError: The store does not answer.
+    """
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise LocalError(
+            "the data folder cannot be made",
+            subject=str(settings.data),
+            found=exc.strerror or str(exc),
+        ) from exc
+    with open_parts(settings) as (store, ledger):
+        store.head("health/probe")
+        if not ledger.is_usable():
+            raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
+
+
+@contextmanager
+def open_parts(settings: ServerSettings) -> Iterator[tuple[ObjectStore, Ledger]]:
+    """Open store and ledger, and close both at the end.
+
+    Raises:
+        LocalError: They cannot be opened.
+        UsageError: The store's address is none.
+    """
+    store = open_store(settings.store_address)
+    try:
+        ledger = SqliteLedger(settings.ledger_path)
+        try:
+            yield store, ledger
+        finally:
+            ledger.close()
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_write_deps(settings: ServerSettings, environ: Mapping[str, str]) -> Iterator[WriteDeps]:
+    """Open what changes need, and close it at the end.
+
+    Raises:
+        LocalError: It cannot be opened.
+        UsageError: The store's address is none.
+    """
+    with open_parts(settings) as (store, ledger):
+        yield make_write_deps(settings, environ, store, ledger)
+
+
+def make_write_deps(
+    settings: ServerSettings, environ: Mapping[str, str], store: ObjectStore, ledger: Ledger
+) -> WriteDeps:
+    """Return what changes need, over a store and a ledger that are open."""
+    return WriteDeps(
+        store=store,
+        ledger=ledger,
+        keys=KeyRing(settings.data / "keys", environ),
+        now=utc_now,
+        random_hex=secrets.token_hex,
+        sleep=time.sleep,
+    )

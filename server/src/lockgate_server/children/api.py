@@ -1,0 +1,57 @@
+"""The api child: a process of its own, so that no download delays a revocation."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from flask import Flask
+
+from lockgate_server import __version__
+from lockgate_server.api import ApiDeps, create_api_app
+from lockgate_server.assembly import make_write_deps
+from lockgate_server.children.common import (
+    begin,
+    make_health,
+    new_request_id,
+    serve,
+    size_setting,
+)
+from lockgate_server.settings import ServerSettings
+from lockgate_server.stores.factory import open_store
+from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.views.api.context import ApiContext
+
+__all__ = ["main"]
+
+_WORKERS, _THREADS = 1, 16
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> None:
+    """Serve the API until a signal, or the end of the supervisor."""
+    told = begin("api", arguments, environ)
+    serve(
+        "api",
+        told.fd,
+        lambda: _make_app(told.settings, environ),
+        workers=size_setting(environ, "LOCKGATE_API_WORKERS", _WORKERS),
+        threads=size_setting(environ, "LOCKGATE_API_THREADS", _THREADS),
+    )
+
+
+def _make_app(settings: ServerSettings, environ: Mapping[str, str]) -> Flask:
+    """Return the app; what it holds is let go of when the process ends."""
+    store, ledger = open_store(settings.store_address), SqliteLedger(settings.ledger_path)
+    write = make_write_deps(settings, environ, store, ledger)
+    return create_api_app(
+        ApiDeps(
+            context=ApiContext(write=write, version=__version__),
+            health=make_health(store, ledger),
+            new_id=new_request_id,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)

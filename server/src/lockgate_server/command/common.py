@@ -1,0 +1,96 @@
+"""Options that several commands share, and how they are read."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lockgate_release.settings import Settings, load_settings
+from lockgate_release.strict_json import JsonObject
+from lockgate_server.services.write.deps import Caller
+from lockgate_server.settings import ServerSettings
+
+__all__ = ["Invocation", "data_options", "json_option", "local_caller", "print_json", "say"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """From where a command was called.
+
+    Attributes:
+        environ: The environment.
+        folder: The working folder.
+    """
+
+    environ: Mapping[str, str]
+    folder: Path
+
+    @classmethod
+    def here(cls) -> Invocation:
+        """Return where this process was called."""
+        return cls(environ=dict(os.environ), folder=Path.cwd())
+
+    def settings(self) -> Settings:
+        """Return what the environment and `lockgate.toml` say.
+
+        Raises:
+            UsageError: The file is not TOML.
+            LocalError: The file cannot be read.
+        """
+        return load_settings(self.folder, self.environ)
+
+    def server(self, data: str | None, storage: str | None) -> ServerSettings:
+        """Return where the server keeps things.
+
+        Raises:
+            UsageError: No data folder is said anywhere.
+            LocalError: The settings file cannot be read.
+        """
+        settings = self.settings()
+        return ServerSettings(
+            data=Path(settings.need("data", data)), storage=settings.get("storage", storage) or ""
+        )
+
+
+def data_options(command: F) -> F:
+    """Add `--data` and `--storage`."""
+    for option in (
+        click.option(
+            "--storage",
+            metavar="URL",
+            help="Where the files are: a folder, or s3://BUCKET/PREFIX. Default: DIR/objects.",
+        ),
+        click.option("--data", metavar="DIR", help="The server's folder."),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(command)
+
+
+def print_json(value: JsonObject) -> None:
+    """Print a value on stdout, for programs."""
+    click.echo(json.dumps(value, sort_keys=True))
+
+
+def say(text: str) -> None:
+    """Print words on stderr, for people."""
+    click.echo(text, err=True)
+
+
+def local_caller(environ: Mapping[str, str]) -> Caller:
+    """Return who types this command, as the audit log names them."""
+    name = environ.get("SUDO_USER") or getpass.getuser()
+    return Caller(actor=f"{name} (on the server)")

@@ -1,0 +1,52 @@
+"""The command's group, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from lockgate_release.errors import ExitCode, LockgateError
+from lockgate_server import __version__
+from lockgate_server.command.common import say
+from lockgate_server.command.revoke import revoke
+from lockgate_server.command.run import run
+from lockgate_server.command.status import status
+from lockgate_server.command.token import token
+from lockgate_server.logs import mask
+
+__all__ = ["lockgate_server", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lockgate-server")
+def lockgate_server() -> None:
+    """Release software, and guard how fast it gets out.
+
+    Settings come from options, then from LOCKGATE_DATA, LOCKGATE_STORAGE, LOCKGATE_LISTEN and
+    LOCKGATE_API_LISTEN, then from the same names in lockgate.toml.
+    """
+
+
+for _command in (run, token, revoke, status):
+    lockgate_server.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit; the exit code is one of `ExitCode`."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        lockgate_server.main(args=arguments, prog_name="lockgate-server", standalone_mode=False)
+    except LockgateError as exc:
+        say(f"lockgate-server: {mask(str(exc))}")
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show(sys.stderr)
+        return ExitCode.USAGE
+    except click.Abort:
+        return ExitCode.BUG
+    return ExitCode.OK

@@ -1,0 +1,56 @@
+"""`lockgate-server status`: how the apps stand, read from the folder."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_release.names import AppName, parse_app_name
+from lockgate_release.strict_json import JsonObject
+from lockgate_server.assembly import open_write_deps
+from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
+from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.status import describe_app, read_current
+
+__all__ = ["status"]
+
+
+@click.command()
+@data_options
+@click.option("--app", help="Only this app.")
+@json_option
+def status(data: str | None, storage: str | None, app: str | None, *, as_json: bool) -> None:
+    """Say how the apps stand, whether the server runs or not."""
+    here = Invocation.here()
+    with open_write_deps(here.server(data, storage), here.environ) as deps:
+        names = (parse_app_name(app),) if app else deps.ledger.apps()
+        described = [_describe(deps, name) for name in names]
+        broken = deps.ledger.verify_audit()
+    if as_json:
+        print_json({"apps": described, "audit_broken_at": broken})
+        return
+    for one in described:
+        _print_app(one)
+    if broken is not None:
+        say(f"warning: the audit log was changed at entry {broken}")
+
+
+def _describe(deps: WriteDeps, app: AppName) -> JsonObject:
+    return describe_app(read_current(deps, app), deps.now())
+
+
+def _print_app(one: JsonObject) -> None:
+    click.echo(
+        f"{one['app']}: state {one['timestamp_version']}, root {one['root_version']}, "
+        f"{one['releases']} live releases"
+    )
+    channels, warnings = one["channels"], one["warnings"]
+    assert isinstance(channels, list) and isinstance(warnings, list)  # noqa: PT018
+    for channel in channels:
+        offers = ", ".join(
+            f"{offer['version']} at {offer['rollout']['exposure_bp'] / 100:g}% "
+            f"({offer['rollout']['state']})"
+            for offer in channel["offers"]
+        )
+        click.echo(f"  {channel['channel']}: {offers or 'nothing'}")
+    for warning in warnings:
+        say(f"warning: {warning}")

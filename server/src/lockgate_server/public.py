@@ -1,0 +1,57 @@
+"""The public app: files for clients and mirrors, and health. Holds no token and no key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, Response
+
+from lockgate_server.ports import ObjectStore
+from lockgate_server.services.read.health import Health
+from lockgate_server.views.files import files_blueprint
+from lockgate_server.views.health import health_blueprint
+from lockgate_server.views.problems import install_error_handlers, problem
+from lockgate_server.views.requests import install_request_logging
+
+__all__ = ["PublicDeps", "create_public_app"]
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicDeps:
+    """What the public app needs.
+
+    Attributes:
+        store: Where the files are.
+        health: What monitors ask.
+        api_port: Where the maintainers' API is, on the same host.
+        new_id: Returns an id for a request that has none.
+    """
+
+    store: ObjectStore
+    health: Health
+    api_port: int
+    new_id: Callable[[], str]
+
+
+def create_public_app(deps: PublicDeps) -> Flask:
+    """Return the public app."""
+    app = Flask("lockgate_server.public", static_folder=None)
+    install_request_logging(app, deps.new_id)
+    install_error_handlers(app)
+    app.register_blueprint(health_blueprint(deps.health))
+    app.register_blueprint(files_blueprint(deps.store))
+
+    def wrong_side(path: str = "") -> Response:  # noqa: ARG001 (the address is not looked at)
+        return problem(
+            421,
+            "wrong-side",
+            f"The maintainers' API is at port {deps.api_port} of this host.",
+            api_port=deps.api_port,
+        )
+
+    app.add_url_rule("/api/", "wrong_side", wrong_side, methods=_METHODS)
+    app.add_url_rule("/api/<path:path>", "wrong_side", wrong_side, methods=_METHODS)
+    return app

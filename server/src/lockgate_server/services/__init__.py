@@ -1,0 +1,1 @@
+"""Use cases. Imports nothing: what serves the public must not load what signs."""

@@ -1,0 +1,1 @@
+"""What changes the state of an app: the only room that signs."""

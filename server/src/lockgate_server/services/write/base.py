@@ -1,0 +1,195 @@
+"""The state that is written on top of: read through the TUF chain, as from a hostile mirror.
+
+1. The chain begins at the root that the ledger has pinned, not at one the store names.
+2. The pointer is read once, with its etag; everything else follows from those bytes.
+3. A document counts only with the length and the digest that the chain names for it.
+4. A state below the highest that was ever signed here is refused: the store was put back.
+5. A state of which the ledger has no record is refused: after a lost database, a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.metadata import TargetFile
+
+from lockgate_release.documents import (
+    ChannelDocument,
+    PolicyDocument,
+    ReleaseDocument,
+    parse_channel,
+    parse_policy,
+    parse_release,
+)
+from lockgate_release.errors import DigestMismatchError, StaleMirrorError, TrustError
+from lockgate_release.layout import POLICY_PATH, target_key, timestamp_key
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.trust.chain import Chain, Read, load_chain
+from lockgate_server.errors import NotFoundError
+from lockgate_server.ports import Etag, Highest, Ledger, ObjectStore
+from lockgate_server.services.objects import read_object
+
+__all__ = ["Base", "check_recorded", "highest_of", "read_base", "read_release", "read_target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The verified state of one app.
+
+    Attributes:
+        app: The app.
+        chain: Its metadata.
+        etag: What the pointer was read under: a change is conditional on it.
+        policy: The maintainers' rules.
+        channels: What each channel offers.
+    """
+
+    app: AppName
+    chain: Chain
+    etag: Etag
+    policy: PolicyDocument
+    channels: Mapping[ChannelName, ChannelDocument]
+
+    @property
+    def timestamp_version(self) -> int:
+        """The number of the state."""
+        return self.chain.timestamp.version
+
+
+def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
+    """Return the state of an app, verified (rules 1 to 3).
+
+    Raises:
+        NotFoundError: There is no such app.
+        TrustError: The store does not hold a state that the pinned root vouches for.
+        StaleMirrorError: The store has lost a state that was signed here.
+        DocumentError: A document is not what it should be.
+        TransportError: The store cannot be reached.
+    """
+    pinned = ledger.pinned_root(app)
+    if pinned is None:
+        raise NotFoundError("no such app", subject=app, hint="lockgate init registers one.")
+    pointer = read_object(store, timestamp_key(app))
+    if pointer is None:
+        if ledger.highest(app) is not None:
+            raise StaleMirrorError("the store has lost its state", subject=timestamp_key(app))
+        raise NotFoundError(
+            "registered halfway", subject=app, hint="Send the same registration again."
+        )
+    chain = load_chain(_reader(store, app, pointer.data), pinned, now=None)
+    policy_target = chain.target(POLICY_PATH)
+    if policy_target is None:
+        raise TrustError("no policy", subject="targets", expected=POLICY_PATH)
+    return Base(
+        app=app,
+        chain=chain,
+        etag=pointer.etag,
+        policy=parse_policy(read_target(store, app, POLICY_PATH, policy_target)),
+        channels=_read_channels(store, app, chain),
+    )
+
+
+def _reader(store: ObjectStore, app: AppName, timestamp: bytes) -> Read:
+    def read(name: str) -> bytes | None:
+        if name == "timestamp.json":
+            return timestamp
+        found = read_object(store, f"{app}/metadata/{name}")
+        return None if found is None else found.data
+
+    return read
+
+
+def _read_channels(
+    store: ObjectStore, app: AppName, chain: Chain
+) -> Mapping[ChannelName, ChannelDocument]:
+    channels = {}
+    for path, target in chain.channels.signed.targets.items():
+        document = parse_channel(read_target(store, app, path, target), subject=path)
+        if document.app != app:
+            raise TrustError(
+                "another app's document", subject=path, expected=app, found=document.app
+            )
+        channels[document.channel] = document
+    return MappingProxyType(channels)
+
+
+def read_target(store: ObjectStore, app: AppName, path: str, target: TargetFile) -> bytes:
+    """Return the bytes of a document that the chain names (rule 3).
+
+    Raises:
+        TrustError: It is missing.
+        DigestMismatchError: Its bytes are not the ones that were signed.
+    """
+    sha256 = Sha256Hex(target.hashes.get("sha256", ""))
+    found = read_object(store, target_key(app, path, sha256), limit_bytes=target.length)
+    if found is None:
+        raise TrustError("missing from the store", subject=path, expected=sha256)
+    try:
+        target.verify_length_and_hashes(found.data)
+    except LengthOrHashMismatchError as exc:
+        raise DigestMismatchError(
+            "not the bytes that were signed", subject=path, found=str(exc)
+        ) from exc
+    return found.data
+
+
+def read_release(store: ObjectStore, base: Base, path: str) -> ReleaseDocument:
+    """Return the document of a live release.
+
+    Raises:
+        NotFoundError: No publisher lists it.
+        TrustError: It is missing from the store.
+        DigestMismatchError: Its bytes are not the ones that were signed.
+        DocumentError: It is not one.
+    """
+    target = base.chain.releases.signed.targets.get(path)
+    if target is None:
+        raise NotFoundError("no live release", subject=path)
+    return parse_release(read_target(store, base.app, path, target), subject=path)
+
+
+def highest_of(base: Base) -> Highest:
+    """Return how far an app has got in this state."""
+    return Highest(
+        root=base.chain.root.version,
+        timestamp=base.chain.timestamp.version,
+        snapshot=base.chain.snapshot.version,
+        releases=base.chain.releases.version,
+        sequences={name: document.sequence for name, document in base.channels.items()},
+    )
+
+
+def check_recorded(base: Base, recorded: Highest | None) -> None:
+    """Refuse a state that the ledger does not know, or that is older than one it knows (4, 5).
+
+    Raises:
+        StaleMirrorError: The state is older, or nothing is known of it.
+    """
+    if recorded is None:
+        raise StaleMirrorError(
+            "the database does not know this app's state",
+            subject=base.app,
+            hint="The database was lost or is another server's. Nothing is signed on top of a "
+            "state that may be old.",
+        )
+    found = highest_of(base)
+    numbers = [
+        (name, getattr(recorded, name), getattr(found, name))
+        for name in ("root", "timestamp", "snapshot", "releases")
+    ]
+    numbers += [
+        (f"sequence of {channel}", sequence, found.sequences.get(channel, 0))
+        for channel, sequence in recorded.sequences.items()
+    ]
+    for name, newest, current in numbers:
+        if current < newest:
+            raise StaleMirrorError(
+                "the store was put back to an older state",
+                subject=f"{base.app}: {name}",
+                expected=f"at least {newest}",
+                found=str(current),
+                hint="Nothing is signed on top of it. Bring the newest files back.",
+            )

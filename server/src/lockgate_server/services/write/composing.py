@@ -1,0 +1,213 @@
+"""The next state of an app, signed and complete, before the first byte of it is written.
+
+Numbers of the server's own roles skip what is taken in the store: a change that broke off may have
+left them there. Numbers of the publishers' and maintainers' roles never do: they were signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from securesystemslib.signer import Key, Signer
+from tuf.api.metadata import Targets
+
+from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import ChannelDocument
+from lockgate_release.layout import channel_copy_key, metadata_key, target_key
+from lockgate_release.names import AppName, Sha256Hex
+from lockgate_release.strict_json import JsonObject
+from lockgate_release.trust import sign
+from lockgate_release.trust.chain import Verified
+from lockgate_release.trust.roles import Role
+from lockgate_server.ports import Condition, Highest, IfAbsent, IfMatch, ObjectStore
+from lockgate_server.services.write.base import Base, highest_of
+from lockgate_server.services.write.channels import issue
+from lockgate_server.services.write.deps import WriteDeps
+
+__all__ = ["Change", "FirstState", "NextState", "compose_first", "compose_next"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be put in force on top of a state.
+
+    Attributes:
+        action: For the audit log, such as `publish`.
+        details: What exactly and why, for the audit log; no secrets.
+        channels: Channels that offer something else, not yet issued.
+        releases: The next list of releases, verified.
+        targets: The next targets, verified.
+        documents: Bytes of targets that these name and the store may not have, by path.
+        resigned: Roles of the server's to sign again though nothing else asks for it.
+    """
+
+    action: str
+    details: JsonObject
+    channels: tuple[ChannelDocument, ...] = ()
+    releases: Verified[Targets] | None = None
+    targets: Verified[Targets] | None = None
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    resigned: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstState:
+    """What an app begins with, verified."""
+
+    app: AppName
+    root: bytes
+    targets: bytes
+    releases: bytes
+    documents: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextState:
+    """Everything that a change writes, in the order it is written.
+
+    Attributes:
+        app: The app.
+        documents: Bytes by key; the key is made of their digest.
+        metadata: Numbered metadata, bytes by key.
+        timestamp: The bytes of the pointer.
+        condition: What the pointer must still be.
+        highest: How far the app has got once this is in force.
+        copies: The channel documents' bytes by the key of their stable address.
+    """
+
+    app: AppName
+    documents: Mapping[str, bytes]
+    metadata: Mapping[str, bytes]
+    timestamp: bytes
+    condition: Condition
+    highest: Highest
+    copies: Mapping[str, bytes]
+
+    @property
+    def timestamp_sha256(self) -> Sha256Hex:
+        """The digest by which this state is known."""
+        return digest_bytes(self.timestamp)
+
+
+def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
+    """Return the state that follows `base`, signed.
+
+    Raises:
+        LocalError: The online key cannot be read.
+        TransportError: The store cannot be reached.
+    """
+    now = deps.now()
+    signer = deps.keys.signer(base.app, _online_keys(base))
+    issued = [issue(document, now) for document in change.channels]
+    envelopes = [sign.sign_channel(document, signer) for document in issued]
+    files = _sign_changed_roles(deps, base, change, envelopes, signer)
+    snapshot, snapshot_files = _sign_snapshot(deps, base, change, files, signer)
+    timestamp = sign.next_timestamp(base.chain.timestamp.signed, snapshot, signer, now)
+    recorded = highest_of(base)
+    return NextState(
+        app=base.app,
+        documents=_by_key(base.app, {**change.documents, **{e.path: e.data for e in envelopes}}),
+        metadata={
+            **{metadata_key(base.app, role, n): data for role, (n, data) in files.items()},
+            **snapshot_files,
+        },
+        timestamp=sign.to_bytes(timestamp),
+        condition=IfMatch(base.etag),
+        highest=Highest(
+            root=recorded.root,
+            timestamp=timestamp.signed.version,
+            snapshot=snapshot[0],
+            releases=change.releases.version if change.releases else recorded.releases,
+            sequences={**recorded.sequences, **{d.channel: d.sequence for d in issued}},
+        ),
+        copies={
+            channel_copy_key(base.app, document.channel): envelope.data
+            for document, envelope in zip(issued, envelopes, strict=True)
+        },
+    )
+
+
+def _online_keys(base: Base) -> list[Key]:
+    root = base.chain.root.signed
+    return [root.keys[key_id] for key_id in base.chain.online_key_ids()]
+
+
+def _sign_changed_roles(
+    deps: WriteDeps,
+    base: Base,
+    change: Change,
+    envelopes: Iterable[sign.Document],
+    signer: Signer,
+) -> dict[Role, tuple[int, bytes]]:
+    files: dict[Role, tuple[int, bytes]] = {}
+    for role, verified in ((Role.TARGETS, change.targets), (Role.RELEASES, change.releases)):
+        if verified is not None:
+            files[role] = (verified.version, verified.data)
+    if change.channels or Role.CHANNELS in change.resigned:
+        number = _free_number(deps.store, base.app, Role.CHANNELS, base.chain.channels.version + 1)
+        signed = sign.next_channels(
+            base.chain.channels.signed, envelopes, signer, deps.now(), version=number
+        )
+        files[Role.CHANNELS] = (number, sign.to_bytes(signed))
+    return files
+
+
+def _sign_snapshot(
+    deps: WriteDeps,
+    base: Base,
+    change: Change,
+    files: Mapping[Role, tuple[int, bytes]],
+    signer: Signer,
+) -> tuple[tuple[int, bytes], dict[str, bytes]]:
+    """Return number and bytes of the snapshot, and the same by its key where it is a new one."""
+    if not files and Role.SNAPSHOT not in change.resigned:
+        return (base.chain.snapshot.version, base.chain.snapshot.data), {}
+    number = _free_number(deps.store, base.app, Role.SNAPSHOT, base.chain.snapshot.version + 1)
+    signed = sign.next_snapshot(
+        base.chain.snapshot.signed, files, signer, deps.now(), version=number
+    )
+    data = sign.to_bytes(signed)
+    return (number, data), {metadata_key(base.app, Role.SNAPSHOT, number): data}
+
+
+def compose_first(deps: WriteDeps, first: FirstState, signer: Signer) -> NextState:
+    """Return the state an app begins with, signed.
+
+    Raises:
+        TransportError: The store cannot be reached.
+    """
+    now, app = deps.now(), first.app
+    channels_number = _free_number(deps.store, app, Role.CHANNELS, 1)
+    channels = sign.next_channels(None, (), signer, now, version=channels_number)
+    files = {
+        Role.TARGETS: (1, first.targets),
+        Role.RELEASES: (1, first.releases),
+        Role.CHANNELS: (channels_number, sign.to_bytes(channels)),
+    }
+    snapshot_number = _free_number(deps.store, app, Role.SNAPSHOT, 1)
+    snapshot = sign.to_bytes(sign.next_snapshot(None, files, signer, now, version=snapshot_number))
+    timestamp = sign.next_timestamp(None, (snapshot_number, snapshot), signer, now)
+    return NextState(
+        app=app,
+        documents=_by_key(app, first.documents),
+        metadata={
+            metadata_key(app, Role.ROOT, 1): first.root,
+            **{metadata_key(app, role, n): data for role, (n, data) in files.items()},
+            metadata_key(app, Role.SNAPSHOT, snapshot_number): snapshot,
+        },
+        timestamp=sign.to_bytes(timestamp),
+        condition=IfAbsent(),
+        highest=Highest(root=1, timestamp=1, snapshot=snapshot_number, releases=1, sequences={}),
+        copies={},
+    )
+
+
+def _by_key(app: AppName, documents: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {target_key(app, path, digest_bytes(data)): data for path, data in documents.items()}
+
+
+def _free_number(store: ObjectStore, app: AppName, role: Role, number: int) -> int:
+    while store.head(metadata_key(app, role, number)) is not None:
+        number += 1
+    return number

@@ -1,0 +1,145 @@
+"""Publishing: the next list of releases, and an offer of one of them, in force in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuf.api.metadata import Targets
+
+from lockgate_release.documents import ChannelDocument, ChannelOffer
+from lockgate_release.errors import ConflictError
+from lockgate_release.names import AppName, ChannelName
+from lockgate_release.requests import OfferRequest, PublishRequest
+from lockgate_release.strict_json import JsonObject
+from lockgate_release.trust.chain import Verified, parse_metadata, verify_next_releases
+from lockgate_server.services.write.base import Base, read_target
+from lockgate_server.services.write.changing import Outcome, Plan, change_app
+from lockgate_server.services.write.channels import Allowed, offer_release, start_channel
+from lockgate_server.services.write.composing import Change
+from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.offers import allowed_in, check_offer
+from lockgate_server.services.write.publishing import (
+    ReleaseList,
+    changed_paths,
+    check_artifacts,
+    check_documents,
+    check_list,
+    read_list,
+)
+from lockgate_server.services.write.recovery import size_in_store
+
+__all__ = ["allowed_for", "channel_or_new", "publish", "verify_following"]
+
+_SALT_BYTES = 16
+
+
+def publish(
+    deps: WriteDeps, app: AppName, request: PublishRequest, caller: Caller
+) -> Outcome[ChannelOffer | None]:
+    """Put the request in force; the answer is the offer as it stands now.
+
+    Raises:
+        ConflictError: The list is no longer the next one: somebody else published.
+        UsageError: It breaks a rule of `publishing` or `channels`.
+        RepositoryError: Signatures, documents or artifacts are not what they must be.
+        TransportError: The store cannot be reached.
+        LocalError: The ledger or the online key cannot be used.
+    """
+
+    def plan(base: Base) -> Plan[ChannelOffer | None]:
+        return _plan(deps, base, request)
+
+    return change_app(deps, app, caller, plan, own=request.releases)
+
+
+def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelOffer | None]:
+    verified = verify_following(base, request.releases)
+    live = read_list(verified.signed if verified else base.chain.releases.signed)
+    documents: Mapping[str, bytes] = {}
+    if verified is not None:
+        documents = _check_releases(deps, base, live, request.documents)
+    channel, offer = None, None
+    if request.offer is not None:
+        channel = _offer(deps, base, live, request.offer)
+        offer = channel.offer_of(request.offer.version)
+        if channel is base.channels.get(request.offer.channel):
+            channel = None
+    if verified is None and channel is None:
+        return Plan(change=None, answer=offer)
+    change = Change(
+        action="publish",
+        details=_describe(verified, request.offer),
+        channels=(channel,) if channel else (),
+        releases=verified,
+        documents=documents,
+    )
+    return Plan(change=change, answer=offer)
+
+
+def _describe(verified: Verified[Targets] | None, offer: OfferRequest | None) -> JsonObject:
+    details: dict[str, str | int] = {}
+    if verified is not None:
+        details["releases_version"] = verified.version
+    if offer is not None:
+        details.update(version=offer.version, channel=offer.channel, exposure_bp=offer.exposure_bp)
+    return details
+
+
+def verify_following(base: Base, data: bytes | None) -> Verified[Targets] | None:
+    """Return the list that follows the one in force; None if it is the one in force, or none came.
+
+    Raises:
+        ConflictError: It follows an older list: somebody else was first.
+        TrustError: It is not signed as it must be, or its number is too high.
+        DocumentError: It is no such list.
+    """
+    current = base.chain.releases
+    if data is None or data == current.data:
+        return None
+    unverified = parse_metadata(Targets, data, "releases").signed
+    if unverified.version <= current.version:
+        raise ConflictError(
+            "somebody else published first",
+            subject="releases",
+            expected=f"number {current.version + 1}",
+            found=str(unverified.version),
+            hint="Run the same command again: it builds on the newest state.",
+        )
+    return verify_next_releases(base.chain, data)
+
+
+def _check_releases(
+    deps: WriteDeps, base: Base, live: ReleaseList, sent: Mapping[str, bytes]
+) -> Mapping[str, bytes]:
+    """Return the documents to write, checked, with those that the store already has left out."""
+    before = read_list(base.chain.releases.signed)
+    check_list(live, before, base.policy, base.channels.values(), deps.now())
+    changed = changed_paths(live, before)
+    documents = {
+        path: sent[path] if path in sent else read_target(deps.store, base.app, path, target)
+        for path, target in changed.items()
+    }
+    releases = check_documents(base.app, changed, documents)
+    check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
+    return documents
+
+
+def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:
+    check_offer(wanted.channel, wanted.version, live, base.policy)
+    return offer_release(
+        channel_or_new(deps, base, wanted.channel),
+        allowed_in(wanted.channel, live, base.policy, deps.random_hex(_SALT_BYTES)),
+        wanted.version,
+        wanted.exposure_bp,
+    )
+
+
+def channel_or_new(deps: WriteDeps, base: Base, channel: ChannelName) -> ChannelDocument:
+    """Return what a channel offers; nothing, if it was never issued."""
+    return base.channels.get(channel) or start_channel(base.app, channel, deps.now())
+
+
+def allowed_for(deps: WriteDeps, base: Base, channel: ChannelName) -> Allowed:
+    """Return what may be offered in a channel, by the list in force."""
+    live = read_list(base.chain.releases.signed)
+    return allowed_in(channel, live, base.policy, deps.random_hex(_SALT_BYTES))

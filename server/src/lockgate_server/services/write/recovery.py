@@ -1,0 +1,135 @@
+"""What a change that broke off has left behind: finished, or given up, before the next change.
+
+1. An open intent whose pointer, or whose root, is in force is done: only the note of it was lost.
+2. An open intent that can no longer win, because the pointer has moved past it, is abandoned.
+3. An open intent that may still be somebody's at this moment is left alone, until it is older than
+   any request can be.
+4. Targets, or a list of releases, that stand above those in force, are signed as they must be, keep
+   every rule and name nothing that is missing, are put in force: their number is theirs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tuf.api.metadata import Targets
+
+from lockgate_release.digests import digest_bytes
+from lockgate_release.errors import LockgateError
+from lockgate_release.layout import POLICY_PATH, artifact_key, metadata_key
+from lockgate_release.names import Sha256Hex
+from lockgate_release.trust.chain import Verified, verify_next_releases, verify_next_targets
+from lockgate_release.trust.roles import Role
+from lockgate_server.ports import AuditEntry
+from lockgate_server.services.objects import read_object
+from lockgate_server.services.write.base import Base, highest_of, read_target
+from lockgate_server.services.write.composing import Change
+from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.publishing import (
+    changed_paths,
+    check_artifacts,
+    check_documents,
+    check_list,
+    read_list,
+)
+from lockgate_server.services.write.renewal_rules import check_policy, check_targets
+
+__all__ = ["PATIENCE", "find_leftover", "settle_intents", "size_in_store"]
+
+PATIENCE = timedelta(minutes=15)
+"""After this, whoever wrote an intent is no longer working on it."""
+
+
+def settle_intents(deps: WriteDeps, base: Base) -> None:
+    """Close the app's open intents, as far as that can be decided now (rules 1 to 3).
+
+    Raises:
+        LocalError: The ledger cannot be written.
+        TransportError: The store cannot be reached.
+    """
+    for entry in deps.ledger.open_entries(base.app):
+        if _is_in_force(deps, base, entry):
+            deps.ledger.finish(entry.number, highest_of(base))
+        elif _can_no_longer_win(base, entry) or entry.at + PATIENCE < deps.now():
+            deps.ledger.abandon(entry.number)
+
+
+def _is_in_force(deps: WriteDeps, base: Base, entry: AuditEntry) -> bool:
+    root_sha256 = entry.intent.details.get("root_sha256")
+    if root_sha256 is None:
+        return entry.intent.timestamp_sha256 == digest_bytes(base.chain.timestamp.data)
+    key = metadata_key(base.app, Role.ROOT, _number(entry, "root_version"))
+    found = read_object(deps.store, key)
+    return found is not None and digest_bytes(found.data) == root_sha256
+
+
+def _can_no_longer_win(base: Base, entry: AuditEntry) -> bool:
+    if "root_sha256" in entry.intent.details:
+        return _number(entry, "root_version") <= base.chain.root.version
+    return _number(entry, "timestamp_version") <= base.timestamp_version
+
+
+def _number(entry: AuditEntry, name: str) -> int:
+    value = entry.intent.details.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def find_leftover(deps: WriteDeps, base: Base, *, own: bytes | None = None) -> Change | None:
+    """Return the change that finishes what somebody has signed and written, if there is one (4).
+
+    Args:
+        deps: Where to look.
+        base: The state in force.
+        own: Metadata that the caller is about to put in force anyway.
+
+    Raises:
+        TransportError: The store cannot be reached.
+    """
+    chain = base.chain
+    for role, current, find in (
+        (Role.TARGETS, chain.targets, _find_targets),
+        (Role.RELEASES, chain.releases, _find_releases),
+    ):
+        number = current.version + 1
+        found = read_object(deps.store, metadata_key(base.app, role, number))
+        if found is None or found.data == own:
+            continue
+        try:
+            return find(deps, base, found.data)
+        except LockgateError:
+            # Not signed, against a rule, or incomplete: it stays what it is, a file nobody names.
+            continue
+    return None
+
+
+def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
+    verified = verify_next_targets(base.chain.root.signed, base.chain.targets, data)
+    key_id = base.chain.online_key_ids()[0]
+    check_targets(verified, key_id, base.chain.releases, deps.now())
+    policy = verified.signed.targets.get(POLICY_PATH)
+    document = None if policy is None else read_target(deps.store, base.app, POLICY_PATH, policy)
+    check_policy(base.app, verified.signed, document, base.policy)
+    return Change(action="adopt.targets", details=_describe(verified), targets=verified)
+
+
+def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
+    verified = verify_next_releases(base.chain, data)
+    new, before = read_list(verified.signed), read_list(base.chain.releases.signed)
+    check_list(new, before, base.policy, base.channels.values(), deps.now())
+    changed = changed_paths(new, before)
+    documents = {
+        path: read_target(deps.store, base.app, path, target) for path, target in changed.items()
+    }
+    releases = check_documents(base.app, changed, documents)
+    check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
+    return Change(action="adopt.releases", details=_describe(verified), releases=verified)
+
+
+def _describe(verified: Verified[Targets]) -> dict[str, str | int]:
+    return {"version": verified.version, "why": "written by a change that broke off"}
+
+
+def size_in_store(deps: WriteDeps, base: Base, sha256: Sha256Hex) -> int | None:
+    """Return the size of an artifact in bytes, or None where there is none."""
+    info = deps.store.head(artifact_key(base.app, sha256))
+    return None if info is None else info.size_bytes

@@ -1,0 +1,202 @@
+"""How an app stands, for people and commands. Reads through the chain; writes nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lockgate_release.documents import ChannelDocument, ReleaseEntry, parse_extras
+from lockgate_release.errors import UsageError
+from lockgate_release.instants import format_instant
+from lockgate_release.layout import extras_path
+from lockgate_release.names import AppName
+from lockgate_release.strict_json import Json, JsonObject, parse_json
+from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_server.errors import NotFoundError
+from lockgate_server.ports import AuditEntry
+from lockgate_server.services.write.base import (
+    Base,
+    check_recorded,
+    read_base,
+    read_release,
+    read_target,
+)
+from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.publishing import read_list
+
+__all__ = [
+    "describe_app",
+    "describe_audit",
+    "describe_release",
+    "describe_releases",
+    "parse_limit",
+    "read_current",
+    "summarise_app",
+]
+
+_WHOLE_BP = 10_000
+_OFFLINE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
+
+
+def read_current(deps: WriteDeps, app: AppName) -> Base:
+    """Return the state in force; one that was put back is refused here too.
+
+    Raises:
+        NotFoundError: There is no such app.
+        RepositoryError: The store holds no state that can be verified.
+        TransportError: The store cannot be reached.
+        LocalError: The ledger cannot be read.
+    """
+    base = read_base(deps.store, deps.ledger, app)
+    recorded = deps.ledger.highest(app)
+    if recorded is not None:
+        check_recorded(base, recorded)
+    return base
+
+
+def summarise_app(base: Base) -> JsonObject:
+    """Return an app as a line of a list."""
+    return {
+        "app": base.app,
+        "root_version": base.chain.root.version,
+        "timestamp_version": base.timestamp_version,
+        "releases": len(base.chain.entries()),
+        "channels": sorted(base.channels),
+    }
+
+
+def describe_app(base: Base, now: datetime) -> JsonObject:
+    """Return everything there is to say of an app."""
+    roles = {role.value: _describe_role(base, role, now) for role in Role}
+    channels = [_describe_channel(base.channels[name]) for name in sorted(base.channels)]
+    return {
+        "app": base.app,
+        "root_version": base.chain.root.version,
+        "timestamp_version": base.timestamp_version,
+        "roles": roles,
+        "channels": channels,
+        "releases": len(base.chain.entries()),
+        "warnings": list(_find_warnings(base, now)),
+    }
+
+
+def _describe_role(base: Base, role: Role, now: datetime) -> JsonObject:
+    signed = getattr(base.chain, role.value).signed
+    return {
+        "version": signed.version,
+        "expires_at": format_instant(signed.expires),
+        "fraction_left_bp": _fraction_left_bp(signed.expires, role, now),
+    }
+
+
+def _fraction_left_bp(expires_at: datetime, role: Role, now: datetime) -> int:
+    fraction = (expires_at - now) / EXPIRY[role]
+    return max(0, min(_WHOLE_BP, int(fraction * _WHOLE_BP)))
+
+
+def _describe_channel(document: ChannelDocument) -> JsonObject:
+    whole = document.to_json()
+    names = ("channel", "sequence", "issued_at", "expires_at", "offers", "revoked", "once_full")
+    return {name: whole[name] for name in names}
+
+
+def _find_warnings(base: Base, now: datetime) -> list[str]:
+    warnings = []
+    for role in _OFFLINE:
+        signed = getattr(base.chain, role.value).signed
+        if _fraction_left_bp(signed.expires, role, now) * 3 < _WHOLE_BP:
+            warnings.append(
+                f"{role} expires at {format_instant(signed.expires)}: lockgate renew signs it again"
+            )
+    silent = [name for name in sorted(base.channels) if not base.channels[name].offers]
+    return [*warnings, *(f"channel {name} offers nothing" for name in silent)]
+
+
+def describe_releases(base: Base) -> JsonObject:
+    """Return every live release, newest first."""
+    entries = base.chain.entries()
+    order = base.policy.versions.parse
+    paths = sorted(entries, key=lambda path: order(entries[path].version), reverse=True)
+    return {"releases": [_describe_entry(base, path, entries[path]) for path in paths]}
+
+
+def _describe_entry(base: Base, path: str, entry: ReleaseEntry) -> JsonObject:
+    offered: dict[str, Json] = {}
+    revoked: list[Json] = []
+    for name in sorted(base.channels):
+        offer = base.channels[name].offer_of(entry.version)
+        if offer is not None:
+            offered[name] = offer.rollout.exposure_bp
+        if base.channels[name].revocation_of(entry.version) is not None:
+            revoked.append(name)
+    return {
+        "version": entry.version,
+        "path": path,
+        "channels": sorted(entry.channels),
+        "floor": {str(name): floor for name, floor in entry.floors.items()},
+        "offered_in": offered,
+        "revoked_in": revoked,
+    }
+
+
+def describe_release(deps: WriteDeps, base: Base, version: str) -> JsonObject:
+    """Return one live release with its documents.
+
+    Raises:
+        NotFoundError: It is not live.
+        RepositoryError: A document is missing or not the one that was signed.
+        TransportError: The store cannot be reached.
+    """
+    found = read_list(base.chain.releases.signed).find(version)
+    if found is None:
+        raise NotFoundError("no live release", subject=f"{base.app}: {version}")
+    path, entry = found
+    document = read_release(deps.store, base, path)
+    return {
+        **_describe_entry(base, path, entry),
+        "document": document.to_json(),
+        "extras": _read_extras(deps, base, version),
+    }
+
+
+def _read_extras(deps: WriteDeps, base: Base, version: str) -> JsonObject:
+    path = extras_path(version)
+    target = base.chain.releases.signed.targets.get(path)
+    if target is None:
+        return {}
+    data = read_target(deps.store, base.app, path, target)
+    parse_extras(data, subject=path)
+    return parse_json(data, subject=path).raw()
+
+
+def describe_audit(entries: tuple[AuditEntry, ...]) -> JsonObject:
+    """Return entries of the audit log as a client reads them."""
+    return {"entries": [_describe_audit_entry(entry) for entry in entries]}
+
+
+def _describe_audit_entry(entry: AuditEntry) -> JsonObject:
+    intent = entry.intent
+    return {
+        "number": entry.number,
+        "at": format_instant(entry.at),
+        "app": intent.app,
+        "actor": intent.actor,
+        "action": intent.action,
+        "details": intent.details,
+        "request_id": intent.request_id,
+        "timestamp_sha256": intent.timestamp_sha256,
+        "outcome": entry.outcome,
+        "chain_sha256": entry.chain_sha256,
+    }
+
+
+def parse_limit(text: str) -> int:
+    """Return how many entries are asked for, 1 to 1000.
+
+    Raises:
+        UsageError: It is no such number.
+    """
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:5]) <= 1000:
+        raise UsageError(
+            "not a limit", subject="limit", expected="1 to 1000", found=repr(text[:20])
+        )
+    return int(text)

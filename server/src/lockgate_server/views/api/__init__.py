@@ -1,0 +1,1 @@
+"""The maintainers' API: one module a noun, one table of routes."""

@@ -1,0 +1,237 @@
+"""Every route of the API, in one table: what is registered, and what the OpenAPI document says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+
+from flask import Blueprint, Response
+
+from lockgate_server.errors import NotFoundError
+from lockgate_server.ports import Ledger, Scope
+from lockgate_server.views.api import (
+    apps,
+    artifacts,
+    audit,
+    metadata,
+    releases,
+    revocations,
+    rollouts,
+    service,
+)
+from lockgate_server.views.api.auth import require
+from lockgate_server.views.api.context import answer, context
+from lockgate_server.views.api.openapi import describe_api
+
+__all__ = ["PREFIX", "ROUTES", "Route", "api_blueprint"]
+
+PREFIX = "/api/v1"
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route.
+
+    Attributes:
+        method: Of HTTP.
+        path: Below the prefix, parameters in braces.
+        view: Answers it.
+        scope: What the token must allow; None needs no token.
+        summary: What it does, in one line.
+        request: Name of the schema of its body, "" for none, "bytes" for raw bytes.
+        answers: Name of the schema of each good answer, by status; "" for an empty one.
+        refusals: Statuses of the problems it may answer, besides those of every route.
+        query: Names of its query parameters, with their schema.
+    """
+
+    method: str
+    path: str
+    view: Callable[..., Response]
+    scope: Scope | None
+    summary: str
+    request: str = ""
+    answers: Mapping[int, str]
+    refusals: tuple[int, ...] = ()
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+def _show_openapi() -> Response:
+    return answer(describe_api(ROUTES, context().version))
+
+
+_APP = "/apps/{app}"
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/",
+        view=service.show_service,
+        scope=None,
+        summary="Say which side of the server this is",
+        answers={200: "Service"},
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        view=_show_openapi,
+        scope=None,
+        summary="Describe this API",
+        answers={200: "OpenApi"},
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/online-key",
+        view=apps.make_key,
+        scope=Scope.ADMIN,
+        summary="Make the server's key for an app, or say which it is",
+        answers={200: "OnlineKey"},
+        refusals=(409,),
+    ),
+    Route(
+        method="PUT",
+        path=_APP,
+        view=apps.put_app,
+        scope=Scope.ADMIN,
+        summary="Register an app",
+        request="RegisterRequest",
+        answers={200: "AppStatus", 201: "AppStatus"},
+        refusals=(409, 422),
+    ),
+    Route(
+        method="GET",
+        path="/apps",
+        view=apps.list_apps,
+        scope=Scope.READ,
+        summary="List the apps",
+        answers={200: "AppList"},
+    ),
+    Route(
+        method="GET",
+        path=_APP,
+        view=apps.show_app,
+        scope=Scope.READ,
+        summary="Show how an app stands",
+        answers={200: "AppStatus"},
+        refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path=f"{_APP}/releases",
+        view=releases.list_releases,
+        scope=Scope.READ,
+        summary="List the live releases, newest first",
+        answers={200: "ReleaseList"},
+        refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path=f"{_APP}/releases/{{version}}",
+        view=releases.show_release,
+        scope=Scope.READ,
+        summary="Show one live release with its documents",
+        answers={200: "ReleaseDetail"},
+        refusals=(404,),
+    ),
+    Route(
+        method="HEAD",
+        path=f"{_APP}/artifacts/{{sha256}}",
+        view=artifacts.head_artifact,
+        scope=Scope.PUBLISH,
+        summary="Say whether an artifact is there",
+        answers={200: ""},
+        refusals=(404,),
+    ),
+    Route(
+        method="PUT",
+        path=f"{_APP}/artifacts/{{sha256}}",
+        view=artifacts.put_artifact,
+        scope=Scope.PUBLISH,
+        summary="Upload an artifact to the address of its content",
+        request="bytes",
+        answers={200: "ArtifactReceipt", 201: "ArtifactReceipt"},
+        refusals=(404, 411, 413, 422, 507),
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/publish",
+        view=releases.publish_release,
+        scope=Scope.PUBLISH,
+        summary="Put the next list of releases in force, and offer one of them",
+        request="PublishRequest",
+        answers={200: "Published"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="PATCH",
+        path=f"{_APP}/channels/{{channel}}/rollouts/{{version}}",
+        view=rollouts.patch_rollout,
+        scope=Scope.ADMIN,
+        summary="Set, pause or resume a rollout",
+        request="RolloutRequest",
+        answers={200: "RolloutChanged"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/revocations",
+        view=revocations.post_revocation,
+        scope=Scope.ADMIN,
+        summary="Revoke a release, at once and in every channel unless said otherwise",
+        request="RevokeRequest",
+        answers={200: "Revoked"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/metadata",
+        view=metadata.post_metadata,
+        scope=Scope.PUBLISH,
+        summary="Put newer metadata of root, targets (both admin) or releases in force",
+        request="RenewRequest",
+        answers={200: "Renewed"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="GET",
+        path=f"{_APP}/audit",
+        view=audit.list_audit,
+        scope=Scope.READ,
+        summary="List who has changed what, newest first",
+        answers={200: "AuditLog"},
+        refusals=(404,),
+        query={"limit": "How many entries, 1 to 1000"},
+    ),
+)
+
+
+def api_blueprint(ledger: Ledger) -> Blueprint:
+    """Return every route, each behind the scope it needs."""
+    blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+    for route in ROUTES:
+        blueprint.add_url_rule(
+            route.path.replace("{", "<").replace("}", ">"),
+            endpoint=f"{route.method.lower()}_{route.view.__name__.strip('_')}",
+            view_func=_guarded(route, ledger),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    blueprint.add_url_rule("/<path:path>", "no_route", _refuse_unknown, methods=_METHODS)
+    return blueprint
+
+
+def _refuse_unknown(path: str) -> Response:
+    raise NotFoundError(
+        "no such route", subject=f"{PREFIX}/{path}", hint=f"{PREFIX}/openapi.json lists them all."
+    )
+
+
+def _guarded(route: Route, ledger: Ledger) -> Callable[..., Response]:
+    @wraps(route.view)
+    def view(**arguments: str) -> Response:
+        if route.scope is not None:
+            require(ledger, route.scope)
+        return route.view(**arguments)
+
+    return view

@@ -1,0 +1,184 @@
+"""JSON schemas of what travels over the API, for its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+__all__ = ["SCHEMAS"]
+
+Schema: TypeAlias = dict[str, Any]
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    return {
+        "type": "object",
+        "required": sorted(required),
+        "properties": {**required, **(optional or {})},
+    }
+
+
+def _array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _map(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _integer(minimum: int = 0, maximum: int | None = None) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": minimum}
+    return schema if maximum is None else {**schema, "maximum": maximum}
+
+
+_TEXT: Schema = {"type": "string"}
+_BOOLEAN: Schema = {"type": "boolean"}
+_BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+_SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"}
+_VERSION: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
+_BP = _integer(0, 10_000)
+_NUMBER = _integer(1)
+
+_ENTRY: dict[str, Schema] = {
+    "version": _VERSION,
+    "path": _TEXT,
+    "channels": _array(_NAME),
+    "floor": _map(_VERSION),
+    "offered_in": _map(_BP),
+    "revoked_in": _array(_NAME),
+}
+
+SCHEMAS: dict[str, Schema] = {
+    "Problem": _object(
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": _integer(400, 599),
+            "detail": _TEXT,
+            "code": _TEXT,
+            "request_id": _TEXT,
+        },
+        {"expected": _TEXT, "found": _TEXT, "hint": _TEXT, "subject": _TEXT},
+    ),
+    "Service": _object({"name": {"const": "lockgate"}, "version": _TEXT, "side": {"const": "api"}}),
+    "OpenApi": {"type": "object"},
+    "OnlineKey": _object({"keyid": _TEXT, "key": {"type": "object"}}),
+    "RegisterRequest": _object(
+        {"root": _BASE64, "targets": _BASE64, "releases": _BASE64, "documents": _map(_BASE64)}
+    ),
+    "PublishRequest": _object(
+        {},
+        {
+            "releases": _BASE64,
+            "documents": _map(_BASE64),
+            "offer": _object({"channel": _NAME, "version": _VERSION, "exposure_bp": _BP}),
+        },
+    ),
+    "RolloutRequest": _object(
+        {"action": {"enum": ["set", "pause", "resume"]}},
+        {"exposure_bp": _BP, "expected_epoch": _integer()},
+    ),
+    "RevokeRequest": _object(
+        {"version": _VERSION, "reason": {"type": "string", "minLength": 1, "maxLength": 1000}},
+        {
+            "remedy": {"enum": ["replace", "last-good", "block-new"]},
+            "channels": _array(_NAME),
+        },
+    ),
+    "RenewRequest": _object(
+        {"role": {"enum": ["root", "targets", "releases"]}, "metadata": _BASE64},
+        {"documents": _map(_BASE64)},
+    ),
+    "Rollout": _object(
+        {
+            "salt": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "exposure_bp": _BP,
+            "control_bp": _BP,
+            "epoch": _NUMBER,
+            "state": {"enum": ["active", "paused", "halted"]},
+        }
+    ),
+    "Offer": _object(
+        {"version": _VERSION, "path": _TEXT, "sha256": _SHA256, "rollout": _ref("Rollout")}
+    ),
+    "Revocation": _object({"version": _VERSION, "reason": _TEXT, "remedy": _TEXT, "at": _INSTANT}),
+    "Channel": _object(
+        {
+            "channel": _NAME,
+            "sequence": _NUMBER,
+            "issued_at": _INSTANT,
+            "expires_at": _INSTANT,
+            "offers": _array(_ref("Offer")),
+            "revoked": _array(_ref("Revocation")),
+            "once_full": _array(_VERSION),
+        }
+    ),
+    "AppSummary": _object(
+        {
+            "app": _NAME,
+            "root_version": _NUMBER,
+            "timestamp_version": _NUMBER,
+            "releases": _integer(),
+            "channels": _array(_NAME),
+        }
+    ),
+    "AppList": _object({"apps": _array(_ref("AppSummary"))}),
+    "AppStatus": _object(
+        {
+            "app": _NAME,
+            "root_version": _NUMBER,
+            "timestamp_version": _NUMBER,
+            "roles": _map(
+                _object({"version": _NUMBER, "expires_at": _INSTANT, "fraction_left_bp": _BP})
+            ),
+            "channels": _array(_ref("Channel")),
+            "releases": _integer(),
+            "warnings": _array(_TEXT),
+        }
+    ),
+    "ReleaseList": _object({"releases": _array(_object(_ENTRY))}),
+    "ReleaseDetail": _object(
+        {**_ENTRY, "document": {"type": "object"}, "extras": {"type": "object"}}
+    ),
+    "ArtifactReceipt": _object({"sha256": _SHA256, "size": _integer()}),
+    "Published": _object(
+        {
+            "timestamp_version": _NUMBER,
+            "releases_version": _NUMBER,
+            "changed": _BOOLEAN,
+            "offer": {"oneOf": [{"type": "null"}, _ref("Offer")]},
+        }
+    ),
+    "RolloutChanged": _object(
+        {"rollout": _ref("Rollout"), "changed": _BOOLEAN, "warnings": _array(_TEXT)}
+    ),
+    "Revoked": _object(
+        {
+            "revoked_in": _array(_NAME),
+            "goes_to": _map({"type": ["string", "null"]}),
+            "warnings": _array(_TEXT),
+            "changed": _BOOLEAN,
+        }
+    ),
+    "Renewed": _object({"timestamp_version": _NUMBER, "version": _NUMBER}),
+    "AuditEntry": _object(
+        {
+            "number": _NUMBER,
+            "at": _INSTANT,
+            "app": _NAME,
+            "actor": _TEXT,
+            "action": _TEXT,
+            "details": {"type": "object"},
+            "request_id": _TEXT,
+            "timestamp_sha256": _TEXT,
+            "outcome": {"enum": ["open", "done", "abandoned"]},
+            "chain_sha256": _SHA256,
+        }
+    ),
+    "AuditLog": _object({"entries": _array(_ref("AuditEntry"))}),
+}

@@ -1,0 +1,14 @@
+"""The API about itself."""
+
+from __future__ import annotations
+
+from flask import Response
+
+from lockgate_server.views.api.context import answer, context
+
+__all__ = ["show_service"]
+
+
+def show_service() -> Response:
+    """Say which side of the server this is."""
+    return answer({"name": "lockgate", "version": context().version, "side": "api"})

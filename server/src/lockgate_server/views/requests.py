@@ -1,0 +1,46 @@
+"""What every request of both apps has: an id, a log line, and headers that every answer carries."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+
+__all__ = ["install_request_logging", "parse_request_id"]
+
+_log = logging.getLogger("lockgate_server.access")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def parse_request_id(said: str, new_id: Callable[[], str]) -> str:
+    """Return the id a client gave its request, if it may be one, else a new one."""
+    return said if _REQUEST_ID.fullmatch(said) else new_id()
+
+
+def install_request_logging(app: Flask, new_id: Callable[[], str]) -> None:
+    """Give every request of `app` an id and a line in the log."""
+
+    def begin() -> None:
+        g.request_id = parse_request_id(request.headers.get("X-Request-Id", ""), new_id)
+        g.started = time.monotonic()
+
+    def end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        fields = {
+            "request_id": g.request_id,
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "bytes": response.content_length,
+            "ms": int((time.monotonic() - g.started) * 1000),
+            "actor": g.get("actor", ""),
+        }
+        _log.info("request", extra={"lockgate": fields})
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)

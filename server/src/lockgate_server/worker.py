@@ -1,0 +1,92 @@
+"""The worker: a list of small jobs, each safe to run twice, under a lease."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lockgate_release.errors import LockgateError
+from lockgate_release.names import AppName
+from lockgate_server.services.write.artifacts import remove_old_uploads
+from lockgate_server.services.write.changing import read_settled
+from lockgate_server.services.write.copies import repair_copies
+from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.renewing import resign
+
+__all__ = ["JOBS", "Job", "holder_name", "run_forever", "run_round"]
+
+_log = logging.getLogger(__name__)
+_CALLER = Caller(actor="worker")
+_LEASE = "jobs"
+_LEASE_TIME = timedelta(minutes=10)
+_INTERVAL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One thing that is done for every app, again and again.
+
+    Attributes:
+        name: What it is called in the log.
+        run: Does it; whatever is done already is left alone.
+    """
+
+    name: str
+    run: Callable[[WriteDeps, AppName], object]
+
+
+JOBS = (
+    Job(name="settle", run=read_settled),
+    Job(name="resign", run=lambda deps, app: resign(deps, app, _CALLER)),
+    Job(name="repair-copies", run=repair_copies),
+    Job(name="remove-old-uploads", run=remove_old_uploads),
+)
+
+
+def holder_name() -> str:
+    """Return the name under which this process holds leases."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def run_round(deps: WriteDeps, holder: str) -> bool:
+    """Run every job for every app once; return False if another worker is at it.
+
+    A job that fails is told of in the log and tried again in the next round.
+
+    Raises:
+        LocalError: The ledger cannot be used.
+    """
+    now = deps.now()
+    if deps.ledger.take_lease(_LEASE, holder, now=now, until=now + _LEASE_TIME) is None:
+        return False
+    try:
+        for app in deps.ledger.apps():
+            if deps.ledger.highest(app) is not None or deps.ledger.open_entries(app):
+                _run_jobs(deps, app)
+    finally:
+        deps.ledger.release_lease(_LEASE, holder)
+    return True
+
+
+def _run_jobs(deps: WriteDeps, app: AppName) -> None:
+    for job in JOBS:
+        try:
+            job.run(deps, app)
+        except LockgateError as exc:
+            fields = {"job": job.name, "app": app, "code": exc.code}
+            _log.error("a job failed: %s", exc, extra={"lockgate": fields})
+
+
+def run_forever(deps: WriteDeps, holder: str, stop: threading.Event) -> None:
+    """Run round after round until `stop` is set."""
+    while not stop.is_set():
+        try:
+            run_round(deps, holder)
+        except LockgateError as exc:
+            _log.error("a round failed: %s", exc, extra={"lockgate": {"code": exc.code}})
+        stop.wait(_INTERVAL_S)
