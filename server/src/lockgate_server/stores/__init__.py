@@ -1,0 +1,1 @@
+"""The adapters behind the ports: a directory, S3 and R2, SQLite."""

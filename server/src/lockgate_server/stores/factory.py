@@ -1,0 +1,52 @@
+"""Which object store an address names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from lockgate_release.errors import UsageError
+from lockgate_server.ports import ObjectStore
+from lockgate_server.stores.directory import DirectoryStore
+from lockgate_server.stores.s3 import S3Store
+from lockgate_server.stores.s3_address import S3Address
+
+__all__ = ["open_store"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_EXPECTED = "a folder, file:///FOLDER, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path"
+
+
+def open_store(address: str) -> ObjectStore:
+    """Return the object store at an address.
+
+    A folder is made if need be; a bucket is not asked anything yet.
+
+    Args:
+        address: A path, a `file:` URL of this machine, or `s3://bucket/prefix` with the options
+            `endpoint`, `region` and `style`. A path with a colon is written `./like:this`.
+
+    Raises:
+        UsageError: It is none of these.
+        LocalError: The folder can be neither opened nor made, or boto3 cannot be set up.
+    """
+    match = _SCHEME.match(address)
+    scheme = match[1].lower() if match else ""
+    if scheme == "s3":
+        return S3Store(S3Address.parse(address))
+    if scheme == "file":
+        return DirectoryStore(_folder(address))
+    if scheme or not address:
+        # The rest is not repeated: it may hold a secret.
+        raise UsageError("no store for this address", expected=_EXPECTED, found=f"{scheme}:…")
+    return DirectoryStore(Path(address))
+
+
+def _folder(address: str) -> Path:
+    parts = urlsplit(address)
+    if parts.netloc not in {"", "localhost"} or not parts.path or parts.query or parts.fragment:
+        raise UsageError(
+            "not a folder of this machine", expected="file:///FOLDER", found=repr(address)
+        )
+    return Path(unquote(parts.path))

@@ -1,0 +1,106 @@
+"""How boto3 is set up, and what a condition looks like to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.handlers import add_expect_header
+
+from lockgate_server.ports import Etag
+from lockgate_server.stores.s3_address import S3Address
+from lockgate_server.stores.s3_errors import s3_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Bucket", "S3Limits", "parse_etag", "quote_etag"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Limits:
+    """How long to wait, how often to try, and how much to move at once.
+
+    Attributes:
+        connect_timeout_s: For a connection, in seconds.
+        read_timeout_s: For the next bytes of an answer, in seconds.
+        attempts: How often a request that may be repeated is sent at most.
+        part_bytes: Size of a part of a large object. S3 takes at least 5 MiB and 10,000 parts,
+            and R2 demands that all but the last are of one size.
+        copy_bytes: Size of the largest object that the store copies in one request.
+        listed_keys: How many keys are asked for at once; S3 gives at most 1,000.
+    """
+
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 60.0
+    attempts: int = 3
+    part_bytes: int = 16 << 20
+    copy_bytes: int = 5 << 30
+    listed_keys: int = 1000
+
+
+class Bucket:
+    """A bucket, and two clients for it.
+
+    Attributes:
+        name: The bucket's name.
+        prefix: What stands before every key.
+        repeating: Sends again what failed in passing: for what may happen twice.
+        once: Sends everything once.
+    """
+
+    def __init__(
+        self, address: S3Address, limits: S3Limits, session: boto3.session.Session | None
+    ) -> None:
+        """Prepare the clients; nothing is asked of the store yet.
+
+        Raises:
+            LocalError: What the environment says about credentials or profiles is wrong.
+        """
+        self.name = address.bucket
+        self.prefix = address.prefix
+        with s3_errors(f"s3://{address.bucket}"):
+            session = session or boto3.session.Session()
+            self.repeating = _client(session, address, limits, limits.attempts)
+            self.once = _client(session, address, limits, 1)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.repeating.close()
+        self.once.close()
+
+
+def _client(
+    session: boto3.session.Session, address: S3Address, limits: S3Limits, attempts: int
+) -> S3Client:
+    # Stores of one region, such as R2, call it "auto"; boto3 insists on a name.
+    region = address.region or session.region_name or ("auto" if address.endpoint else "us-east-1")
+    client: S3Client = session.client(
+        "s3",
+        endpoint_url=address.endpoint,
+        region_name=region,
+        config=Config(
+            connect_timeout=limits.connect_timeout_s,
+            read_timeout=limits.read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": address.style.value},
+            max_pool_connections=32,
+            tcp_keepalive=True,
+        ),
+    )
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
+
+
+def parse_etag(header: str) -> Etag:
+    """Return the etag in a store's header, which may be quoted, and be called weak by a proxy."""
+    return Etag(header.removeprefix("W/").strip('"'))
+
+
+def quote_etag(etag: Etag) -> str:
+    """Return an etag as it stands in a header."""
+    return f'"{etag}"'
