@@ -154,6 +154,9 @@ def check_not_older(
 def check_clock(memory: Memory, now: datetime) -> None:
     """Refuse to judge freshness by a clock that stands before what was already signed.
 
+    Asked before the memory is kept: a document from the future is not remembered, so that one
+    signed by a server with a wrong clock does not keep clients from all that come after it.
+
     Raises:
         LocalError: The clock is behind.
     """

@@ -155,7 +155,6 @@ class Session:
             TransportError: It cannot be reached.
             LocalError: This machine is in the way.
         """
-        check_clock(self.memory, self.client.clock())
         findings = look(
             self.home,
             self.client.configuration,
@@ -173,6 +172,7 @@ class Session:
                 findings.key_ids,
                 findings.timestamp_version,
             )
+        check_clock(learned, self.client.clock())
         self.remember(learned)
         return findings
 
