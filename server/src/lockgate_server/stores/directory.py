@@ -119,6 +119,8 @@ class DirectoryStore:
         self._folders = FolderTree(root)
         with disk_errors(str(root)):
             make_durable_folder(root)
+            with self._folders.opened(()):
+                pass  # It is a folder, and open to this process.
         remove_left_over_files(self._folders, clock_ns())
 
     def close(self) -> None:
