@@ -134,10 +134,10 @@ class Transaction:
         # The try is taken off before the start: a machine that dies on it has used it up.
         attempt = self.take_try(attempt)
         text = f"{attempt.version} is on trial: {' '.join(receipt.install.health.command)}"
-        session.say(StepName.ON_TRIAL, attempt.version, text)
         client = session.client
         environment = program_environment(self._home, client.configuration, receipt, client.environ)
         try:
+            session.say(StepName.ON_TRIAL, attempt.version, text)
             health = run_health(self._home, receipt, environment)
         except KeyboardInterrupt:
             self.give_try_back(attempt)
