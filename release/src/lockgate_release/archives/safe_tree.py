@@ -8,7 +8,8 @@ Rules, for every entry of every format:
    the same on file systems that ignore them.
 3. A parent is a folder that this archive has created: nothing is written through a link.
 4. Only files, folders and symbolic links; no set-id bit.
-5. A link is relative, and resolves to a place inside the tree.
+5. A link is relative, and resolves to a place inside the tree without leaving it on the way. No
+   link is created before all of them are proven.
 6. No more bytes and no more entries than the limits allow, counted while they are written.
 """
 
@@ -16,15 +17,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
-from lockgate_release.digests import CHUNK_BYTES
+from lockgate_release.archives.links import LinkError, LinkMap, spell
+from lockgate_release.digests import CHUNK_BYTES, EntryKind
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["Limits", "SafeTree"]
+__all__ = ["Limits", "SafeTree", "remove_tree"]
 
 _FILE_MODE = 0o644
 _PROGRAM_MODE = 0o755
@@ -51,10 +54,9 @@ class SafeTree:
         self._root = root
         self._limits = limits
         self._subject = subject
-        self._folders: set[PurePosixPath] = {PurePosixPath()}
-        self._files: set[PurePosixPath] = set()
-        self._links: list[PurePosixPath] = []
-        self._spellings: dict[str, str] = {}
+        # By their spelling: each path as it was written, and what it is.
+        self._entries: dict[str, tuple[str, EntryKind]] = {}
+        self._links: dict[str, str] = {}
         self._size_bytes = 0
 
     def add_folder(self, name: str) -> None:
@@ -65,18 +67,20 @@ class SafeTree:
         """
         self._make_folders(self._check_name(name.rstrip("/")))
 
-    def add_file(self, name: str, content: BinaryIO, *, executable: bool) -> None:
-        """Create the file `name` with all of `content`.
+    def add_file(self, name: str, content: BinaryIO, *, executable: bool) -> int:
+        """Create the file `name` with all of `content`, and return its size in bytes.
 
         Raises:
             ArchiveError: A rule is broken.
         """
-        path = self._claim(name)
+        path = self._claim(name, EntryKind.FILE)
+        size_bytes = 0
         with self._create(path, executable=executable) as target:
             while chunk := content.read(CHUNK_BYTES):
+                size_bytes += len(chunk)
                 self._count(len(chunk), name)
                 target.write(chunk)
-        self._files.add(path)
+        return size_bytes
 
     def add_copy(self, name: str, original: str, *, executable: bool) -> None:
         """Create the file `name` with the content of the earlier file `original` (a hard link).
@@ -85,94 +89,112 @@ class SafeTree:
             ArchiveError: A rule is broken, or there is no such earlier file.
         """
         source = self._check_name(original)
-        if source not in self._files:
+        if self._entries.get(spell(source)) != (source, EntryKind.FILE):
             raise self._refuse("hard link to no earlier file", f"{name} -> {original}")
         with (self._root / source).open("rb") as content:
             self.add_file(name, content, executable=executable)
 
     def add_link(self, name: str, target: str) -> None:
-        """Create the symbolic link `name` to `target`; `finish` proves where it leads.
+        """Remember the symbolic link `name` to `target`; `finish` proves and creates it.
 
         Raises:
             ArchiveError: A rule is broken.
         """
         if not target or "\0" in target or target.startswith("/") or "\\" in target:
             raise self._refuse("link out of the tree", f"{name} -> {target}")
-        path = self._claim(name)
-        (self._root / path).symlink_to(target)
-        self._links.append(path)
+        if self._length(target) > _MAX_PATH_BYTES:
+            raise self._refuse("link that is too long", f"{name} -> {target}")
+        self._links[self._claim(name, EntryKind.LINK)] = target
 
     def finish(self) -> None:
-        """Prove that no link leads out of the tree, or into a ring.
+        """Create the links, once it is proven that none leads out of the tree or into a ring.
 
         Raises:
-            ArchiveError: One does.
+            ArchiveError: One does; then none is created.
         """
-        root = Path(os.path.realpath(self._root))
-        for link in self._links:
+        leading = LinkMap()
+        for path, target in self._links.items():
+            leading.add(path, target)
+        for path, target in self._links.items():
             try:
-                target = Path(os.path.realpath(root / link, strict=False))
-            except OSError as exc:
-                raise self._refuse("link that cannot be followed", str(link)) from exc
-            if not target.is_relative_to(root):
-                shown = os.readlink(root / link)  # noqa: PTH115 (a link's own words, unresolved)
-                raise self._refuse("link out of the tree", f"{link} -> {shown}")
+                leading.prove(path)
+            except LinkError as exc:
+                raise self._refuse(str(exc), f"{path} -> {target}") from exc
+        for path, target in self._links.items():
+            with self._as_collision(path):
+                (self._root / path).symlink_to(target)
 
     def _refuse(self, what: str, found: str) -> ArchiveError:
-        return ArchiveError(what, subject=self._subject, found=repr(found[:200]))
+        return ArchiveError(what, subject=self._subject, found=ascii(found[:200]))
 
-    def _check_name(self, name: str) -> PurePosixPath:
+    def _length(self, name: str) -> int:
         try:
-            encoded = name.encode("utf-8")
+            return len(name.encode())
         except UnicodeEncodeError as exc:
-            raise self._refuse("name that is not UTF-8", ascii(name)) from exc
+            raise self._refuse("name that is not UTF-8", name) from exc
+
+    def _check_name(self, name: str) -> str:
+        length = self._length(name)
         if not name or name.startswith("/") or "\\" in name or "\0" in name or ":" in name[:2]:
             raise self._refuse("name that is not a relative path", name)
         parts = [part for part in name.split("/") if part != "."]
         if not parts or any(part in {"", ".."} for part in parts):
             raise self._refuse("name that leaves its folder", name)
-        if len(encoded) > _MAX_PATH_BYTES or any(
-            len(part.encode()) > _MAX_PART_BYTES for part in parts
-        ):
+        if length > _MAX_PATH_BYTES or any(self._length(part) > _MAX_PART_BYTES for part in parts):
             raise self._refuse("name too long", name)
-        return PurePosixPath(*parts)
+        return "/".join(parts)
 
-    def _spell(self, path: PurePosixPath) -> None:
-        """Remember a path under the spelling that the laxest file system would give it."""
-        spelling = unicodedata.normalize("NFC", str(path)).casefold()
-        known = self._spellings.setdefault(spelling, str(path))
-        if known != str(path):
+    def _register(self, path: str, kind: EntryKind) -> None:
+        """Give the path to an entry that is new under every spelling."""
+        known, _ = self._entries.setdefault(spell(path), (path, kind))
+        if known != path:
             raise self._refuse("two names that differ only by case or form", f"{known}, {path}")
+        if len(self._entries) > self._limits.entries:
+            raise ArchiveError(
+                "holds more entries than it may",
+                subject=self._subject,
+                expected=f"at most {self._limits.entries}",
+                found=f"more, at {path[:200]!a}",
+            )
 
-    def _claim(self, name: str) -> PurePosixPath:
+    def _claim(self, name: str, kind: EntryKind) -> str:
         path = self._check_name(name)
-        self._make_folders(path.parent)
-        if path in self._folders or os.path.lexists(self._root / path):
+        self._make_folders(path.rpartition("/")[0])
+        known, _ = self._entries.get(spell(path), ("", kind))
+        if known == path:
             raise self._refuse("name that appears twice", name)
-        self._spell(path)
-        self._count_entry(name)
+        self._register(path, kind)
         return path
 
-    def _make_folders(self, path: PurePosixPath) -> None:
-        for folder in [*reversed(path.parents), path]:
-            if folder in self._folders:
-                continue
-            if os.path.lexists(self._root / folder):
-                raise self._refuse("folder that is also a file or a link", str(folder))
-            self._spell(folder)
-            self._count_entry(str(folder))
-            (self._root / folder).mkdir(mode=_PROGRAM_MODE)
-            self._folders.add(folder)
+    def _make_folders(self, path: str) -> None:
+        if not path or self._entries.get(spell(path)) == (path, EntryKind.DIRECTORY):
+            return
+        self._make_folders(path.rpartition("/")[0])
+        known, kind = self._entries.get(spell(path), ("", EntryKind.DIRECTORY))
+        if known == path and kind is not EntryKind.DIRECTORY:
+            raise self._refuse("folder that is also a file or a link", path)
+        self._register(path, EntryKind.DIRECTORY)
+        with self._as_collision(path):
+            (self._root / path).mkdir(mode=_PROGRAM_MODE)
 
-    def _create(self, path: PurePosixPath, *, executable: bool) -> BinaryIO:
+    def _create(self, path: str, *, executable: bool) -> BinaryIO:
         mode = _PROGRAM_MODE if executable else _FILE_MODE
-        handle = os.open(
-            self._root / path,
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-            mode,
-        )
+        with self._as_collision(path):
+            handle = os.open(
+                self._root / path,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                mode,
+            )
         os.fchmod(handle, mode)
         return os.fdopen(handle, "wb")
+
+    @contextmanager
+    def _as_collision(self, path: str) -> Iterator[None]:
+        """Whatever else a file system takes for one name, nothing that exists is written over."""
+        try:
+            yield
+        except FileExistsError as exc:
+            raise self._refuse("name that the file system takes for another", path) from exc
 
     def _count(self, size_bytes: int, name: str) -> None:
         self._size_bytes += size_bytes
@@ -181,22 +203,27 @@ class SafeTree:
                 "unpacks to more than it may",
                 subject=self._subject,
                 expected=f"at most {self._limits.size_bytes} bytes",
-                found=f"more, at {name[:200]!r}",
-            )
-
-    def _count_entry(self, name: str) -> None:
-        if len(self._spellings) > self._limits.entries:
-            raise ArchiveError(
-                "holds more entries than it may",
-                subject=self._subject,
-                expected=f"at most {self._limits.entries}",
-                found=f"more, at {name[:200]!r}",
+                found=f"more, at {name[:200]!a}",
             )
 
 
 def remove_tree(path: Path) -> None:
-    """Remove the tree at `path` if it exists, also where it holds folders without write bits."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
+    """Remove the tree at `path` if it exists, also where it holds folders without write bits.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        _make_removable(path)
         shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make_removable(root: Path) -> None:
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        folder.chmod(0o700)
+        with os.scandir(folder) as found:
+            pending += [Path(item.path) for item in found if item.is_dir(follow_symlinks=False)]

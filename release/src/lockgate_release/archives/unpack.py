@@ -7,9 +7,8 @@ by `SafeTree` alone.
 from __future__ import annotations
 
 import gzip
-import io
 import lzma
-import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,29 +16,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, assert_never, cast
+from typing import BinaryIO, assert_never
 
 from lockgate_release.archives.safe_tree import Limits, SafeTree
+from lockgate_release.archives.streams import LimitedStream, Readable, XzStream
+from lockgate_release.archives.tar_archive import unpack_tar
+from lockgate_release.archives.zip_archive import unpack_zip
 from lockgate_release.errors import ArchiveError
 
 __all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack"]
 
-_SET_ID = stat.S_ISUID | stat.S_ISGID
-_EXECUTABLE = 0o111
-# Tar headers and padding come on top of the files: what a stream may hold beyond them.
+# Headers and padding of a tar come on top of the files: what a stream may hold beyond them.
 _TAR_OVERHEAD_BYTES = 16 << 20
 _TAR_ENTRY_OVERHEAD_BYTES = 4096
-_MAX_LINK_BYTES = 4096
-_ENCRYPTED = 0x1
+# What the standard library's readers say of hostile bytes. They promise less than they raise.
 _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
-    EOFError,
-    UnicodeDecodeError,
-    NotImplementedError,
     gzip.BadGzipFile,
+    struct.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    ArithmeticError,
+    LookupError,
 )
 
 
@@ -82,15 +84,19 @@ def unpack(
         ArchiveError: It is damaged, or an entry breaks a rule of `SafeTree`.
         OSError: The disk is full, or the archive cannot be read.
     """
-    tree = SafeTree(target, limits or Limits(), subject=name)
+    limits = limits or Limits()
+    tree = SafeTree(target, limits, subject=name)
     with archive.open("rb") as stream, _damage_as_error(name):
         match kind:
-            case ArchiveKind.TAR_GZ | ArchiveKind.TAR_XZ:
-                _unpack_tar(stream, kind, tree, limits or Limits(), name)
+            case ArchiveKind.TAR_GZ:
+                with gzip.GzipFile(fileobj=stream) as inner:
+                    unpack_tar(_limited(inner, limits, name), tree, subject=name)
+            case ArchiveKind.TAR_XZ:
+                unpack_tar(_limited(XzStream(stream), limits, name), tree, subject=name)
             case ArchiveKind.ZIP:
-                _unpack_zip(stream, tree, name)
+                unpack_zip(stream, tree, subject=name)
             case ArchiveKind.FILE:
-                tree.add_file(name, stream, executable=True)
+                _add_single_file(stream, tree, name)
             case _:
                 assert_never(kind)
         tree.finish()
@@ -101,96 +107,17 @@ def _damage_as_error(name: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as exc:
-        raise ArchiveError("damaged", subject=name, found=str(exc)[:200]) from exc
+        raise ArchiveError("damaged", subject=name, found=ascii(str(exc))[1:200]) from exc
 
 
-class _LimitedStream(io.RawIOBase):
-    """A decompressed stream that refuses to go on for ever."""
-
-    def __init__(self, stream: BinaryIO, limit_bytes: int, name: str) -> None:
-        super().__init__()
-        self._stream = stream
-        self._left = limit_bytes
-        self._name = name
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise ArchiveError("unpacks to more than it may", subject=self._name)
-        return data
-
-
-def _unpack_tar(
-    stream: BinaryIO, kind: ArchiveKind, tree: SafeTree, limits: Limits, name: str
-) -> None:
+def _limited(stream: Readable, limits: Limits, name: str) -> LimitedStream:
     limit_bytes = (
-        limits.size_bytes
-        + _TAR_OVERHEAD_BYTES
-        + min(limits.entries, limits.size_bytes) * _TAR_ENTRY_OVERHEAD_BYTES
+        limits.size_bytes + _TAR_OVERHEAD_BYTES + limits.entries * _TAR_ENTRY_OVERHEAD_BYTES
     )
-    is_gzip = kind is ArchiveKind.TAR_GZ
-    with gzip.GzipFile(fileobj=stream) if is_gzip else lzma.LZMAFile(stream) as inner:
-        limited = _LimitedStream(cast("BinaryIO", inner), limit_bytes, name)
-        with tarfile.open(fileobj=limited, mode="r|", errorlevel=2) as archive:
-            for member in archive:
-                _add_tar_member(archive, member, tree, name)
-        # Reading on to the end is what checks the compressed stream's own checksum.
-        while limited.read(1 << 20):
-            pass
+    return LimitedStream(stream, limit_bytes, subject=name)
 
 
-def _add_tar_member(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, tree: SafeTree, name: str
-) -> None:
-    executable = bool(member.mode & _EXECUTABLE)
-    if member.isdir():
-        if member.name not in {".", "./", ""}:
-            tree.add_folder(member.name)
-    elif member.mode & _SET_ID:
-        raise ArchiveError("set-id bit", subject=name, found=repr(member.name))
-    elif member.isfile():
-        content = archive.extractfile(member)
-        if content is None:
-            raise ArchiveError("damaged", subject=name, found=repr(member.name))
-        with content:
-            tree.add_file(member.name, cast("BinaryIO", content), executable=executable)
-    elif member.islnk():
-        tree.add_copy(member.name, member.linkname, executable=executable)
-    elif member.issym():
-        tree.add_link(member.name, member.linkname)
-    else:
-        raise ArchiveError(
-            "entry that is no file, folder or link", subject=name, found=repr(member.name)
-        )
-
-
-def _unpack_zip(stream: BinaryIO, tree: SafeTree, name: str) -> None:
-    with zipfile.ZipFile(stream) as archive:
-        for info in archive.infolist():
-            if info.flag_bits & _ENCRYPTED:
-                raise ArchiveError("encrypted entry", subject=name, found=repr(info.filename))
-            _add_zip_member(archive, info, tree, name)
-
-
-def _add_zip_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, tree: SafeTree, name: str
-) -> None:
-    mode = info.external_attr >> 16
-    kind = stat.S_IFMT(mode)
-    # `filename` has been cut at a NUL and had its separators replaced: judge what was stored.
-    stored = info.orig_filename
-    if info.is_dir() or kind == stat.S_IFDIR:
-        tree.add_folder(stored)
-    elif mode & _SET_ID:
-        raise ArchiveError("set-id bit", subject=name, found=repr(stored))
-    elif kind == stat.S_IFLNK:
-        with archive.open(info) as content:
-            tree.add_link(stored, content.read(_MAX_LINK_BYTES).decode("utf-8"))
-    elif kind in {0, stat.S_IFREG}:
-        with archive.open(info) as content:
-            tree.add_file(stored, cast("BinaryIO", content), executable=bool(mode & _EXECUTABLE))
-    else:
-        raise ArchiveError(
-            "entry that is no file, folder or link", subject=name, found=repr(stored)
-        )
+def _add_single_file(stream: BinaryIO, tree: SafeTree, name: str) -> None:
+    if "/" in name:
+        raise ArchiveError("name that is not one of a file", subject=name)
+    tree.add_file(name, stream, executable=True)
