@@ -107,13 +107,17 @@ def digest_entries(entries: Iterable[TreeEntry]) -> TreeDigest:
     digest = hashlib.sha256(_HEADER)
     size_bytes = 0
     count = 0
-    for entry in sorted(entries, key=lambda entry: os.fsencode(entry.path)):
+    for entry in sorted(entries, key=lambda entry: _encode(entry.path)):
         mode = "x" if entry.executable else "-"
-        line = f"{entry.kind.value}\0{mode}\0{entry.value}\0{entry.path}\0"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+        digest.update(_encode(f"{entry.kind.value}\0{mode}\0{entry.value}\0{entry.path}\0"))
         size_bytes += entry.size_bytes
         count += 1
     return TreeDigest(sha256=Sha256Hex(digest.hexdigest()), size_bytes=size_bytes, entries=count)
+
+
+def _encode(text: str) -> bytes:
+    """Return a text's UTF-8, or the very bytes a file system gave where they are none."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def digest_tree(root: Path) -> TreeDigest:
@@ -145,19 +149,20 @@ def walk_tree(root: Path) -> Iterator[TreeEntry]:
 
 
 def _read_entry(path: Path, name: str) -> TreeEntry:
-    mode = path.lstat().st_mode
+    found = path.lstat()
+    mode = found.st_mode
     if stat.S_ISLNK(mode):
         return TreeEntry(path=name, kind=EntryKind.LINK, value=os.readlink(path))  # noqa: PTH115
-    if mode & _SET_ID and not stat.S_ISDIR(mode):
-        raise ArchiveError("set-id bit", subject=str(path), expected="a plain file")
     if stat.S_ISDIR(mode):
         return TreeEntry(path=name, kind=EntryKind.DIRECTORY)
     if not stat.S_ISREG(mode):
         raise ArchiveError("not a file, folder or link", subject=str(path))
+    if mode & _SET_ID:
+        raise ArchiveError("set-id bit", subject=str(path), expected="a plain file")
     return TreeEntry(
         path=name,
         kind=EntryKind.FILE,
         executable=bool(mode & _EXECUTABLE),
         value=digest_file(path),
-        size_bytes=path.stat().st_size,
+        size_bytes=found.st_size,
     )
