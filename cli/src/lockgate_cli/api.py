@@ -310,7 +310,9 @@ def _raise_problem(answer: Answer) -> NoReturn:
 
 
 def _read_problem(answer: Answer) -> dict[str, str]:
-    """Return the texts of a problem; an answer that is no problem has none."""
-    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+    """Return the texts of a problem; an answer that is none, or that has no body, has none."""
+    if not answer.body or not answer.headers.get("content-type", "").startswith(
+        "application/problem+json"
+    ):
         return {}
     return {name: text for name, text in parse_answer(answer).items() if isinstance(text, str)}

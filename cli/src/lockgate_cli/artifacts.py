@@ -17,7 +17,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.http import CountedBody
 from lockgate_cli.output import Progress, say
 from lockgate_release.archives import ArchiveKind, guess_kind, unpack
-from lockgate_release.digests import CHUNK_BYTES, EntryKind, digest_entries, walk_tree
+from lockgate_release.digests import CHUNK_BYTES, EntryKind, TreeEntry, digest_entries, walk_tree
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
 from lockgate_release.layout import artifact_path
@@ -137,9 +137,7 @@ def describe_file(
         before = path.stat()
         with path.open("rb") as stream, progress.bar(f"reading {name}", before.st_size) as advance:
             sha256 = _digest(stream, advance)
-        with _scratch() as tree:
-            unpack(path, kind, tree, name=name)
-            entries = list(walk_tree(tree))
+        entries = _unpacked(path, kind, name)
         after = path.stat()
     except FileNotFoundError as exc:
         raise UsageError("no such file", subject=str(path)) from exc
@@ -151,21 +149,18 @@ def describe_file(
         raise LocalError("cannot be read", subject=str(path), found=str(exc)) from exc
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise LocalError("changed while it was being read", subject=str(path))
-    tree_digest = digest_entries(entries)
+    tree = digest_entries(entries)
     artifact = Artifact(
         platform=platform,
         name=name,
         kind=kind.value,
         size=before.st_size,
         sha256=sha256,
-        tree_sha256=tree_digest.sha256,
-        tree_size=tree_digest.size_bytes,
+        tree_sha256=tree.sha256,
+        tree_size=tree.size_bytes,
         path=artifact_path(sha256),
     )
-    programs = frozenset(
-        entry.path for entry in entries if entry.executable or entry.kind is EntryKind.LINK
-    )
-    return ArtifactFacts(artifact=artifact, path=path, programs=programs)
+    return ArtifactFacts(artifact=artifact, path=path, programs=_programs(entries))
 
 
 def send(api: Api, app: AppName, facts: ArtifactFacts, progress: Progress) -> bool:
@@ -196,6 +191,19 @@ def send(api: Api, app: AppName, facts: ArtifactFacts, progress: Progress) -> bo
     except OSError as exc:
         raise LocalError("cannot be read", subject=str(facts.path), found=str(exc)) from exc
     return True
+
+
+def _programs(entries: list[TreeEntry]) -> frozenset[str]:
+    return frozenset(
+        entry.path for entry in entries if entry.executable or entry.kind is EntryKind.LINK
+    )
+
+
+def _unpacked(path: Path, kind: ArchiveKind, name: str) -> list[TreeEntry]:
+    """Return the listing of what the archive unpacks to."""
+    with _scratch() as tree:
+        unpack(path, kind, tree, name=name)
+        return list(walk_tree(tree))
 
 
 @contextmanager

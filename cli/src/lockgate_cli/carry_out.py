@@ -8,7 +8,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
 from lockgate_cli.output import format_percentage, format_size, say, show, show_json, warn
-from lockgate_cli.plan import NextList, join_floors, listing_of
+from lockgate_cli.plan import NextList, describe_list, join_floors, listing_of
 from lockgate_cli.publishing import (
     Outcome,
     Plan,
@@ -23,7 +23,7 @@ from lockgate_cli.publishing import (
 from lockgate_cli.repository import Base, expiry_warnings, load_base, load_stored
 from lockgate_release.errors import UsageError
 
-__all__ = ["carry_out", "confirm_vanishing", "describe_list"]
+__all__ = ["carry_out", "confirm_vanishing"]
 
 
 def carry_out(
@@ -91,15 +91,6 @@ def confirm_vanishing(call: Call, following: NextList, *, yes: bool) -> None:
     answer = call.around.ask(f"Retire {', '.join(following.vanishes)}? [y/N]")
     if answer.strip().lower() not in {"y", "yes"}:
         raise UsageError("not confirmed, so nothing was done", subject="retiring")
-
-
-def describe_list(following: NextList) -> list[str]:
-    """Return a line for each entry of the signed list that appears, changes or vanishes."""
-    return [
-        *(f"+ {version} appears in the signed list" for version in following.appears),
-        *(f"~ {change}" for change in following.changes),
-        *(f"- {version} vanishes: retired" for version in following.vanishes),
-    ]
 
 
 def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:

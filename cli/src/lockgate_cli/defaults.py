@@ -24,7 +24,10 @@ from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, parse_channel_name
 from lockgate_release.settings import Settings
 
-__all__ = ["PublishOptions", "parse_options", "read_floors", "split_command"]
+__all__ = ["DEFAULT_KEEP", "PublishOptions", "parse_options", "read_floors", "split_command"]
+
+DEFAULT_KEEP = 50
+"""How many of the newest releases a publish keeps live, unless something else is said."""
 
 _TABLE = "publish"
 _FLOORS = "floors"

@@ -28,6 +28,7 @@ __all__ = [
     "Listing",
     "NextList",
     "channel_floors",
+    "describe_list",
     "join_floors",
     "listing_of",
     "plan_offers",
@@ -143,7 +144,7 @@ def plan_release(
     version: str,
     channels: tuple[ChannelName, ...],
     floors: Mapping[ChannelName, str],
-    keep: int,
+    keep: int | None,
 ) -> NextList:
     """Return the list that follows when `version` is published, or promoted, into `channels`.
 
@@ -152,7 +153,7 @@ def plan_release(
         version: The release.
         channels: Where it may be offered from now on, beside where it may be already.
         floors: Floors that are asked for.
-        keep: How many of the newest releases stay in any case, > 0.
+        keep: How many of the newest releases stay in any case, > 0; None: all that are live.
 
     Raises:
         VersionError: A version is not of the app's scheme.
@@ -166,8 +167,9 @@ def plan_release(
     own = entries.get(path) or ReleaseEntry(version=version, channels=())
     bound = tuple(sorted({*own.channels, *channels}))
     entries[path] = replace(own, channels=bound)
-    wanted = frozenset({version})
-    return _finish(listing, _retire(listing, entries, keep, wanted), next_floors)
+    if keep is not None:
+        entries = _retire(listing, entries, keep, frozenset({version}))
+    return _finish(listing, entries, next_floors)
 
 
 def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -> NextList:
@@ -271,6 +273,15 @@ def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
                 subject=f"{version} in {channel}",
                 expected=f"a version above {offer.version}, which everybody is offered",
             )
+
+
+def describe_list(following: NextList) -> list[str]:
+    """Return a line for each entry of the signed list that appears, changes or vanishes."""
+    return [
+        *(f"+ {version} appears in the signed list" for version in following.appears),
+        *(f"~ {change}" for change in following.changes),
+        *(f"- {version} vanishes: retired" for version in following.vanishes),
+    ]
 
 
 def _check_unlike_others(listing: Listing, version: str) -> None:

@@ -14,7 +14,14 @@ from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
 from lockgate_cli.output import say
-from lockgate_cli.plan import Listing, NextList, listing_of, plan_offers, plan_release
+from lockgate_cli.plan import (
+    Listing,
+    NextList,
+    describe_list,
+    listing_of,
+    plan_offers,
+    plan_release,
+)
 from lockgate_cli.repository import Base, Stored, load_base, load_stored
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
 from lockgate_release.documents import (
@@ -89,7 +96,6 @@ class Promotion:
         source: A channel that it may be offered in already.
         channels: Where to offer it, at least one.
         exposure_bp: To what share of clients, in basis points; None: everybody.
-        keep: How many of the newest releases stay live in any case, > 0.
         floors: Floors that are asked for.
     """
 
@@ -98,7 +104,6 @@ class Promotion:
     source: ChannelName
     channels: tuple[ChannelName, ...]
     exposure_bp: int | None = None
-    keep: int = 50
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
 
 
@@ -260,6 +265,8 @@ def submit_plan(call: Call, api: Api, plan: Plan, plan_again: Callable[[], Plan]
         plan = plan_again()
         if not plan.changed:
             return Outcome(plan=plan)
+        for line in describe_list(plan.following):
+            say(line)
     return _submit_once(call, api, plan)
 
 
@@ -314,7 +321,7 @@ def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:
         version=wish.version,
         channels=wish.channels,
         floors=wish.floors,
-        keep=wish.keep,
+        keep=wish.keep if isinstance(wish, Publication) else None,
     )
 
 

@@ -73,12 +73,9 @@ def load_signers(
         found = f"{len(signers)}, so {missing} missing"
         if strangers:
             found += f"; not keys of this role: {', '.join(strangers)}"
+        expected = f"{threshold} of {len(keys)} keys"
         raise UsageError(
-            "not enough signatures",
-            subject=f"metadata {role}",
-            expected=f"{threshold} of {len(keys)} keys",
-            found=found,
-            hint="Say --key once for each key.",
+            "not enough signatures", subject=f"metadata {role}", expected=expected, found=found
         )
     return tuple(signers.values())
 

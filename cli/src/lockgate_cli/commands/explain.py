@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lockgate_cli.context import Call, takes
-from lockgate_cli.explaining import Client, explain_client, reasons_of
+from lockgate_cli.explaining import Client, Explanation, explain_client, reasons_of
 from lockgate_cli.output import say, show, show_json
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.gate import is_client_id
@@ -38,13 +38,7 @@ def explain(
 
     Reads what clients read, and believes it no more than they do. Needs no token.
     """
-    if not is_client_id(client_id):
-        raise UsageError(
-            "not a client id",
-            subject="--client-id",
-            expected="a UUID in 36 lower-case characters",
-            found=repr(client_id[:80]),
-        )
+    _check_client_id(client_id)
     client = Client(
         app=call.app,
         channel=parse_channel_name(channel),
@@ -68,8 +62,23 @@ def explain(
     said = reasons_of(decision)
     if as_json:
         show_json(said)
-        return
-    say(f"{client.app} {installed or '(not installed)'} in {channel}, {client.platform}:")
+    else:
+        _show(client, said)
+
+
+def _check_client_id(text: str) -> None:
+    if not is_client_id(text):
+        raise UsageError(
+            "not a client id",
+            subject="--client-id",
+            expected="a UUID in 36 lower-case characters",
+            found=repr(text[:80]),
+        )
+
+
+def _show(client: Client, said: Explanation) -> None:
+    installed = client.installed or "(not installed)"
+    say(f"{client.app} {installed} in {client.channel}, {client.platform}:")
     for line in said["considered"]:
         show(f"  {line['version']}: {line['text']}")
     show(f"{said['verdict']}: {said['reason']}")

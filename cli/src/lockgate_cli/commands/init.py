@@ -115,9 +115,8 @@ def _explain_keys(call: Call, keys: KeyFolder, new: NewApp) -> None:
     uris = " ".join(f"env:{name}" for name in names)
     say("")
     say("Take offline, and keep two copies:")
-    say(
-        f"  {_shown(keys.path / 'root', folder)}    {new.threshold} of {new.maintainers} must sign the rules"
-    )
+    needed = f"{new.threshold} of {new.maintainers} must sign the rules"
+    say(f"  {_shown(keys.path / 'root', folder)}    {needed}")
     say("Give to release CI as secrets:")
     say("  LOCKGATE_TOKEN    a token of scope publish, from lockgate-server token create")
     for number, name in enumerate(names, 1):

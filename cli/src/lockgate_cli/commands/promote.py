@@ -19,7 +19,6 @@ __all__ = ["promote"]
 @click.option("--to", "targets", multiple=True, required=True, help="Where to; repeatable.")
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
-@click.option("--keep", type=click.IntRange(min=1), default=50, help="How many stay live.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -32,12 +31,14 @@ def promote(  # noqa: PLR0913 (one argument for each option)
     targets: tuple[str, ...],
     exposure: str | None,
     floor: str | None,
-    keep: int,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Offer VERSION of APP in further channels. Takes the publishers' signatures, and no bytes."""
+    """Offer VERSION of APP in further channels.
+
+    Takes the publishers' signatures and no bytes, and retires nothing.
+    """
     names = tuple(dict.fromkeys(parse_channel_name(name) for name in targets))
     wish = Promotion(
         app=call.app,
@@ -45,7 +46,6 @@ def promote(  # noqa: PLR0913 (one argument for each option)
         source=parse_channel_name(source),
         channels=names,
         exposure_bp=None if exposure is None else parse_percentage(exposure),
-        keep=keep,
         floors={} if floor is None else dict.fromkeys(names, floor),
     )
     with call.api() as api:

@@ -2,21 +2,68 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lockgate_cli.artifacts import parse_source
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, read_file, takes
-from lockgate_cli.defaults import PublishOptions, parse_options, split_command
+from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
 from lockgate_cli.publishing import Publication
 from lockgate_release.errors import UsageError
 from lockgate_release.names import parse_channel_name, parse_percentage
 
 __all__ = ["publish"]
 
-_KEEP = 50
+_INSTALLING = (
+    "entrypoint",
+    "health_timeout_s",
+    "tries",
+    "requires_from",
+    "capabilities",
+    "keep",
+)
+
+
+_INSTALLING_OPTIONS = (
+    click.option("--entrypoint", metavar="PATH", help="The program to start."),
+    click.option("--health", metavar="COMMAND", help="Proves an installation by ending with 0."),
+    click.option(
+        "--health-timeout",
+        "health_timeout_s",
+        type=int,
+        metavar="SECONDS",
+        help="How long it may take.",
+    ),
+    click.option("--tries", type=int, metavar="N", help="How many starts a release on trial gets."),
+    click.option("--requires-from", metavar="VERSION", help="The lowest version that may update."),
+    click.option("--capability", "capabilities", multiple=True, help="What an updater must know."),
+    click.option(
+        "--keep",
+        type=click.IntRange(min=1),
+        help=f"How many stay live. Default: {DEFAULT_KEEP}.",
+    ),
+)
+
+
+def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that `[publish]` in the settings can speak for, as one value."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, health: str | None, **options: Any) -> None:  # noqa: ANN401 (as click has it)
+        own = {name: options.pop(name) for name in _INSTALLING}
+        own["capabilities"] = own["capabilities"] or None
+        command = None if health is None else split_command(health)
+        said = PublishOptions(health=command, **own)
+        function(*arguments, said=said, **options)
+
+    for option in reversed(_INSTALLING_OPTIONS):
+        run = option(run)
+    return run
 
 
 @click.command()
@@ -34,14 +81,8 @@ _KEEP = 50
 )
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
 @click.option("--notes", metavar="FILE", help="What changed, in Markdown.")
-@click.option("--entrypoint", metavar="PATH", help="The program to start, inside the artifact.")
-@click.option("--health", metavar="COMMAND", help="Proves a fresh installation by ending with 0.")
-@click.option("--health-timeout", type=int, metavar="SECONDS", help="How long it may take.")
-@click.option("--tries", type=int, metavar="N", help="How many starts a release on trial gets.")
-@click.option("--requires-from", metavar="VERSION", help="The lowest version that may update.")
-@click.option("--capability", "capabilities", multiple=True, help="What an updater must know.")
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
-@click.option("--keep", type=click.IntRange(min=1), help=f"How many stay live. Default: {_KEEP}.")
+@_describes_installing
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -54,14 +95,8 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     artifacts: tuple[str, ...],
     exposure: str | None,
     notes: str | None,
-    entrypoint: str | None,
-    health: str | None,
-    health_timeout: int | None,
-    tries: int | None,
-    requires_from: str | None,
-    capabilities: tuple[str, ...],
     floor: str | None,
-    keep: int | None,
+    said: PublishOptions,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -71,25 +106,16 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     Doing the same again is harmless: what is in force stays as it is, and a run that was cut off
     is finished. The same bytes in another channel are a promotion.
     """
-    said = PublishOptions(
-        entrypoint=entrypoint,
-        health=None if health is None else split_command(health),
-        health_timeout_s=health_timeout,
-        tries=tries,
-        requires_from=requires_from,
-        capabilities=capabilities or None,
-        keep=keep,
-    ).over(parse_options(call.settings))
+    said = said.over(parse_options(call.settings))
     names = tuple(dict.fromkeys(parse_channel_name(name) for name in channels))
-    sources = tuple(parse_source(text, call.around.folder) for text in artifacts)
     wish = Publication(
         app=call.app,
         version=version,
         channels=names,
-        sources=sources,
+        sources=tuple(parse_source(text, call.around.folder) for text in artifacts),
         exposure_bp=None if exposure is None else parse_percentage(exposure),
         notes=None if notes is None else _read_notes(call.around.folder / notes),
-        keep=_KEEP if said.keep is None else said.keep,
+        keep=DEFAULT_KEEP if said.keep is None else said.keep,
         floors={} if floor is None else dict.fromkeys(names, floor),
         install=said.install(),
         requires=said.requires(),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
-from lockgate_cli.carry_out import confirm_vanishing, describe_list
+from lockgate_cli.carry_out import confirm_vanishing
 from lockgate_cli.context import Call, takes
+from lockgate_cli.defaults import DEFAULT_KEEP, parse_options
 from lockgate_cli.output import format_percentage, format_size, say, show, show_json, show_table
+from lockgate_cli.plan import describe_list
 from lockgate_cli.publishing import Plan
 from lockgate_cli.retiring import retire
 
@@ -113,6 +115,8 @@ def retire_releases(
     if versions and keep is not None:
         raise click.UsageError("Say either versions or --keep.")
 
+    number = keep or parse_options(call.settings).keep or DEFAULT_KEEP
+
     def agree(plan: Plan) -> bool:
         for line in describe_list(plan.following):
             say(line)
@@ -123,7 +127,7 @@ def retire_releases(
         return True
 
     with call.api() as api:
-        plan = retire(call, api, call.app, versions=versions, keep=keep or 50, agree=agree)
+        plan = retire(call, api, call.app, versions=versions, keep=number, agree=agree)
     if not plan.following.changed:
         say("Nothing to do: every release in the list is new enough, or offered.")
     if as_json:

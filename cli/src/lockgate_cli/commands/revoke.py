@@ -59,12 +59,8 @@ def revoke(
         raise UsageError("not a version", subject="VERSION", found=repr(version[:80]))
     if not reason.strip():
         raise UsageError("no reason", subject="--reason", expected="words for people")
-    request = RevokeRequest(
-        version=version,
-        reason=reason,
-        remedy=Remedy(remedy),
-        channels=tuple(dict.fromkeys(parse_channel_name(name) for name in channels)),
-    )
+    names = tuple(dict.fromkeys(parse_channel_name(name) for name in channels))
+    request = RevokeRequest(version=version, reason=reason, remedy=Remedy(remedy), channels=names)
     with call.api() as api:
         if dry_run:
             concerned = _concerned(api.status(app), request)
