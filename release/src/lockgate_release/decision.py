@@ -25,7 +25,7 @@ The rules, in the order they are applied:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -246,7 +246,9 @@ def decide(
             reason=judge.reason_to_leave(),
             considered=tuple(considered),
         )
-    return chosen or _settle(channel, state, tuple(considered))
+    if chosen is not None:
+        return replace(chosen, considered=tuple(considered))
+    return _settle(channel, state, tuple(considered))
 
 
 def _check_freshness(channel: ChannelDocument, now: datetime) -> None:
