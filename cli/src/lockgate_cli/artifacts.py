@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lockgate_cli.api import Api
+from lockgate_cli.fields import parse_field
 from lockgate_cli.http import CountedBody
 from lockgate_cli.output import Progress, say
 from lockgate_release.archives import ArchiveKind, guess_kind, unpack
@@ -84,11 +85,13 @@ def parse_source(text: str, folder: Path) -> ArtifactSource:
             expected="PLATFORM=PATH or PLATFORM=sha256:HEX, such as linux-x86_64=build/app.tar.gz",
             found=repr(text),
         )
-    tag = parse_platform(platform)
+    tag = parse_field(f"--artifact {text}", parse_platform, platform)
     if not source.startswith(_BY_DIGEST):
         return ArtifactSource(platform=tag, path=folder / source)
     sha256, _, name = source.removeprefix(_BY_DIGEST).partition("@")
-    return ArtifactSource(platform=tag, sha256=parse_sha256(sha256), name=name)
+    return ArtifactSource(
+        platform=tag, sha256=parse_field(f"--artifact {text}", parse_sha256, sha256), name=name
+    )
 
 
 def describe(

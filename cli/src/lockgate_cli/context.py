@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from lockgate_cli.api import Api, find_api
+from lockgate_cli.fields import parse_field
 from lockgate_cli.http import Http, WaitRules
 from lockgate_cli.output import Progress, is_watched
 from lockgate_release.errors import LocalError, UsageError
@@ -99,7 +100,7 @@ class Call:
         Raises:
             UsageError: It is said nowhere, or is no app's name.
         """
-        return parse_app_name(self.settings.need("app", self.flags.app))
+        return parse_field("app", parse_app_name, self.settings.need("app", self.flags.app))
 
     @property
     def app_if_said(self) -> AppName | None:
@@ -109,7 +110,7 @@ class Call:
             UsageError: It is no app's name.
         """
         said = self.settings.get("app", self.flags.app)
-        return parse_app_name(said) if said else None
+        return parse_field("app", parse_app_name, said) if said else None
 
     @property
     def server(self) -> str:

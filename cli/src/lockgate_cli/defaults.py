@@ -19,6 +19,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lockgate_cli.fields import parse_field
 from lockgate_release.documents import HealthCheck, Install, Requirements
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, parse_channel_name
@@ -153,7 +154,7 @@ def read_floors(settings: Settings) -> dict[ChannelName, str]:
                 expected='a version in quotes, such as "1.2.0"',
                 found=repr(floor),
             )
-        floors[parse_channel_name(name)] = floor
+        floors[parse_field(f"{settings.origin}: {_FLOORS}", parse_channel_name, name)] = floor
     return floors
 
 

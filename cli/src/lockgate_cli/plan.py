@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from lockgate_cli.fields import parse_field
 from lockgate_cli.repository import Base
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import UsageError
@@ -125,6 +126,7 @@ def join_floors(
     signed = channel_floors(listing)
     floors = dict(asked)
     for channel, floor in standing.items():
+        parse_field(f"floors.{channel}", listing.parse, floor)
         if channel in asked and listing.parse(asked[channel]) < listing.parse(floor):
             raise UsageError(
                 "a floor never sinks",
@@ -286,7 +288,7 @@ def describe_list(following: NextList) -> list[str]:
 
 def _check_unlike_others(listing: Listing, version: str) -> None:
     """Refuse a version that another live one could be taken for (rule 3)."""
-    parsed = listing.parse(version)
+    parsed = parse_field("version", listing.parse, version)
     for entry in listing.entries.values():
         if entry.version == version:
             continue
@@ -302,6 +304,7 @@ def _check_unlike_others(listing: Listing, version: str) -> None:
 def _raise_floors(listing: Listing, asked: Mapping[ChannelName, str]) -> dict[ChannelName, str]:
     floors = channel_floors(listing)
     for channel, floor in asked.items():
+        parse_field(f"floor of {channel}", listing.parse, floor)
         known = floors.get(channel)
         if known is not None and listing.parse(floor) < listing.parse(known):
             raise UsageError(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
+from lockgate_cli.fields import parse_field
 from lockgate_cli.output import say
 from lockgate_cli.plan import (
     Listing,
@@ -23,6 +24,7 @@ from lockgate_cli.plan import (
     plan_release,
 )
 from lockgate_cli.repository import Base, Stored, load_base, load_stored
+from lockgate_cli.sameness import check_same, check_same_notes
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
 from lockgate_release.documents import (
     ExtrasDocument,
@@ -36,7 +38,6 @@ from lockgate_release.errors import ConflictError, DocumentError, TransportError
 from lockgate_release.layout import extras_path, release_path
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
-from lockgate_release.strict_json import Json
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import Signer
 
@@ -166,6 +167,8 @@ def prepare(call: Call, api: Api, base: Base, wish: Publication) -> Prepared:
         DigestMismatchError: The server answered with other bytes.
     """
     _plan_list(base, wish)
+    if wish.requires.from_version:
+        parse_field("requires.from_version", base.policy.versions.parse, wish.requires.from_version)
     plan_offers(base, wish.version, wish.channels, wish.exposure_bp)
     stem = f"{wish.app}-{wish.version}"
     facts = tuple(
@@ -216,8 +219,8 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
     elif isinstance(wish, Promotion):
         _check_source(base, wish)
     elif prepared.document is not None:
-        _check_same(stored, prepared.document)
-        _check_same_notes(stored, wish)
+        check_same(stored, prepared.document)
+        check_same_notes(stored, wish.version, wish.notes)
     return Plan(
         base=base,
         following=_plan_list(base, wish),
@@ -353,47 +356,3 @@ def _check_programs(install: Install, found: ArtifactFacts) -> None:
                 expected=f"one that can be started, such as {', '.join(near)}" if near else "one",
                 found=repr(program),
             )
-
-
-def _check_same(stored: Stored, document: ReleaseDocument) -> None:
-    """Refuse to publish other bytes under a version that is live."""
-    if document.is_same_publish(stored.document):
-        return
-    field_name, old, new = _first_difference(
-        stored.document.to_json(), document.with_moment_of(stored.document).to_json(), ""
-    )
-    raise ConflictError(
-        "this version is published already, with other content",
-        subject=f"{release_path(document.version)}: {field_name}",
-        expected=old,
-        found=new,
-        hint="A release never changes: publish under a new version.",
-    )
-
-
-def _check_same_notes(stored: Stored, wish: Publication | Promotion) -> None:
-    notes = wish.notes if isinstance(wish, Publication) else None
-    known = stored.extras.notes if stored.extras else ""
-    if notes is not None and notes != known:
-        raise ConflictError(
-            "this version is published already, with other notes",
-            subject=f"{extras_path(wish.version)}: notes",
-            expected=repr(known[:60]),
-            found=repr(notes[:60]),
-            hint="Leave --notes out to keep those that are published.",
-        )
-
-
-def _first_difference(old: Json, new: Json, path: str) -> tuple[str, str, str]:
-    """Return where two documents differ first, and how."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted({*old, *new}):
-            if old.get(name) != new.get(name):
-                return _first_difference(
-                    old.get(name), new.get(name), f"{path}.{name}" if path else name
-                )
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            if one != other:
-                return _first_difference(one, other, f"{path}[{index}]")
-    return path, repr(old)[:200], repr(new)[:200]

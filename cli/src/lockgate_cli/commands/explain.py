@@ -9,6 +9,7 @@ import click
 
 from lockgate_cli.context import Call, takes
 from lockgate_cli.explaining import Client, Explanation, explain_client, reasons_of
+from lockgate_cli.fields import parse_field
 from lockgate_cli.output import say, show, show_json
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.gate import is_client_id
@@ -41,9 +42,11 @@ def explain(
     _check_client_id(client_id)
     client = Client(
         app=call.app,
-        channel=parse_channel_name(channel),
+        channel=parse_field("--channel", parse_channel_name, channel),
         client_id=client_id,
-        platform=parse_platform(platform) if platform else current_platform(),
+        platform=parse_field("--platform", parse_platform, platform)
+        if platform
+        else current_platform(),
         installed=installed,
     )
     server, pinned = call.server, call.pinned_root()

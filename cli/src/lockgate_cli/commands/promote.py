@@ -6,8 +6,9 @@ import click
 
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, takes
+from lockgate_cli.fields import parse_channels, parse_field, parse_share
 from lockgate_cli.publishing import Promotion
-from lockgate_release.names import parse_channel_name, parse_percentage
+from lockgate_release.names import parse_channel_name
 
 __all__ = ["promote"]
 
@@ -39,13 +40,13 @@ def promote(  # noqa: PLR0913 (one argument for each option)
 
     Takes the publishers' signatures and no bytes, and retires nothing.
     """
-    names = tuple(dict.fromkeys(parse_channel_name(name) for name in targets))
+    names = parse_channels("--to", targets)
     wish = Promotion(
         app=call.app,
         version=version,
-        source=parse_channel_name(source),
+        source=parse_field("--from", parse_channel_name, source),
         channels=names,
-        exposure_bp=None if exposure is None else parse_percentage(exposure),
+        exposure_bp=parse_share(exposure),
         floors={} if floor is None else dict.fromkeys(names, floor),
     )
     with call.api() as api:

@@ -13,9 +13,9 @@ from lockgate_cli.artifacts import parse_source
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
+from lockgate_cli.fields import parse_channels, parse_share
 from lockgate_cli.publishing import Publication
 from lockgate_release.errors import UsageError
-from lockgate_release.names import parse_channel_name, parse_percentage
 
 __all__ = ["publish"]
 
@@ -107,13 +107,13 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     is finished. The same bytes in another channel are a promotion.
     """
     said = said.over(parse_options(call.settings))
-    names = tuple(dict.fromkeys(parse_channel_name(name) for name in channels))
+    names = parse_channels("--channel", channels)
     wish = Publication(
         app=call.app,
         version=version,
         channels=names,
         sources=tuple(parse_source(text, call.around.folder) for text in artifacts),
-        exposure_bp=None if exposure is None else parse_percentage(exposure),
+        exposure_bp=parse_share(exposure),
         notes=None if notes is None else _read_notes(call.around.folder / notes),
         keep=DEFAULT_KEEP if said.keep is None else said.keep,
         floors={} if floor is None else dict.fromkeys(names, floor),

@@ -9,11 +9,12 @@ import click
 from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
+from lockgate_cli.fields import parse_channels
 from lockgate_cli.output import format_percentage, say, show_json, warn
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
-from lockgate_release.names import AppName, parse_channel_name
+from lockgate_release.names import AppName
 from lockgate_release.requests import RevokeRequest
 from lockgate_release.versions import is_version_text
 
@@ -59,7 +60,7 @@ def revoke(
         raise UsageError("not a version", subject="VERSION", found=repr(version[:80]))
     if not reason.strip():
         raise UsageError("no reason", subject="--reason", expected="words for people")
-    names = tuple(dict.fromkeys(parse_channel_name(name) for name in channels))
+    names = parse_channels("--channel", channels)
     request = RevokeRequest(version=version, reason=reason, remedy=Remedy(remedy), channels=names)
     with call.api() as api:
         if dry_run:

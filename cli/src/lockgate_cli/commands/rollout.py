@@ -7,6 +7,7 @@ import click
 from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
+from lockgate_cli.fields import parse_field
 from lockgate_cli.output import format_percentage, say, show, show_json, show_table, warn
 from lockgate_release.errors import UsageError
 from lockgate_release.names import parse_channel_name, parse_percentage
@@ -81,7 +82,7 @@ def set_rollout(
     """Offer VERSION of APP to this share of the channel's clients."""
     request = RolloutRequest(
         action=RolloutAction.SET,
-        exposure_bp=parse_percentage(exposure),
+        exposure_bp=parse_field("--exposure", parse_percentage, exposure),
         expected_epoch=expect_epoch,
     )
     _change(call, version, channel, request, as_json=as_json)
@@ -120,7 +121,7 @@ def resume_rollout(
 def _change(
     call: Call, version: str, channel: str, request: RolloutRequest, *, as_json: bool
 ) -> None:
-    app, name = call.app, parse_channel_name(channel)
+    app, name = call.app, parse_field("--channel", parse_channel_name, channel)
     if not version:
         raise UsageError("no version", expected="a release that the channel offers")
     with call.api() as api:
