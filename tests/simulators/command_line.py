@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,7 +38,8 @@ class CommandLine:
         environ: Their environment.
         now: The present.
         watched: Whether they sit at a terminal.
-        answers: What they will answer when asked, in turn; KeyboardInterrupt to interrupt.
+        answers: What they will answer when asked, in turn; KeyboardInterrupt to interrupt, or
+            something that happens while they think.
         questions: What they were asked.
         waited_s: How long commands wanted to wait.
     """
@@ -47,7 +48,7 @@ class CommandLine:
     environ: dict[str, str] = field(default_factory=dict)
     now: datetime = NOW
     watched: bool = False
-    answers: list[str | BaseException] = field(default_factory=list)
+    answers: list[str | BaseException | Callable[[], str]] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ class CommandLine:
         answer = self.answers.pop(0)
         if isinstance(answer, BaseException):
             raise answer
-        return answer
+        return answer if isinstance(answer, str) else answer()
 
     def surroundings(self) -> Surroundings:
         return Surroundings(

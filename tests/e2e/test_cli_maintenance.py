@@ -1,0 +1,353 @@
+"""What maintainers type after a publish, against the real api app."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.errors import ExitCode
+from lockgate_release.instants import utc_now
+from lockgate_server.ports import Scope
+from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
+
+CLIENT = "6f1c1c56-5d44-4b58-8f86-3b0a2f3b8f01"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[ReleaseDesk]:
+    with open_desk(tmp_path) as made:
+        made.init()
+        yield made
+
+
+@pytest.fixture
+def real_time_desk(tmp_path: Path) -> Iterator[ReleaseDesk]:
+    """Clients look at the real clock, and so does what explains them."""
+    with open_desk(tmp_path, utc_now()) as made:
+        made.init()
+        yield made
+
+
+def revoke(version: str, *more: str) -> list[str]:
+    return ["revoke", APP, version, "--reason", "it breaks", *more]
+
+
+# Rollouts.
+
+
+def test_a_rollout_is_shown_widened_paused_and_resumed(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--exposure", "10%")
+    rollout = ["rollout", "set", APP, "1.1.0", "--channel", "stable"]
+    assert "25%, active, epoch 2" in desk.person.must(*rollout, "--exposure", "25%").out
+    for verb, state in (("pause", "paused"), ("resume", "active")):
+        ended = desk.person.must("rollout", verb, APP, "1.1.0", "--channel", "stable", "--json")
+        assert ended.json()["rollout"]["state"] == state
+    shown = desk.person.must("rollout", "show", APP, "1.1.0", "--json").json()["rollouts"]
+    assert [(item["version"], item["rollout"]["epoch"]) for item in shown] == [("1.1.0", 4)]
+    table = desk.person.must("rollout", "show", APP, "--channel", "stable").out
+    assert "1.1.0" in table
+    assert "1.0.0" in table
+
+
+def test_a_person_who_looked_at_an_older_state_is_told(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--exposure", "10%")
+    rollout = ["rollout", "set", APP, "1.1.0", "--channel", "stable", "--expect-epoch", "1"]
+    desk.person.must(*rollout, "--exposure", "20%")
+    desk.person.must_end(ExitCode.CONFLICT, [*rollout, "--exposure", "30%"], "epoch 2")
+    assert desk.offers()["1.1.0"] == 2000
+
+
+def test_narrowing_a_rollout_is_done_with_a_warning(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--exposure", "50%")
+    ended = desk.person.must(
+        "rollout", "set", APP, "1.1.0", "--channel", "stable", "--exposure", "5%"
+    )
+    assert "warning" in ended.err
+
+
+def test_no_such_rollout_is_a_usage_error(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    arguments = ["rollout", "pause", APP, "9.9.9", "--channel", "stable"]
+    desk.person.must_end(ExitCode.USAGE, arguments, "9.9.9")
+    assert "no such rollout" in desk.person.must("rollout", "show", APP, "9.9.9").err
+
+
+# Revoking.
+
+
+def test_a_person_confirms_a_revocation_by_typing_the_version(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    desk.person.watched = True
+    desk.person.answers = ["yes", "1.1.0"]
+    desk.person.must_end(ExitCode.USAGE, revoke("1.1.0"), "nothing was done")
+    assert desk.offers() == {"1.1.0": 10_000}
+    ended = desk.person.must(*revoke("1.1.0"))
+    assert desk.offers() == {"1.0.0": 10_000}
+    assert "stable: clients go to 1.0.0" in ended.err
+    assert "2026-01-31T09:13:00Z" in ended.err
+
+
+def test_without_a_terminal_a_revocation_demands_yes(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.must_end(ExitCode.USAGE, revoke("1.0.0"), "--yes")
+    assert desk.offers() == {"1.0.0": 10_000}
+
+
+def test_revoking_the_last_release_says_that_nothing_is_left(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    ended = desk.person.must(*revoke("1.0.0", "--yes", "--json"))
+    assert ended.json()["goes_to"] == {"stable": None}
+    assert "warning" in ended.err
+    assert desk.offers() == {}
+
+
+def test_revoking_again_changes_nothing_and_says_so(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.must(*revoke("1.0.0", "--yes", "--remedy", "block-new"))
+    before = desk.files()
+    ended = desk.person.must(*revoke("1.0.0", "--yes", "--remedy", "block-new"))
+    assert "Nothing to do" in ended.err
+    assert desk.files() == before
+
+
+def test_a_revocation_may_stay_in_one_channel(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0", "--channel", "stable", "--channel", "beta")
+    desk.person.must(*revoke("1.0.0", "--yes", "--channel", "beta"))
+    assert desk.offers("stable") == {"1.0.0": 10_000}
+    assert desk.offers("beta") == {}
+
+
+def test_a_dry_run_of_a_revocation_shows_who_is_concerned(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    before = desk.files()
+    ended = desk.person.must(*revoke("1.0.0", "--dry-run", "--json"))
+    assert ended.json() == {"dry_run": True, "offered_in": {"stable": 10_000}}
+    assert "no channel offers it" in desk.person.must(*revoke("2.0.0", "--dry-run")).err
+    assert desk.files() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["revoke", APP, "1.0.0", "--yes"],
+        ["revoke", APP, "1.0.0", "--reason", "  ", "--yes"],
+        ["revoke", APP, "not/one", "--reason", "bad", "--yes"],
+        ["revoke", APP, "1.0.0", "--reason", "bad", "--yes", "--remedy", "pray"],
+        ["revoke", APP, "1.0.0", "--reason", "bad", "--yes", "--channel", "No"],
+    ],
+)
+def test_a_revocation_that_makes_no_sense_is_refused(
+    desk: ReleaseDesk, arguments: list[str]
+) -> None:
+    desk.publish("1.0.0")
+    assert desk.person.run(*arguments).code == ExitCode.USAGE
+    assert desk.offers() == {"1.0.0": 10_000}
+
+
+def test_publishing_cannot_revoke(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    token = desk.server.token(Scope.PUBLISH)
+    desk.person.must_end(ExitCode.DENIED, revoke("1.0.0", "--yes", "--token", token))
+
+
+def test_a_revoked_release_is_not_published_again(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    desk.refuse(ExitCode.USAGE, "1.1.0", words="it breaks")
+
+
+def test_a_revoked_release_is_sealed_by_retiring_it(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    retire = ["releases", "retire", "1.1.0"]
+    desk.person.must_end(ExitCode.USAGE, retire, "still offered")
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    desk.person.must(*retire)
+    assert desk.versions() == {"1.0.0"}
+
+
+# Releases.
+
+
+def test_releases_are_listed_newest_first_and_shown(desk: ReleaseDesk) -> None:
+    (desk.folder / "notes.md").write_text("the notes")
+    desk.publish("1.0.0", "--notes", "notes.md", "--floor", "1.0.0")
+    desk.publish("1.10.0", "--exposure", "12.5%")
+    desk.publish("1.9.0", "--channel", "beta")
+    lines = desk.person.must("releases", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["version", "1.10.0", "1.9.0", "1.0.0"]
+    assert "12.5%" in lines[1]
+    listed = desk.person.must("releases", "list", "--json").json()["releases"]
+    assert [item["version"] for item in listed] == ["1.10.0", "1.9.0", "1.0.0"]
+    shown = desk.person.must("releases", "show", "1.0.0").out
+    for text in ("the notes", PLATFORM, "stable 100%", "demo-1.0.0.tar.gz", "stable 1.0.0"):
+        assert text in shown
+    document = desk.person.must("releases", "show", "1.0.0", "--json").json()["document"]
+    assert document["version"] == "1.0.0"
+
+
+def test_a_release_that_is_not_there_is_a_usage_error(desk: ReleaseDesk) -> None:
+    desk.person.must_end(ExitCode.USAGE, ["releases", "show", "9.9.9"], "9.9.9")
+    assert "nothing is published" in desk.person.must("releases", "list").err
+
+
+def test_old_releases_are_retired_and_offered_ones_stay(desk: ReleaseDesk) -> None:
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        desk.publish(version)
+    before = desk.files()
+    assert "- 1.0.0" in desk.person.must("releases", "retire", "--keep", "1", "--dry-run").err
+    assert desk.files() == before
+    desk.person.must("releases", "retire", "--keep", "1")
+    assert desk.versions() == {"1.2.0"}
+    assert "Nothing to do" in desk.person.must("releases", "retire").err
+
+
+def test_versions_and_a_number_at_once_make_no_sense(desk: ReleaseDesk) -> None:
+    arguments = ["releases", "retire", "1.0.0", "--keep", "1"]
+    desk.person.must_end(ExitCode.USAGE, arguments, "either")
+
+
+# Renewing and status.
+
+
+def test_what_is_due_is_renewed_and_nothing_else(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    assert "Nothing is due" in desk.person.must("renew").err
+    desk.pass_time(days=121)
+    said = desk.person.must("renew", "--json").json()
+    assert said == {"due": ["releases"], "renewed": {"releases": 3}}
+    assert desk.chain().releases.version == 3
+    assert desk.chain().root.version == 1
+    assert desk.versions() == {"1.0.0"}
+
+
+def test_what_has_expired_is_renewed_too(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.pass_time(days=400)
+    said = desk.person.must("renew", "--json").json()
+    assert said["due"] == ["root", "targets", "releases"]
+    chain = desk.chain()
+    assert (chain.root.version, chain.targets.version, chain.releases.version) == (2, 2, 3)
+    desk.sign_again()
+    desk.publish("1.1.0")
+
+
+def test_a_role_is_renewed_early_when_it_is_named(desk: ReleaseDesk) -> None:
+    desk.person.must("renew", "--role", "targets")
+    assert desk.chain().targets.version == 2
+    assert "would be" in desk.person.must("renew", "--role", "root", "--dry-run").err
+    assert desk.chain().root.version == 1
+
+
+def test_a_maintainer_s_role_is_not_renewed_with_a_publisher_s_key(desk: ReleaseDesk) -> None:
+    key = "keys/publisher/publisher-1.pem"
+    arguments = ["renew", "--role", "root", "--key", key]
+    desk.person.must_end(ExitCode.USAGE, arguments, "1 missing", "publisher-1.pem")
+    assert desk.chain().root.version == 1
+
+
+def test_status_and_publish_warn_when_a_third_is_left(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    assert "warning" not in desk.person.must("status").err
+    desk.pass_time(days=121)
+    desk.sign_again()
+    status = desk.person.must("status")
+    assert status.err.count("releases expires") == 1
+    assert "warning: releases expires in 59 days" in desk.publish("1.1.0").err
+
+
+def test_status_shows_roles_channels_and_revocations(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    shown = desk.person.must("status").out
+    for text in ("timestamp", "1.0.0", "100%", "revoked: it breaks"):
+        assert text in shown
+    assert desk.person.must("status", "--json").json()["app"] == APP
+
+
+def test_status_of_all_apps_is_a_line_each(desk: ReleaseDesk) -> None:
+    lines = desk.person.must("status", "--all").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["app", APP]
+    nobody = desk.elsewhere("nobody", LOCKGATE_SERVER=desk.api, **desk.person.environ)
+    assert nobody.must("status", "--json").json()["apps"][0]["app"] == APP
+
+
+def test_status_of_no_app_at_all_says_so(tmp_path: Path) -> None:
+    with open_desk(tmp_path) as desk:
+        assert "no app" in desk.person.must("status", "--server", desk.api).err
+
+
+def test_status_of_an_unknown_app_is_a_usage_error(desk: ReleaseDesk) -> None:
+    desk.person.must_end(ExitCode.USAGE, ["status", "--app", "other"], "other")
+
+
+def test_the_audit_log_tells_who_did_what(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.must(*revoke("1.0.0", "--yes"))
+    shown = desk.person.must("audit").out
+    for text in ("admin", "revoke", "it breaks", "publish", "done"):
+        assert text in shown
+    entries = desk.person.must("audit", "--limit", "1", "--json").json()["entries"]
+    assert [entry["action"] for entry in entries] == ["revoke"]
+
+
+# Explaining.
+
+
+def explain(installed: str, *more: str) -> list[str]:
+    arguments = ["explain", "--client-id", CLIENT, "--platform", PLATFORM]
+    return [*arguments, *(["--installed", installed] if installed else []), *more]
+
+
+def test_a_client_is_explained_by_the_rules_it_follows(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--exposure", "0%")
+    held = desk.person.must(*explain("1.0.0"))
+    assert "held (control)" in held.out
+    assert "exposure 0 of 10000" in held.out
+    first = desk.person.must(*explain("", "--json")).json()
+    assert (first["verdict"], first["version"]) == ("offer", "1.0.0")
+    assert [line["obstacle"] for line in first["considered"]] == ["control", None]
+    assert "up to date" in desk.person.must(*explain("1.1.0")).out
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    leave = desk.person.must(*explain("1.1.0")).out
+    assert "leave 1.1.0 (replace)" in leave
+    assert "go to 1.0.0" in leave
+
+
+def test_explaining_needs_no_token_and_leaves_nothing(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    desk.publish("1.0.0")
+    del desk.person.environ["LOCKGATE_TOKEN"]
+    before = desk.files()
+    desk.person.must(*explain("1.0.0"))
+    assert desk.files() == before
+
+
+def test_what_cannot_be_explained_is_refused(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    desk.publish("1.0.0")
+    desk.person.must_end(ExitCode.USAGE, explain("1.0.0", "--channel", "beta"), "beta")
+    desk.person.must_end(ExitCode.USAGE, ["explain", "--client-id", "me"], "UUID")
+    desk.person.must_end(ExitCode.USAGE, explain("not one"), "version")
+
+
+def test_a_frozen_repository_is_refused_and_not_explained(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.must_end(ExitCode.REFUSED, explain("1.0.0"), "expired")
+
+
+def test_a_spoilt_trust_anchor_is_refused(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    path = desk.folder / "keys" / "root.json"
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2'))
+    desk.person.must_end(ExitCode.REFUSED, explain("1.0.0"), "root")
+    path.unlink()
+    desk.person.must_end(ExitCode.USAGE, explain("1.0.0"), "root.json")
