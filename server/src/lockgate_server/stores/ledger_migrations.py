@@ -1,0 +1,113 @@
+"""The ledger's tables, as named steps from an empty file. A step is never edited once released.
+
+Both logs refuse `UPDATE` and `DELETE` by themselves, so that no bug and no hasty hand rewrites
+what people did. Whoever owns the file can still do it; `verify_audit` is there to find it.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+__all__ = ["MIGRATIONS", "STEPS", "unknown_steps"]
+
+MIGRATIONS = Migrations("lockgate")
+
+STEPS = frozenset({"0001_tokens", "0002_apps", "0003_audit", "0004_leases"})
+"""The name of every step there is."""
+
+
+@MIGRATIONS(name="0001_tokens")
+def _tokens(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE tokens (
+            position INTEGER PRIMARY KEY,
+            token_id TEXT NOT NULL UNIQUE,
+            secret_sha256 TEXT NOT NULL UNIQUE,
+            scope TEXT NOT NULL,
+            label TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            revoked_at TEXT
+        ) STRICT
+    """)
+
+
+@MIGRATIONS(name="0002_apps")
+def _apps(db: Database) -> None:
+    db.execute("CREATE TABLE apps (app TEXT PRIMARY KEY, root BLOB NOT NULL) STRICT")
+    db.execute("""
+        CREATE TABLE highest (
+            app TEXT PRIMARY KEY,
+            root INTEGER NOT NULL,
+            timestamp INTEGER NOT NULL,
+            snapshot INTEGER NOT NULL,
+            releases INTEGER NOT NULL
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE TABLE highest_sequences (
+            app TEXT NOT NULL REFERENCES highest,
+            channel TEXT NOT NULL,
+            sequence INTEGER NOT NULL,
+            PRIMARY KEY (app, channel)
+        ) STRICT
+    """)
+
+
+@MIGRATIONS(name="0003_audit")
+def _audit(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE audit_entries (
+            number INTEGER PRIMARY KEY,
+            at TEXT NOT NULL,
+            app TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            action TEXT NOT NULL,
+            details TEXT NOT NULL,
+            request_id TEXT NOT NULL,
+            timestamp_sha256 TEXT NOT NULL,
+            chain_sha256 TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX audit_entries_app ON audit_entries (app, number)")
+    db.execute("""
+        CREATE TABLE audit_outcomes (
+            position INTEGER PRIMARY KEY,
+            entry INTEGER NOT NULL REFERENCES audit_entries,
+            outcome TEXT NOT NULL,
+            chain_sha256 TEXT NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX audit_outcomes_entry ON audit_outcomes (entry, position)")
+    db.execute("""
+        CREATE VIEW audit_log AS
+        SELECT *, coalesce(
+            (
+                SELECT outcome FROM audit_outcomes
+                WHERE entry = number ORDER BY position DESC LIMIT 1
+            ),
+            'open'
+        ) AS outcome
+        FROM audit_entries
+    """)
+    for table in ("audit_entries", "audit_outcomes"):
+        for verb in ("UPDATE", "DELETE"):
+            db.execute(f"""
+                CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}
+                BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
+            """)
+
+
+@MIGRATIONS(name="0004_leases")
+def _leases(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE leases (
+            name TEXT PRIMARY KEY,
+            holder TEXT NOT NULL,
+            expires_at TEXT NOT NULL
+        ) STRICT
+    """)
+
+
+def unknown_steps(db: Database) -> list[str]:
+    """Return the steps that were taken on this file and that this version does not know."""
+    return sorted({step.name for step in MIGRATIONS.applied(db)} - STEPS)
