@@ -6,12 +6,13 @@ command line explains with it.
 The rules, in the order they are applied:
 
 1. An answer past its expiry is no answer.
-2. What the server offers must be what the publishers allowed: the release is live, its document
-   is the one that was pinned, its entry names this channel, the policy allows its path. Anything
-   else is the work of a thief or a bug, and is refused loudly, not skipped.
+2. The documents are this app's and this channel's, and what the server offers must be what the
+   publishers allowed: the release is live, its document is the one that was pinned, its entry
+   names this channel, the policy allows its path. Anything else is the work of a thief or a bug,
+   and is refused loudly, not skipped.
 3. A client that has a revoked release leaves it, if the remedy says so.
-4. Offers are looked at newest first; the first that fits is taken. A release older than the one
-   installed is never offered.
+4. Offers are looked at newest first, whatever their order in the document; the first that fits
+   is taken. A release older than the one installed is never offered.
 5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
    publishers lifted that), below the channel's floor (signed, or remembered), in quarantine,
    skipped or not the pinned one, without an artifact for this platform, asking for what this
@@ -24,26 +25,39 @@ The rules, in the order they are applied:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import TypeAlias
 
+from lockgate_release.decision_values import (
+    ClientState,
+    Considered,
+    Decision,
+    Held,
+    Leave,
+    Obstacle,
+    Offer,
+    Quarantine,
+    UpToDate,
+)
 from lockgate_release.documents import (
     Artifact,
     ChannelDocument,
     ChannelOffer,
     PolicyDocument,
     Remedy,
+    RolloutState,
     TrustedRelease,
 )
-from lockgate_release.documents.channel import RolloutState
-from lockgate_release.errors import ExpiredError, RefusedOfferError
+from lockgate_release.errors import (
+    DocumentError,
+    ExpiredError,
+    RefusedOfferError,
+    VersionError,
+)
 from lockgate_release.gate import Arm, bucket, choose_arm
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import release_path
-from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
 from lockgate_release.versions import Version
 
 __all__ = [
@@ -60,142 +74,6 @@ __all__ = [
     "decide",
     "paths_to_fetch",
 ]
-
-
-class Obstacle(StrEnum):
-    """Why a release does not fit a client, or why a client has nothing to do."""
-
-    NOTHING_OFFERED = "nothing-offered"
-    REVOKED = "revoked"
-    BELOW_FLOOR = "below-floor"
-    QUARANTINED = "quarantined"
-    SKIPPED = "skipped"
-    NOT_PINNED = "not-pinned"
-    NO_ARTIFACT = "no-artifact"
-    LACKS_CAPABILITY = "lacks-capability"
-    NEEDS_STEPPING_STONE = "needs-stepping-stone"
-    PAUSED = "paused"
-    HALTED = "halted"
-    OUTSIDE_GATE = "outside-gate"
-    CONTROL = "control"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantine:
-    """A release that failed here, and for how long it is not tried again.
-
-    Attributes:
-        sha256: The digest of the release's document: another document is another release.
-        until: When it may be tried again.
-    """
-
-    sha256: Sha256Hex
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientState:
-    """What a client knows of itself.
-
-    Attributes:
-        app: The app it runs.
-        channel: The channel it follows.
-        client_id: Its random id, a UUID in lower case. Never sent anywhere.
-        platform: Its platform tag.
-        capabilities: What its updater can do.
-        installed: The version it has, or "" before the first installation.
-        known_revocations: Versions it has ever seen revoked in this channel, and their remedies.
-        known_floor: The highest floor it has ever seen for this channel, or "".
-        quarantine: What failed here.
-        skipped: Versions its owner does not want.
-        pinned: The only version its owner wants, or "".
-        passes_gate: A person asked for this check, and may pass the gate.
-    """
-
-    app: AppName
-    channel: ChannelName
-    client_id: str
-    platform: Platform
-    capabilities: frozenset[str]
-    installed: str = ""
-    known_revocations: Mapping[str, Remedy] = field(default_factory=dict)
-    known_floor: str = ""
-    quarantine: tuple[Quarantine, ...] = ()
-    skipped: frozenset[str] = frozenset()
-    pinned: str = ""
-    passes_gate: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
-    """One release that was looked at: a line of the explanation.
-
-    Attributes:
-        version: The release.
-        obstacle: Why it does not fit, or None if it does.
-        text: The same in words, with the numbers.
-    """
-
-    version: str
-    obstacle: Obstacle | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """A release to install."""
-
-    release: TrustedRelease
-    artifact: Artifact
-    arm: Arm
-    epoch: int
-    reason: str
-    considered: tuple[Considered, ...] = ()
-
-    @property
-    def version(self) -> str:
-        """The version to install."""
-        return self.release.document.version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpToDate:
-    """Nothing newer is offered to anybody here."""
-
-    version: str
-    reason: str
-    considered: tuple[Considered, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Something is there, or nothing is, and this client gets nothing: with the reason."""
-
-    obstacle: Obstacle
-    reason: str
-    considered: tuple[Considered, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leave:
-    """The installed release is revoked and must be left.
-
-    Attributes:
-        version: The release to leave.
-        remedy: How the maintainers want it left.
-        target: The newest allowed release, or None: then the last good one on this machine, and
-            if there is none either, what this machine's own policy says.
-        reason: Why, in the maintainers' words.
-    """
-
-    version: str
-    remedy: Remedy
-    target: Offer | None
-    reason: str
-    considered: tuple[Considered, ...] = ()
-
-
-Decision: TypeAlias = Offer | UpToDate | Held | Leave
 
 
 def archive_capability(kind: str) -> str:
@@ -223,14 +101,16 @@ def decide(
     Raises:
         ExpiredError: The channel's document is past its expiry (rule 1).
         RefusedOfferError: The server offers what the publishers did not allow (rule 2).
-        VersionError: A version is not of the app's scheme.
+        DocumentError: A version is not of the app's scheme.
+        ValueError: The client's id is malformed: that is not for the server to mend.
     """
     _check_freshness(channel, now)
+    _check_addressee(channel, policy, state)
     judge = _Judge(channel, releases, policy, state, now)
     remedy = judge.remedy_for_installed()
     considered: list[Considered] = []
     chosen: Offer | None = None
-    for offer in channel.offers:
+    for offer in judge.newest_first(channel.offers):
         if remedy is None and judge.is_not_newer(offer.version):
             break
         verdict, found = judge.consider(offer)
@@ -261,6 +141,20 @@ def _check_freshness(channel: ChannelDocument, now: datetime) -> None:
         )
 
 
+def _check_addressee(channel: ChannelDocument, policy: PolicyDocument, state: ClientState) -> None:
+    for expected, found in (
+        (f"{state.app} {state.channel}", f"{channel.app} {channel.channel}"),
+        (state.app, policy.app),
+    ):
+        if found != expected:
+            raise RefusedOfferError(
+                "a document for somebody else",
+                subject=state.channel,
+                expected=expected,
+                found=found,
+            )
+
+
 def _settle(
     channel: ChannelDocument, state: ClientState, considered: tuple[Considered, ...]
 ) -> UpToDate | Held:
@@ -269,7 +163,7 @@ def _settle(
         newest = considered[0]
         assert newest.obstacle is not None
         return Held(obstacle=newest.obstacle, reason=newest.text, considered=considered)
-    if not channel.offers or not state.installed:
+    if not channel.offers:
         return Held(
             obstacle=Obstacle.NOTHING_OFFERED,
             reason=f"channel {channel.channel} offers nothing to anybody",
@@ -299,7 +193,18 @@ class _Judge:
         self._installed = self._parse(state.installed) if state.installed else None
 
     def _parse(self, text: str) -> Version:
-        return self._policy.versions.parse(text)
+        # Every text here comes out of a signed document, also what was remembered from one: that
+        # it is no version is the repository's fault, and nothing the caller could say differently.
+        try:
+            return self._policy.versions.parse(text)
+        except VersionError as exc:
+            raise DocumentError(
+                exc.what, subject=self._channel.channel, expected=exc.expected, found=exc.found
+            ) from exc
+
+    def newest_first(self, offers: Iterable[ChannelOffer]) -> list[ChannelOffer]:
+        """Return the offers in the order they are looked at (rule 4)."""
+        return sorted(offers, key=lambda offer: self._parse(offer.version), reverse=True)
 
     def is_not_newer(self, version: str) -> bool:
         """Whether the installed release is this one or a later one."""
@@ -367,6 +272,13 @@ class _Judge:
                 subject=subject,
                 expected=f"{release.document.version} {release.sha256}",
                 found=f"{offer.version} {offer.sha256}",
+            )
+        if release.document.app != self._state.app:
+            raise RefusedOfferError(
+                "another app's release",
+                subject=subject,
+                expected=self._state.app,
+                found=release.document.app,
             )
         if channel not in release.entry.channels:
             raise RefusedOfferError(

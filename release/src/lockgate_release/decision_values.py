@@ -1,0 +1,161 @@
+"""What goes into the decision and what comes out of it, as values. See `decision` for the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from lockgate_release.documents import Artifact, Remedy, TrustedRelease
+from lockgate_release.gate import Arm
+from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
+
+__all__ = [
+    "ClientState",
+    "Considered",
+    "Decision",
+    "Held",
+    "Leave",
+    "Obstacle",
+    "Offer",
+    "Quarantine",
+    "UpToDate",
+]
+
+
+class Obstacle(StrEnum):
+    """Why a release does not fit a client, or why a client has nothing to do."""
+
+    NOTHING_OFFERED = "nothing-offered"
+    REVOKED = "revoked"
+    BELOW_FLOOR = "below-floor"
+    QUARANTINED = "quarantined"
+    SKIPPED = "skipped"
+    NOT_PINNED = "not-pinned"
+    NO_ARTIFACT = "no-artifact"
+    LACKS_CAPABILITY = "lacks-capability"
+    NEEDS_STEPPING_STONE = "needs-stepping-stone"
+    PAUSED = "paused"
+    HALTED = "halted"
+    OUTSIDE_GATE = "outside-gate"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """A release that failed here, and for how long it is not tried again.
+
+    Attributes:
+        sha256: The digest of the release's document: another document is another release.
+        until: When it may be tried again.
+    """
+
+    sha256: Sha256Hex
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientState:
+    """What a client knows of itself.
+
+    Attributes:
+        app: The app it runs.
+        channel: The channel it follows.
+        client_id: Its random id, a UUID in lower case. Never sent anywhere.
+        platform: Its platform tag.
+        capabilities: What its updater can do.
+        installed: The version it has, or "" before the first installation.
+        known_revocations: Versions it has ever seen revoked in this channel, and their remedies.
+        known_floor: The highest floor it has ever seen for this channel, or "".
+        quarantine: What failed here.
+        skipped: Versions its owner does not want.
+        pinned: The only version its owner wants, or "".
+        passes_gate: A person asked for this check, and may pass the gate.
+    """
+
+    app: AppName
+    channel: ChannelName
+    client_id: str
+    platform: Platform
+    capabilities: frozenset[str]
+    installed: str = ""
+    known_revocations: Mapping[str, Remedy] = field(default_factory=dict)
+    known_floor: str = ""
+    quarantine: tuple[Quarantine, ...] = ()
+    skipped: frozenset[str] = frozenset()
+    pinned: str = ""
+    passes_gate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One release that was looked at: a line of the explanation.
+
+    Attributes:
+        version: The release.
+        obstacle: Why it does not fit, or None if it does.
+        text: The same in words, with the numbers.
+    """
+
+    version: str
+    obstacle: Obstacle | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A release to install."""
+
+    release: TrustedRelease
+    artifact: Artifact
+    arm: Arm
+    epoch: int
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The version to install."""
+        return self.release.document.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpToDate:
+    """Nothing newer is offered to anybody here."""
+
+    version: str
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Something is there, or nothing is, and this client gets nothing: with the reason."""
+
+    obstacle: Obstacle
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """The installed release is revoked and must be left.
+
+    Attributes:
+        version: The release to leave.
+        remedy: How the maintainers want it left.
+        target: The newest allowed release, or None: then the last good one on this machine, and
+            if there is none either, what this machine's own policy says.
+        reason: Why, in the maintainers' words.
+    """
+
+    version: str
+    remedy: Remedy
+    target: Offer | None
+    reason: str
+    considered: tuple[Considered, ...] = ()
+
+
+Decision: TypeAlias = Offer | UpToDate | Held | Leave
