@@ -336,7 +336,7 @@ def test_what_cannot_be_explained_is_refused(real_time_desk: ReleaseDesk) -> Non
     desk.publish("1.0.0")
     desk.person.must_end(ExitCode.USAGE, explain("1.0.0", "--channel", "beta"), "beta")
     desk.person.must_end(ExitCode.USAGE, ["explain", "--client-id", "me"], "UUID")
-    desk.person.must_end(ExitCode.USAGE, explain("not one"), "version")
+    desk.person.must_end(ExitCode.USAGE, explain("not one"), "--installed")
 
 
 def test_a_frozen_repository_is_refused_and_not_explained(desk: ReleaseDesk) -> None:

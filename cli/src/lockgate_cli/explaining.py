@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, assert_never
 
+from lockgate_cli.fields import parse_field
 from lockgate_release.archives import ArchiveKind
 from lockgate_release.decision import (
     ClientState,
@@ -72,7 +73,7 @@ def explain_client(
     What it remembers by itself (quarantine, revocations and floors it has seen) is not known here.
 
     Raises:
-        UsageError: There is no such channel.
+        UsageError: There is no such channel, or what is installed is no version.
         RepositoryError: The state cannot be verified, or offers what is not allowed.
         TransportError: The state could not be fetched.
         LocalError: The cache cannot be written.
@@ -84,6 +85,9 @@ def explain_client(
     document = view.channel(client.channel)
     if document is None:
         raise UsageError("no such channel", subject=client.channel)
+    policy = view.policy()
+    if client.installed:
+        parse_field("--installed", policy.versions.parse, client.installed)
     releases: dict[str, TrustedRelease] = {}
     for path in paths_to_fetch(document, client.installed):
         release = view.release(path)
@@ -97,7 +101,7 @@ def explain_client(
         capabilities=frozenset(archive_capability(kind.value) for kind in ArchiveKind),
         installed=client.installed,
     )
-    return decide(document, releases, view.policy(), state, now)
+    return decide(document, releases, policy, state, now)
 
 
 def reasons_of(decision: Decision) -> Explanation:
