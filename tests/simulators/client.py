@@ -1,6 +1,7 @@
 """One client in a folder of the test's, and what a test asks about it: what is there, what runs."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,15 @@ from lockgate_updater.events import Event
 from tests.simulators.archives import tree_digest
 from tests.simulators.repository import ADDRESS, STABLE, RepositorySimulator
 
+COMMAND = (
+    sys.executable,
+    "-c",
+    # A client has no cloud library: where tests have one, a start would pay for importing it.
+    "import sys; sys.modules['boto3'] = None\n"
+    "from lockgate_updater.command import main\n"
+    "sys.exit(main())",
+)
+"""`lockgate-updater`, as a process of its own."""
 CLIENT_ID = "00000000-0000-4000-8000-000000000001"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from lockgate_release.errors import TransportError
 from lockgate_release.trust.verify import NotFoundError
@@ -17,15 +18,20 @@ _STALL_LIMIT_S = 30.0
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: "_Server"
+    server: "Server"
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: the tests' output is for the tests."""
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
     def do_GET(self) -> None:
         self.server.headers_seen.append(dict(self.headers.items()))
+        self.server.paths_seen.append(self.path)
         try:
-            data, fault = self.server.repository.answer(self.path.lstrip("/"))
+            data, fault = self.server.repository.answer(urlsplit(self.path).path.lstrip("/"))
         except NotFoundError:
             return self._refuse(404)
         except TransportError as exc:
@@ -69,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, repository: RepositorySimulator) -> None:
@@ -78,6 +84,8 @@ class _Server(ThreadingHTTPServer):
         self.released = threading.Event()
         self.honours_ranges = True
         self.headers_seen: list[dict[str, str]] = []
+        self.paths_seen: list[str] = []
+        self.connections = 0
 
     @property
     def address(self) -> str:
@@ -85,9 +93,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serve(repository: RepositorySimulator) -> Iterator[_Server]:
+def serve(repository: RepositorySimulator) -> Iterator[Server]:
     """Serve the repository until the block ends; the server's `address` is its base address."""
-    server = _Server(repository)
+    server = Server(repository)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -105,7 +105,7 @@ class Updater:
         """What the client is."""
         return self._client.configuration
 
-    def check(self, *, force: bool = False) -> CheckResult:
+    def check(self, *, force: bool = False, wait_s: float = 10.0) -> CheckResult:
         """Return what an update would do now. Installs nothing.
 
         A revoked release is to be left even when the server is down, if its revocation was
@@ -113,9 +113,12 @@ class Updater:
 
         Args:
             force: A person asks, and may pass the gate.
+            wait_s: How long to wait for another updater to end, in seconds.
         """
         try:
-            with open_session(self._client, purpose="check", observe=_say_nothing) as session:
+            with open_session(
+                self._client, purpose="check", observe=_say_nothing, wait_s=wait_s
+            ) as session:
                 return session.judge(force=force)
         except (RepositoryError, TransportError, LocalError) as exc:
             return Unknown(reason=str(exc), error=exc)
@@ -231,8 +234,13 @@ class Updater:
         Raises:
             LocalError: The home cannot be read.
         """
-        with open_session(self._client, purpose="status", observe=_say_nothing) as session:
-            return _status(session)
+        # Without the lock: records change by one rename, and people ask while an update is running.
+        self._client.home.prepare()
+        transport = self._client.connect()
+        try:
+            return _status(Session(self._client, transport, _say_nothing))
+        finally:
+            transport.close()
 
     @contextmanager
     def _operation(self, purpose: str, observe: Observer) -> Iterator[Operation]:

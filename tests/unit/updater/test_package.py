@@ -1,0 +1,42 @@
+"""What the package is to those who import it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import lockgate_updater
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, lockgate_updater; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert not loaded & {"tuf", "urllib3", "cryptography", "lockgate_release.decision"}
+
+
+def test_a_check_imports_nothing_that_unpacks_or_starts_programs() -> None:
+    code = "import sys; from lockgate_updater import Updater; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    ours = {name for name in loaded if name.startswith("lockgate_")}
+    assert "lockgate_updater.updater" in ours
+    assert not ours & {
+        "lockgate_updater.operation",
+        "lockgate_updater.install",
+        "lockgate_updater.trial",
+        "lockgate_updater.launcher",
+        "lockgate_release.archives",
+        "lockgate_release.trust.sign",
+    }
+
+
+@pytest.mark.parametrize("name", lockgate_updater.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert name in dir(lockgate_updater)
+    assert getattr(lockgate_updater, name) is not None
+
+
+def test_no_other_name_is_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute"):
+        lockgate_updater.nothing  # noqa: B018
