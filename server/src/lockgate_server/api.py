@@ -36,6 +36,7 @@ class ApiDeps:
 def create_api_app(deps: ApiDeps) -> Flask:
     """Return the api app; it serves the public files too, so that CI reads them uncached."""
     app = Flask("lockgate_server.api", static_folder=None)
+    app.url_map.merge_slashes = False  # an address is what was signed, not what it resembles
     app.extensions[EXTENSION] = deps.context
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)

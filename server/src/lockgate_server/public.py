@@ -39,6 +39,7 @@ class PublicDeps:
 def create_public_app(deps: PublicDeps) -> Flask:
     """Return the public app."""
     app = Flask("lockgate_server.public", static_folder=None)
+    app.url_map.merge_slashes = False  # an address is what was signed, not what it resembles
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(deps.health))

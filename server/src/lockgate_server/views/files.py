@@ -77,7 +77,11 @@ def _wanted_span(info: ObjectInfo, etag: str) -> tuple[int, int] | None:
         return None
     if condition.date is not None or condition.etag not in {None, etag}:
         return None
-    return wanted.range_for_length(info.size_bytes) or _UNSATISFIABLE
+    first, stop = wanted.ranges[0]
+    if first < 0:  # the last so many bytes, or all where there are fewer
+        first, stop = max(0, info.size_bytes + first), None
+    stop = info.size_bytes if stop is None else min(stop, info.size_bytes)
+    return (first, stop) if first < stop else _UNSATISFIABLE
 
 
 def _body(store: ObjectStore, kind: FileKind, start: int, stop: int) -> Response:
@@ -88,16 +92,17 @@ def _body(store: ObjectStore, kind: FileKind, start: int, stop: int) -> Response
         stored = store.open(kind.key, start=start, stop=stop)
         if stored is None:
             return _missing()
-        response = _stream(stored)
+        response = _stream(stored, to_the_end=stop == stored.info.size_bytes)
     response.content_length = stop - start
     return response
 
 
-def _stream(stored: StoredObject) -> Response:
-    file = stored.local_file()
+def _stream(stored: StoredObject, *, to_the_end: bool) -> Response:
+    file = stored.local_file() if to_the_end else None
     if file is None:
         return Response(_Chunks(stored), direct_passthrough=True)
-    # The server that runs this hands the file to the operating system, and closes it.
+    # The server that runs this hands the file to the operating system, and closes it. It would
+    # not stop before the end of the file.
     return Response(wrap_file(request.environ, file), direct_passthrough=True)
 
 

@@ -39,7 +39,8 @@ def install_request_logging(app: Flask, new_id: Callable[[], str]) -> None:
             "ms": int((time.monotonic() - g.started) * 1000),
             "actor": g.get("actor", ""),
         }
-        _log.info("request", extra={"lockgate": fields})
+        level = logging.DEBUG if request.path.startswith("/health/") else logging.INFO
+        _log.log(level, "request", extra={"lockgate": fields})
         return response
 
     app.before_request(begin)

@@ -24,13 +24,18 @@ from lockgate_release.documents import (
     parse_policy,
     parse_release,
 )
-from lockgate_release.errors import DigestMismatchError, StaleMirrorError, TrustError
+from lockgate_release.errors import (
+    DigestMismatchError,
+    DocumentError,
+    StaleMirrorError,
+    TrustError,
+)
 from lockgate_release.layout import POLICY_PATH, target_key, timestamp_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.chain import Chain, Read, load_chain
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Etag, Highest, Ledger, ObjectStore
-from lockgate_server.services.objects import read_object
+from lockgate_server.services.objects import HeldObject, read_object
 
 __all__ = ["Base", "check_recorded", "highest_of", "read_base", "read_release", "read_target"]
 
@@ -66,7 +71,6 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
         NotFoundError: There is no such app.
         TrustError: The store does not hold a state that the pinned root vouches for.
         StaleMirrorError: The store has lost a state that was signed here.
-        DocumentError: A document is not what it should be.
         TransportError: The store cannot be reached.
     """
     pinned = ledger.pinned_root(app)
@@ -79,15 +83,28 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
         raise NotFoundError(
             "registered halfway", subject=app, hint="Send the same registration again."
         )
+    try:
+        return _read_verified(store, app, pointer, pinned)
+    except DocumentError as exc:
+        # Whoever asks for a change has sent nothing wrong: it is the store that holds it.
+        raise TrustError(
+            f"the store holds what cannot be used: {exc.what}",
+            subject=exc.subject,
+            expected=exc.expected,
+            found=exc.found,
+        ) from exc
+
+
+def _read_verified(store: ObjectStore, app: AppName, pointer: HeldObject, pinned: bytes) -> Base:
     chain = load_chain(_reader(store, app, pointer.data), pinned, now=None)
-    policy_target = chain.target(POLICY_PATH)
-    if policy_target is None:
+    target = chain.target(POLICY_PATH)
+    if target is None:
         raise TrustError("no policy", subject="targets", expected=POLICY_PATH)
     return Base(
         app=app,
         chain=chain,
         etag=pointer.etag,
-        policy=parse_policy(read_target(store, app, POLICY_PATH, policy_target)),
+        policy=parse_policy(read_target(store, app, POLICY_PATH, target)),
         channels=_read_channels(store, app, chain),
     )
 

@@ -90,13 +90,14 @@ def _renew_targets(deps: WriteDeps, app: AppName, request: RenewRequest, caller:
         _check_still_next(Targets, request.metadata, chain.targets.version, "targets")
         verified = verify_next_targets(chain.root.signed, chain.targets, request.metadata)
         check_targets(verified, chain.online_key_ids()[0], chain.releases, deps.now())
-        documents = _find_policy(deps, base, verified.signed, request.documents)
-        check_policy(app, verified.signed, documents.get(POLICY_PATH), base.policy)
+        policy = _find_policy(deps, base, verified.signed, request.documents)
+        check_policy(app, verified.signed, policy, base.policy)
+        is_new = chain.targets.signed.targets != verified.signed.targets
         change = Change(
             action="renew.targets",
             details={"version": verified.version},
             targets=verified,
-            documents=documents,
+            documents={POLICY_PATH: policy} if is_new and policy is not None else {},
         )
         return Plan(change=change, answer=verified.version)
 
@@ -106,12 +107,11 @@ def _renew_targets(deps: WriteDeps, app: AppName, request: RenewRequest, caller:
 
 def _find_policy(
     deps: WriteDeps, base: Base, targets: Targets, sent: Mapping[str, bytes]
-) -> Mapping[str, bytes]:
+) -> bytes | None:
     target = targets.targets.get(POLICY_PATH)
     if target is None:
-        return {}
-    data = sent.get(POLICY_PATH) or read_target(deps.store, base.app, POLICY_PATH, target)
-    return {POLICY_PATH: data}
+        return None
+    return sent.get(POLICY_PATH) or read_target(deps.store, base.app, POLICY_PATH, target)
 
 
 def _check_still_next(
