@@ -29,6 +29,8 @@ from lockgate_release.platforms import current_platform
 
 _READY_TIMEOUT_S = 60
 _MOST_CLIENTS = 24
+OLDEST = "client-1"
+"""The client that has had both good releases, and so has somewhere to go back to."""
 
 
 def main() -> int:
@@ -98,8 +100,8 @@ def _play(stage: Stage, public: str, api: str) -> None:
     _publish_and_install(stage, public, first)
     inside, outside = _hold_some(stage, public, second)
     _widen(stage, inside, outside)
-    _break_and_roll_back(stage, inside, broken)
-    _revoke_and_leave(stage, inside)
+    _break_and_roll_back(stage, broken)
+    _revoke_and_leave(stage)
 
 
 def _prepare(stage: Stage, api: str) -> tuple[Build, Build, Build]:
@@ -125,9 +127,9 @@ def _publish(stage: Stage, build: Build, *more: str) -> None:
 def _publish_and_install(stage: Stage, public: str, build: Build) -> None:
     stage.say(f"4. Release CI publishes {build.version} to everybody, and a client installs it")
     _publish(stage, build)
-    _make_client(stage, public, "client-1")
-    stage.run("lockgate-updater", "update", "--home", "client-1")
-    stage.show("The installed program runs", found=_version_of(stage, "client-1"), expected=FIRST)
+    _make_client(stage, public, OLDEST)
+    stage.run("lockgate-updater", "update", "--home", OLDEST)
+    stage.show("The installed program runs", found=_version_of(stage, OLDEST), expected=FIRST)
 
 
 def _make_client(stage: Stage, public: str, home: str, *, quiet: bool = False) -> None:
@@ -149,7 +151,7 @@ def _hold_some(stage: Stage, public: str, build: Build) -> tuple[str, str]:
         f"5. {build.version} goes to half of the clients; the gate decides on each client itself"
     )
     _publish(stage, build, "--exposure", "50%")
-    first_is_inside = _check_code(stage, "client-1") == ExitCode.OFFER
+    first_is_inside = _check_code(stage, OLDEST) == ExitCode.OFFER
     for number in range(2, _MOST_CLIENTS):
         other = f"client-{number}"
         _make_client(stage, public, other, quiet=True)
@@ -159,7 +161,7 @@ def _hold_some(stage: Stage, public: str, build: Build) -> tuple[str, str]:
             break
     else:
         raise StageError(f"the gate treats {_MOST_CLIENTS} clients alike")
-    inside, outside = ("client-1", other) if first_is_inside else (other, "client-1")
+    inside, outside = (OLDEST, other) if first_is_inside else (other, OLDEST)
     if outside == other:
         stage.run("lockgate-updater", "update", "--home", other, quiet=True)
         stage.note(f"so {other} installs {_version_of(stage, other)}")
@@ -191,26 +193,26 @@ def _widen(stage: Stage, inside: str, outside: str) -> None:
     stage.show("The held client now runs", found=_version_of(stage, outside), expected=SECOND)
 
 
-def _break_and_roll_back(stage: Stage, home: str, build: Build) -> None:
+def _break_and_roll_back(stage: Stage, build: Build) -> None:
     stage.say(
         f"7. {build.version} is published: signed in order, but half of its program is missing"
     )
     _publish(stage, build)
-    stage.run("lockgate-updater", "update", "--home", home, exits=ExitCode.ROLLED_BACK)
+    stage.run("lockgate-updater", "update", "--home", OLDEST, exits=ExitCode.ROLLED_BACK)
     stage.show(
-        "After the failed health check it runs", found=_version_of(stage, home), expected=SECOND
+        "After the failed health check it runs", found=_version_of(stage, OLDEST), expected=SECOND
     )
-    verdict = stage.ask("lockgate-updater", "check", "--home", home, exits=11)
+    verdict = stage.ask("lockgate-updater", "check", "--home", OLDEST, exits=11)
     stage.show(f"{BROKEN} is held because it is", found=verdict["obstacle"], expected="quarantined")
 
 
-def _revoke_and_leave(stage: Stage, home: str) -> None:
+def _revoke_and_leave(stage: Stage) -> None:
     stage.say(f"8. {SECOND} turns out to be bad too: it is revoked, and clients leave it")
     reason = "the demonstration says so"
     stage.run("lockgate", "revoke", NAME, SECOND, "--reason", reason, "--yes")
-    stage.run("lockgate-updater", "update", "--home", home)
-    stage.show("After the revocation it runs", found=_version_of(stage, home), expected=FIRST)
-    stage.run("lockgate-updater", "explain", "--home", home)
+    stage.run("lockgate-updater", "update", "--home", OLDEST)
+    stage.show("After the revocation it runs", found=_version_of(stage, OLDEST), expected=FIRST)
+    stage.run("lockgate-updater", "explain", "--home", OLDEST)
 
 
 def _say_how_to_look_around(stage: Stage, public: str, api: str) -> None:
