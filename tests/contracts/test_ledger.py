@@ -227,6 +227,7 @@ def test_that_a_timestamp_was_in_force_is_final(ledger: Ledger) -> None:
     first, second = ledger.begin(intent(), now=NOW), ledger.begin(intent(), now=NOW)
     ledger.finish(first, highest(1))
     ledger.abandon(first)
+    assert ledger.audit(None, limit=2)[1].outcome == "done"
     ledger.finish(first, highest(2))
     ledger.abandon(second)
     ledger.abandon(second)

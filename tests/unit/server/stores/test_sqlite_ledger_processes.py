@@ -1,6 +1,8 @@
 """The ledger under several processes at once, and under kills."""
 
+import fcntl
 import json
+import os
 import random
 import signal
 import subprocess
@@ -68,6 +70,23 @@ for number in range(8):
     said = [[int(line) for line in said.split()] for said in run_at_once(program, tmp_path, 4)]
     for round_number in range(8):
         assert sorted(numbers[round_number] for numbers in said) == [1, 2, 3, 4]
+
+
+def test_a_process_prepares_the_file_alone(tmp_path: Path) -> None:
+    program = """
+sys.addaudithook(lambda event, _: event == "fcntl.flock" and print("waits", flush=True))
+ledger = SqliteLedger(path / "ledger.db")
+print("opened")
+ledger.close()
+"""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    second = start(program, tmp_path)
+    assert second.stdout is not None
+    assert second.stdout.readline() == "waits\n"
+    assert not (tmp_path / "ledger.db").exists()
+    os.close(folder)
+    assert second.communicate(timeout=60)[0] == "opened\n"
 
 
 def test_processes_write_one_whole_log_and_one_holds_the_lease(tmp_path: Path) -> None:
@@ -144,7 +163,9 @@ def test_a_fork_uses_connections_of_its_own(tmp_path: Path) -> None:
     program = """
 ledger = SqliteLedger(path / "ledger.db")
 ledger.begin(intent(), now=NOW)
+before = ledger._connections._mine()
 child = os.fork()
+assert (ledger._connections._mine() is before) == (child != 0)
 for _ in range(20):
     ledger.begin(intent(), now=NOW)
 if child == 0:
