@@ -8,11 +8,11 @@ PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Build .venv with everything pinned (instant when nothing changed)
 
@@ -29,7 +29,7 @@ demo: setup  ## Publish, update, break, roll back and revoke a real program (KEE
 	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
 
 test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
-	$(BIN)/python -m pytest -n 2 --cov $(ARGS)
+	$(BIN)/python -m pytest --cov -n 2 $(ARGS)
 
 check: setup  ## Check format, lint, types, imports and docs
 	$(BIN)/ruff format --check $(CODE)
@@ -41,6 +41,13 @@ check: setup  ## Check format, lint, types, imports and docs
 format: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+conformance: setup  ## Run TUF's conformance suite on the client (SUITE=its checkout, ARGS="-k rollback" picks some)
+	@test -f "$(SUITE)/tuf_conformance/conftest.py" \
+	  || { echo "make conformance SUITE=path: a checkout of theupdateframework/tuf-conformance" >&2; exit 2; }
+	@command -v faketime >/dev/null || { echo "the suite needs the program faketime" >&2; exit 2; }
+	$(BIN)/python -m pytest -c "$(SUITE)/pyproject.toml" "$(SUITE)/tuf_conformance" -n 2 -p no:randomly -p no:cacheprovider \
+	  --entrypoint "$(CURDIR)/$(BIN)/python $(CURDIR)/tests/conformance/client.py" $(ARGS)
 
 bench: setup  ## Run the benchmarks against their named rivals
 	$(BIN)/python -m bench $(ARGS)
