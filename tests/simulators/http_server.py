@@ -18,6 +18,8 @@ _STALL_LIMIT_S = 30.0
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # A small body would wait 40 ms for the acknowledgement of its headers.
+    disable_nagle_algorithm = True
     server: "Server"
 
     def log_message(self, *_: Any) -> None:
