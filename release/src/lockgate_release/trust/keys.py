@@ -5,7 +5,7 @@
     awskms:… gcpkms:… azurekms:… hv:… hsm:…      whatever securesystemslib can load
 
 A key outside this machine does not tell its public half: it is found among those that the role's
-metadata lists, by trying each. `URI#KEYID` says which it is, and saves the trying.
+metadata lists, by letting it sign and asking each. `URI#KEYID` says which it is, and saves that.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _LOCAL_SCHEMES = ("file2:", "env:")
+_PROBE = b"lockgate: which key is this?"
+"""What a key outside this machine signs to be found. It is no metadata of any kind."""
 
 
 def generate_signer() -> CryptoSigner:
@@ -75,18 +77,27 @@ def load_signer(uri: str, *, known_keys: Iterable[Key], environ: Mapping[str, st
 
     Args:
         uri: As the module says.
-        known_keys: Public keys that this signer may have, from metadata.
+        known_keys: Public keys that a signer outside this machine may have, from metadata.
         environ: The environment, for `env:NAME`.
 
     Raises:
         UsageError: The URI names no key.
-        LocalError: The key cannot be read, or is none of `known_keys`.
+        LocalError: The key cannot be read, or is not the one named. A key outside this machine is
+            none of `known_keys`, or cannot be reached.
     """
     uri, _, wanted = uri.partition("#")
     if "://" not in uri and ":" not in uri.removeprefix("file2:"):
         uri = f"file2:{uri.removeprefix('file2:')}"
     if uri.startswith(_LOCAL_SCHEMES):
-        return _parse_pem(_read_pem(uri, environ), uri)
+        signer = _parse_pem(_read_pem(uri, environ), uri)
+        if wanted not in {"", signer.public_key.keyid}:
+            raise LocalError(
+                "another key than the one named",
+                subject=uri,
+                expected=wanted,
+                found=signer.public_key.keyid,
+            )
+        return signer
     keys = [key for key in known_keys if wanted in {"", key.keyid}]
     return _try_each(uri, keys)
 
@@ -97,11 +108,11 @@ def _read_pem(uri: str, environ: Mapping[str, str]) -> bytes:
         if not environ.get(name):
             raise UsageError("no key there", subject=uri, expected=f"a PEM in ${name}")
         # A secret pasted into one line keeps its line breaks as the two characters \n.
-        return environ[name].replace("\\n", "\n").encode()
+        return environ[name].replace("\\n", "\n").encode("utf-8", "surrogateescape")
     try:
         return Path(name).read_bytes()
-    except OSError as exc:
-        raise LocalError("the key cannot be read", subject=uri, found=exc.strerror or "") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a name with a NUL
+        raise LocalError("the key cannot be read", subject=uri, found=str(exc)[:200]) from exc
 
 
 def _parse_pem(pem: bytes, uri: str) -> Signer:
@@ -121,7 +132,11 @@ def _try_each(uri: str, keys: list[Key]) -> Signer:
     failures = []
     for key in keys:
         try:
-            return Signer.from_priv_key_uri(uri, key)
+            signer = Signer.from_priv_key_uri(uri, key)
+            if len(keys) > 1:
+                # A service signs under whatever public key it was given: only this tells.
+                key.verify_signature(signer.sign(_PROBE), _PROBE)
+            return signer
         except Exception as exc:  # noqa: BLE001 (each service has exceptions of its own)
             failures.append(str(exc))
     raise LocalError(
