@@ -113,7 +113,11 @@ class Chain:
         return None
 
     def release_keys(self) -> tuple[tuple[Key, ...], int]:
-        """Return the publishers' public keys, and how many of them must sign."""
+        """Return the publishers' public keys, and how many of them must sign.
+
+        Raises:
+            TrustError: The delegation, or a key of it, is missing.
+        """
         return self._delegated_keys(Role.RELEASES)
 
     def online_key_ids(self) -> tuple[str, ...]:
@@ -125,7 +129,9 @@ class Chain:
         if delegations is None or not delegations.roles or role.value not in delegations.roles:
             raise TrustError("no such delegation", subject="targets", expected=role.value)
         delegated = delegations.roles[role.value]
-        return tuple(delegations.keys[key_id] for key_id in delegated.keyids), delegated.threshold
+        with _as_trust_error("targets"):
+            keys = tuple(self.targets.signed.get_key(key_id) for key_id in delegated.keyids)
+        return keys, delegated.threshold
 
 
 Read: TypeAlias = Callable[[str], bytes | None]
