@@ -102,7 +102,9 @@ def test_objects_of_others_are_passed_over(s3_store: S3Store, s3_client: Any) ->
 def test_a_bucket_that_is_not_there_is_told_from_an_object_that_is_not(open_s3: OpenS3) -> None:
     store = open_s3("nobodys", S3Limits())
     asks: list[Callable[[], object]] = [
+        lambda: store.head("app/x"),
         lambda: store.open("app/x"),
+        lambda: store.copy("app/x", "app/y", IfAbsent()),
         lambda: store.put("app/x", b"", IfAbsent()),
         lambda: list(store.list("")),
     ]

@@ -9,8 +9,6 @@ from urllib.parse import unquote, urlsplit
 from lockgate_release.errors import UsageError
 from lockgate_server.ports import ObjectStore
 from lockgate_server.stores.directory import DirectoryStore
-from lockgate_server.stores.s3 import S3Store
-from lockgate_server.stores.s3_address import S3Address
 
 __all__ = ["open_store"]
 
@@ -34,13 +32,21 @@ def open_store(address: str) -> ObjectStore:
     match = _SCHEME.match(address)
     scheme = match[1].lower() if match else ""
     if scheme == "s3":
-        return S3Store(S3Address.parse(address))
+        return _bucket(address)
     if scheme == "file":
         return DirectoryStore(_folder(address))
     if scheme or not address:
         # The rest is not repeated: it may hold a secret.
         raise UsageError("no store for this address", expected=_EXPECTED, found=f"{scheme}:…")
     return DirectoryStore(Path(address))
+
+
+def _bucket(address: str) -> ObjectStore:
+    # boto3 takes a quarter of a second to import, which a directory need not pay for.
+    from lockgate_server.stores.s3 import S3Store  # noqa: PLC0415
+    from lockgate_server.stores.s3_address import S3Address  # noqa: PLC0415
+
+    return S3Store(S3Address.parse(address))
 
 
 def _folder(address: str) -> Path:

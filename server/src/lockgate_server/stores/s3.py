@@ -139,9 +139,10 @@ class S3Store:
                     Bucket=self._bucket.name, Key=self._bucket.prefix + key
                 )
             except ClientError as exc:
-                if answer_status(exc) == 404:
-                    return None
-                raise
+                if answer_status(exc) != 404:
+                    raise
+        self._bucket.check_is_there()
+        return None
 
     def open(self, key: str, *, start: int = 0, stop: int | None = None) -> _Body | None:
         """Open an object, or the range `[start, stop)` of it; None where nothing is.

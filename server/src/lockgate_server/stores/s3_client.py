@@ -61,10 +61,23 @@ class Bucket:
         """
         self.name = address.bucket
         self.prefix = address.prefix
+        self._is_there = False
         with s3_errors(f"s3://{address.bucket}"):
             session = session or boto3.session.Session()
             self.repeating = _client(session, address, limits, limits.attempts)
             self.once = _client(session, address, limits, 1)
+
+    def check_is_there(self) -> None:
+        """Return when the bucket exists; asked once, for the answer to a HEAD cannot tell.
+
+        Raises:
+            TransportError: The store did not answer.
+            LocalError: There is no such bucket, or it may not be listed.
+        """
+        if not self._is_there:
+            with s3_errors(f"s3://{self.name}"):
+                self.repeating.list_objects_v2(Bucket=self.name, Prefix=self.prefix, MaxKeys=1)
+            self._is_there = True
 
     def close(self) -> None:
         """Let go of the connections."""

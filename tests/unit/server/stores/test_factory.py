@@ -1,5 +1,7 @@
 """Which store an address names, and what an address may not hold."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,16 @@ def test_any_other_address_is_refused_by_naming_what_is_possible(address: str) -
 def test_a_file_of_another_machine_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="not a folder of this machine"):
         open_store(address)
+
+
+def test_a_directory_does_not_pay_for_boto3(tmp_path: Path) -> None:
+    program = """
+import sys
+from lockgate_server.stores.factory import open_store
+open_store(sys.argv[1])
+sys.exit("boto3" in sys.modules or "botocore" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
 
 def test_an_s3_address_is_the_bucket_it_names(monkeypatch: pytest.MonkeyPatch) -> None:

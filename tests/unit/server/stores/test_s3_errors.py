@@ -300,7 +300,7 @@ def test_an_object_written_between_two_looks_is_no_empty_object(answering: Answe
 
 
 def test_an_object_deleted_between_two_looks_is_not_there(answering: Answering) -> None:
-    with answering(error(416, "InvalidRange"), error(404)) as (store, _):
+    with answering(error(416, "InvalidRange"), error(404), LISTED) as (store, _):
         assert store.open(KEY, stop=5) is None
 
 
@@ -310,6 +310,12 @@ def test_a_list_that_is_garbled_is_a_transport_error(answering: Answering) -> No
         pytest.raises(TransportError, match="app/"),
     ):
         list(store.list("app/"))
+
+
+def test_a_store_is_asked_once_whether_the_bucket_is_there(answering: Answering) -> None:
+    with answering(NOTHING, LISTED, NOTHING) as (store, server):
+        assert [store.head(KEY) for _ in range(3)] == [None] * 3
+    assert [request.method for request in server.requests] == ["HEAD", "GET", "HEAD", "HEAD"]
 
 
 # --- parts and copies ------------------------------------------------------------------------
@@ -322,16 +328,17 @@ COMPLETED = Answer(
 )
 COPIED = Answer(body=b"<CopyObjectResult><ETag>copied</ETag></CopyObjectResult>")
 NOTHING = error(404)
+LISTED = Answer(body=b"<ListBucketResult></ListBucketResult>")
 THERE = Answer(headers=OBJECT)
 
 
 def test_a_large_create_only_write_carries_its_condition_at_the_end(answering: Answering) -> None:
-    with answering(NOTHING, BEGUN, WRITTEN, WRITTEN, COMPLETED) as (store, server):
+    with answering(NOTHING, LISTED, BEGUN, WRITTEN, WRITTEN, COMPLETED) as (store, server):
         assert store.put(KEY, io.BytesIO(bytes(1500)), IfAbsent()) == "whole"
     methods = [request.method for request in server.requests]
-    assert methods == ["HEAD", "POST", "PUT", "PUT", "POST"]
+    assert methods == ["HEAD", "GET", "POST", "PUT", "PUT", "POST"]
     assert server.requests[-1].headers["if-none-match"] == "*"
-    assert [len(request.body) for request in server.requests[2:4]] == [1000, 500]
+    assert [len(request.body) for request in server.requests[3:5]] == [1000, 500]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +357,7 @@ def test_a_large_create_only_write_carries_its_condition_at_the_end(answering: A
 def test_a_large_write_that_fails_at_the_end_gives_its_parts_up(
     answer: Answer, kind: type[LockgateError], answering: Answering
 ) -> None:
-    script = (NOTHING, BEGUN, WRITTEN, WRITTEN, answer, Answer(status=204))
+    script = (NOTHING, LISTED, BEGUN, WRITTEN, WRITTEN, answer, Answer(status=204))
     with answering(*script) as (store, server), pytest.raises(kind):
         store.put(KEY, io.BytesIO(bytes(1500)), IfAbsent())
     assert server.requests[-1].method == "DELETE"
@@ -371,14 +378,14 @@ def test_a_large_write_that_cannot_even_be_given_up_says_what_failed_first(
 
 
 def test_a_store_that_knows_no_condition_for_parts_is_asked_without(answering: Answering) -> None:
-    script = (NOTHING, BEGUN, WRITTEN, WRITTEN, error(501, "NotImplemented"), COMPLETED)
+    script = (NOTHING, LISTED, BEGUN, WRITTEN, WRITTEN, error(501, "NotImplemented"), COMPLETED)
     with answering(*script) as (store, server):
         assert store.put(KEY, io.BytesIO(bytes(1500)), IfAbsent()) == "whole"
     assert "if-none-match" not in server.requests[-1].headers
 
 
 def test_a_copy_carries_its_condition_and_does_not_move_bytes(answering: Answering) -> None:
-    with answering(THERE, NOTHING, COPIED) as (store, server):
+    with answering(THERE, NOTHING, LISTED, COPIED) as (store, server):
         assert store.copy("app/uploads/1", "app/x", IfAbsent()) == "copied"
     request = server.requests[-1]
     assert request.headers["if-none-match"] == "*"
@@ -389,21 +396,21 @@ def test_a_copy_carries_its_condition_and_does_not_move_bytes(answering: Answeri
 @pytest.mark.parametrize("status", [409, 412])
 def test_a_copy_that_comes_second_is_lost(status: int, answering: Answering) -> None:
     with (
-        answering(THERE, NOTHING, error(status, "PreconditionFailed")) as (store, _),
+        answering(THERE, NOTHING, LISTED, error(status, "PreconditionFailed")) as (store, _),
         pytest.raises(LostRaceError, match="app/x"),
     ):
         store.copy("app/uploads/1", "app/x", IfAbsent())
 
 
 def test_a_store_that_knows_no_condition_for_copies_is_asked_without(answering: Answering) -> None:
-    with answering(THERE, NOTHING, error(501, "NotImplemented"), COPIED) as (store, server):
+    with answering(THERE, NOTHING, LISTED, error(501, "NotImplemented"), COPIED) as (store, server):
         assert store.copy("app/uploads/1", "app/x", IfAbsent()) == "copied"
     assert "if-none-match" not in server.requests[-1].headers
 
 
 def test_a_source_that_vanishes_is_no_lost_race(answering: Answering) -> None:
     with (
-        answering(THERE, NOTHING, error(404, "NoSuchKey")) as (store, _),
+        answering(THERE, NOTHING, LISTED, error(404, "NoSuchKey")) as (store, _),
         pytest.raises(UsageError, match="app/uploads/1"),
     ):
         store.copy("app/uploads/1", "app/x", IfAbsent())
