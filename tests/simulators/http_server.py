@@ -38,6 +38,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404)
         except TransportError as exc:
             return self._refuse(int(exc.found))
+        if self._asks_beyond(len(data)):
+            return self._refuse(416)
         start = self._range_start(len(data))
         self.send_response(206 if start else 200)
         if start:
@@ -48,6 +50,10 @@ class _Handler(BaseHTTPRequestHandler):
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(match[1]) if match and self.server.honours_ranges else 0
         return start if start < size else 0
+
+    def _asks_beyond(self, size: int) -> bool:
+        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        return self.server.honours_ranges and match is not None and int(match[1]) >= size
 
     def _refuse(self, status: int) -> None:
         self.send_response(status)
@@ -88,6 +94,9 @@ class Server(ThreadingHTTPServer):
         self.headers_seen: list[dict[str, str]] = []
         self.paths_seen: list[str] = []
         self.connections = 0
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing: clients here break off on purpose."""
 
     @property
     def address(self) -> str:

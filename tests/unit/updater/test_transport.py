@@ -177,6 +177,14 @@ def test_wrong_bytes_of_an_earlier_process_cost_time_and_nothing_else(
     assert part.read_bytes() == CONTENT
 
 
+def test_a_range_beyond_the_end_is_asked_again_from_the_start(
+    server: Server, transport: HttpTransport
+) -> None:
+    body = transport.open(f"{server.address}/demo/file", offset=len(CONTENT) + 5)
+    assert body.start == 0
+    assert b"".join(body.chunks) == CONTENT
+
+
 def test_a_finished_part_is_not_asked_for_again(
     repository: RepositorySimulator, server: Server, transport: HttpTransport, tmp_path: Path
 ) -> None:

@@ -277,6 +277,18 @@ def test_the_last_good_version_serves_when_the_replacement_does_not_come(
     assert client.runs() == "1.0.0"
 
 
+def test_the_last_good_version_serves_when_the_replacement_has_no_room(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    client.update()
+    repository.publish("2.0.0", NEXT)
+    client.update()
+    repository.publish("3.0.0", {**HEALTHY, "three": b"3"}, tree_size=1 << 52)
+    repository.revoke("2.0.0")
+    assert client.update() == "left"
+    assert client.runs() == "1.0.0"
+
+
 def test_a_replacement_that_fails_returns_even_to_the_revoked_release(
     client: SimulatedClient, repository: RepositorySimulator
 ) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lockgate_release.decision import Held, Leave, Offer, UpToDate
     from lockgate_updater.events import Event, Progress, Step
     from lockgate_updater.home import init
-    from lockgate_updater.results import CheckResult, Outcome, Status, Unknown, UpdateResult
+    from lockgate_updater.outcomes import Outcome, Status, UpdateResult
+    from lockgate_updater.results import CheckResult, Unknown
     from lockgate_updater.updater import Updater
 
 __version__ = "0.1.0"
@@ -46,13 +47,13 @@ _HOMES = {
     "Held": "lockgate_release.decision",
     "Leave": "lockgate_release.decision",
     "Offer": "lockgate_release.decision",
-    "Outcome": "lockgate_updater.results",
+    "Outcome": "lockgate_updater.outcomes",
     "Progress": "lockgate_updater.events",
-    "Status": "lockgate_updater.results",
+    "Status": "lockgate_updater.outcomes",
     "Step": "lockgate_updater.events",
     "Unknown": "lockgate_updater.results",
     "UpToDate": "lockgate_release.decision",
-    "UpdateResult": "lockgate_updater.results",
+    "UpdateResult": "lockgate_updater.outcomes",
     "Updater": "lockgate_updater.updater",
     "init": "lockgate_updater.home",
 }

@@ -104,9 +104,7 @@ def _prepare(client: Client, arguments: Sequence[str], program: str, observe: Ob
             attempt = Transaction(session).take_try(attempt)
         return _Start(
             command=command,
-            environment=program_environment(
-                client.home, client.configuration, receipt, client.environ
-            ),
+            environment=program_environment(client.home, receipt, client.environ),
             attempt=attempt,
             timeout_s=receipt.install.health.timeout_s,
         )

@@ -9,6 +9,7 @@ from lockgate_release.decision import Decision, Held, Leave, Offer, UpToDate
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import (
     DigestMismatchError,
+    LocalError,
     RepositoryError,
     TransportError,
     UsageError,
@@ -17,8 +18,8 @@ from lockgate_updater.durable import remove_file
 from lockgate_updater.events import StepName
 from lockgate_updater.install import part_of, stage, sweep
 from lockgate_updater.journal import Attempt, State
+from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, receipt_for
-from lockgate_updater.results import Outcome, UpdateResult
 from lockgate_updater.session import Session
 from lockgate_updater.transaction import Transaction
 
@@ -150,8 +151,8 @@ class Operation:
         if decision.target is not None:
             try:
                 return self._install(decision.target, decision, force=force)
-            except (RepositoryError, TransportError):
-                # The replacement does not come; the last good version is at hand.
+            except (RepositoryError, TransportError, LocalError):
+                # The replacement does not come, or has no room; the last good version is at hand.
                 if last_good is None:
                     raise
                 self._transaction.drop_attempt()

@@ -1,16 +1,14 @@
-"""How a check, an update and a look at the state end: values, each with its reason."""
+"""How a check ends: one of five values, each with its reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from typing import TypeAlias
 
-from lockgate_release.decision import Decision, Held, Leave, Offer, UpToDate
+from lockgate_release.decision import Held, Leave, Offer, UpToDate
 from lockgate_release.errors import LockgateError
 
-__all__ = ["CheckResult", "Outcome", "QuarantineStatus", "Status", "Unknown", "UpdateResult"]
+__all__ = ["CheckResult", "Unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,86 +30,3 @@ class Unknown:
 
 
 CheckResult: TypeAlias = Offer | UpToDate | Held | Leave | Unknown
-
-
-class Outcome(StrEnum):
-    """What an update did."""
-
-    UPDATED = "updated"
-    ON_TRIAL = "on-trial"
-    """The new release is switched to and waits for `confirm`."""
-    UP_TO_DATE = "up-to-date"
-    HELD = "held"
-    ROLLED_BACK = "rolled-back"
-    LEFT = "left"
-    """The installed release was revoked, and the last good one runs again."""
-    STAYS = "stays"
-    """The installed release is revoked, and there is nowhere to go: it keeps running."""
-    PLANNED = "planned"
-    """Nothing was done: a dry run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateResult:
-    """How an update ended.
-
-    Attributes:
-        outcome: What was done.
-        version: What is installed now (on trial included), or "" for nothing.
-        previous: What was installed before, or "".
-        reason: Why, as a sentence.
-        decision: The decision it acted on, where one was taken.
-    """
-
-    outcome: Outcome
-    version: str
-    previous: str
-    reason: str
-    decision: Decision | None = None
-
-    def __str__(self) -> str:
-        """Return the outcome and the reason."""
-        return f"{self.outcome}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantineStatus:
-    """A release that failed here."""
-
-    version: str
-    failures: int
-    until: datetime
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What stands on this machine, without asking anybody.
-
-    Attributes:
-        app: The app.
-        channel: The channel.
-        repository: Where releases come from.
-        state: The journal's state.
-        installed: The good version, or "".
-        on_trial: The version on trial, or "".
-        tries_left: Starts that are left to it.
-        runs: The version that `current` points to, or "".
-        good: Good versions on the disk, newest first.
-        quarantine: What failed here.
-        revoked: Versions known as revoked in this channel.
-        floor: The highest floor seen for this channel, or "".
-    """
-
-    app: str
-    channel: str
-    repository: str
-    state: str
-    installed: str
-    on_trial: str
-    tries_left: int
-    runs: str
-    good: tuple[str, ...]
-    quarantine: tuple[QuarantineStatus, ...]
-    revoked: tuple[str, ...]
-    floor: str

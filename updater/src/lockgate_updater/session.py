@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
 from lockgate_release.documents import Remedy
@@ -19,7 +20,6 @@ from lockgate_release.errors import (
     TransportError,
     VersionError,
 )
-from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.home import Configuration, Home
 from lockgate_updater.identity import load_client_id
 from lockgate_updater.journal import DamagedJournalError, Record, State, load_record
@@ -27,9 +27,11 @@ from lockgate_updater.lock import hold_lock
 from lockgate_updater.look import Findings, look
 from lockgate_updater.memory import Memory, check_clock, learn, load_memory, store_memory
 from lockgate_updater.receipts import Receipt, load_receipts
-from lockgate_updater.recovery import Facts, derive
-from lockgate_updater.switch import read_current
 from lockgate_updater.transport import Transport
+
+if TYPE_CHECKING:
+    from lockgate_updater.events import Observer, StepName
+    from lockgate_updater.recovery import Facts
 
 __all__ = ["CAPABILITIES", "Client", "Session", "open_session"]
 
@@ -83,6 +85,8 @@ class Session:
 
     def say(self, name: StepName, version: str, text: str) -> None:
         """Tell the observer."""
+        from lockgate_updater.events import Step  # noqa: PLC0415 (a check has nothing to say)
+
         self.observe(Step(name=name, version=version, text=text))
 
     def facts(self) -> Facts:
@@ -91,6 +95,10 @@ class Session:
         Raises:
             LocalError: It cannot be read.
         """
+        # A check asks for none of this, and does not pay for importing it.
+        from lockgate_updater.recovery import Facts  # noqa: PLC0415
+        from lockgate_updater.switch import read_current  # noqa: PLC0415
+
         receipts = load_receipts(self.home)
         return Facts(
             current=read_current(self.home),
@@ -243,6 +251,8 @@ class Session:
     def _load_memory(self) -> Memory:
         memory, aside = load_memory(self.home.memory)
         if aside is not None:
+            from lockgate_updater.events import StepName  # noqa: PLC0415 (almost never)
+
             self.say(StepName.WARNING, "", f"the memory was damaged; it was set aside as {aside}")
         return memory
 
@@ -252,7 +262,12 @@ class Session:
         except DamagedJournalError as exc:
             self.damaged = exc
             record = None
-        return derive(self.facts()) if record is None else record
+        return self._derive_record() if record is None else record
+
+    def _derive_record(self) -> Record:
+        from lockgate_updater.recovery import derive  # noqa: PLC0415 (almost never)
+
+        return derive(self.facts())
 
 
 @contextmanager

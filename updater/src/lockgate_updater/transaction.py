@@ -16,9 +16,9 @@ from lockgate_updater.events import StepName
 from lockgate_updater.install import drop_staging, remove_installed, sweep
 from lockgate_updater.journal import Attempt, Record, State, store_record
 from lockgate_updater.memory import with_failure
+from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.receipts import load_receipts, store_receipt, version_of
 from lockgate_updater.recovery import Action, ActionName, recover
-from lockgate_updater.results import Outcome, UpdateResult
 from lockgate_updater.session import Session
 from lockgate_updater.switch import point_to, read_current
 from lockgate_updater.trial import program_environment, run_health
@@ -134,8 +134,7 @@ class Transaction:
         # The try is taken off before the start: a machine that dies on it has used it up.
         attempt = self.take_try(attempt)
         text = f"{attempt.version} is on trial: {' '.join(receipt.install.health.command)}"
-        client = session.client
-        environment = program_environment(self._home, client.configuration, receipt, client.environ)
+        environment = program_environment(self._home, receipt, session.client.environ)
         try:
             session.say(StepName.ON_TRIAL, attempt.version, text)
             health = run_health(self._home, receipt, environment)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate_updater.home import Configuration, Home
+from lockgate_updater.home import Home
 from lockgate_updater.receipts import Receipt
 
 __all__ = ["Health", "program_environment", "program_path", "run_health"]
@@ -40,15 +40,15 @@ def program_path(home: Home, receipt: Receipt, program: str) -> Path:
     return home.tree(receipt.folder) / program
 
 
-def program_environment(
-    home: Home, configuration: Configuration, receipt: Receipt, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the environment of a program that is started from a tree."""
+def program_environment(home: Home, receipt: Receipt, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program that is started from a tree.
+
+    It can find its home and say `confirm`; nothing else of what the client is set to is passed on,
+    because an updater started by the program would take it for a setting.
+    """
     return {
         **environ,
         "LOCKGATE_HOME": str(home.root),
-        "LOCKGATE_APP": configuration.app,
-        "LOCKGATE_CHANNEL": configuration.channel,
         "LOCKGATE_VERSION": receipt.version,
         "LOCKGATE_TREE": str(home.tree(receipt.folder)),
     }

@@ -11,25 +11,19 @@ from typing import TYPE_CHECKING
 
 from lockgate_release.errors import LocalError, RepositoryError, TransportError
 from lockgate_release.instants import utc_now
-from lockgate_updater.events import Event, Observer
 from lockgate_updater.home import Configuration, Home, load_configuration
 from lockgate_updater.identity import machine_identity, new_client_id
 from lockgate_updater.look import read_anchor
-from lockgate_updater.receipts import load_receipts, prove_tree
-from lockgate_updater.results import (
-    CheckResult,
-    Outcome,
-    QuarantineStatus,
-    Status,
-    Unknown,
-    UpdateResult,
-)
+from lockgate_updater.receipts import prove_tree
+from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Client, Session, open_session
 from lockgate_updater.transport import Transport, open_transport
 
 if TYPE_CHECKING:
+    from lockgate_updater.events import Event, Observer
     from lockgate_updater.explain import Explanation
     from lockgate_updater.operation import Operation
+    from lockgate_updater.outcomes import Status, UpdateResult
 
 __all__ = ["Updater"]
 
@@ -149,6 +143,8 @@ class Updater:
 
     def _plan(self, *, force: bool) -> UpdateResult:
         with open_session(self._client, purpose="plan", observe=_say_nothing) as session:
+            from lockgate_updater.outcomes import Outcome, UpdateResult  # noqa: PLC0415
+
             decision = session.judge(force=force)
             version = session.running_version()
             return UpdateResult(
@@ -238,7 +234,9 @@ class Updater:
         self._client.home.prepare()
         transport = self._client.connect()
         try:
-            return _status(Session(self._client, transport, _say_nothing))
+            from lockgate_updater.status import read_status  # noqa: PLC0415 (not for a check)
+
+            return read_status(Session(self._client, transport, _say_nothing))
         finally:
             transport.close()
 
@@ -249,34 +247,3 @@ class Updater:
 
         with open_session(self._client, purpose=purpose, observe=observe) as session:
             yield Operation(session)
-
-
-def _status(session: Session) -> Status:
-    record, memory = session.record, session.memory
-    configuration = session.client.configuration
-    receipts = load_receipts(session.home)
-    installed = receipts.get(record.installed)
-    current = receipts.get(session.facts().current)
-    attempt = record.attempt if record.state == "trial" else None
-    return Status(
-        app=configuration.app,
-        channel=configuration.channel,
-        repository=configuration.repository,
-        state=record.state.value,
-        installed=installed.version if installed else "",
-        on_trial=attempt.version if attempt else "",
-        tries_left=attempt.tries_left if attempt else 0,
-        runs=current.version if current else "",
-        good=tuple(receipt.version for receipt in receipts.values() if receipt.is_good),
-        quarantine=tuple(
-            QuarantineStatus(
-                version=item.version,
-                failures=item.failures,
-                until=item.until,
-                reason=item.reason,
-            )
-            for item in memory.failures
-        ),
-        revoked=tuple(memory.revoked_in(configuration.channel)),
-        floor=memory.floors.get(configuration.channel, ""),
-    )

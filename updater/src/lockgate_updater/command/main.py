@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from lockgate_release.errors import ExitCode, LockgateError
 from lockgate_updater.command.parser import build_parser
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["main"]
 
@@ -17,20 +22,37 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says, and return the exit code."""
     options = build_parser().parse_args(arguments)
-    # `--help` and `--version` do not pay for cryptography.
-    from lockgate_updater.command.output import error_json, print_json, print_words  # noqa: PLC0415
-    from lockgate_updater.command.verbs import VERBS  # noqa: PLC0415
-
     try:
-        return int(VERBS[options.verb](options, os.environ))
+        return int(_do(options, os.environ))
     except LockgateError as exc:
-        if getattr(options, "json", False):
-            print_json(error_json(exc))
-        print_words(f"lockgate-updater: {exc}")
-        return int(ExitCode.LAUNCHER if options.verb == "run" else exc.exit_code)
+        return _explain_failure(options, exc)
     except KeyboardInterrupt:
-        print_words("lockgate-updater: interrupted; the next update goes on where this one was")
+        sys.stderr.write("\nlockgate-updater: interrupted; the next update goes on from here\n")
         return _INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return int(ExitCode.LOCAL)
+
+
+def _do(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Import what the verb needs, and no more; then do it."""
+    # All that imports make stays: collecting garbage meanwhile would be a tenth of a cold check.
+    gc.disable()
+    try:
+        if options.verb in {"check", "explain"}:
+            import lockgate_updater.command.looking as verbs  # noqa: PLC0415
+        else:
+            import lockgate_updater.command.acting as verbs  # type: ignore[no-redef] # noqa: PLC0415
+    finally:
+        gc.enable()
+    return int(getattr(verbs, options.verb)(options, environ))
+
+
+def _explain_failure(options: argparse.Namespace, error: LockgateError) -> int:
+    from lockgate_updater.command.output import (  # noqa: PLC0415 (only when something failed)
+        error_json,
+        print_json,
+        print_words,
+    )
+
+    if getattr(options, "json", False):
+        print_json(error_json(error))
+    print_words(f"lockgate-updater: {error}")
+    return int(ExitCode.LAUNCHER if options.verb == "run" else error.exit_code)

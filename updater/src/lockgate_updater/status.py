@@ -1,0 +1,46 @@
+"""What stands on this machine, read from its records alone."""
+
+from __future__ import annotations
+
+from lockgate_updater.journal import State
+from lockgate_updater.outcomes import QuarantineStatus, Status
+from lockgate_updater.receipts import load_receipts
+from lockgate_updater.session import Session
+
+__all__ = ["read_status"]
+
+
+def read_status(session: Session) -> Status:
+    """Return what stands here; nobody is asked.
+
+    Raises:
+        LocalError: The home cannot be read.
+    """
+    record, memory = session.record, session.memory
+    configuration = session.client.configuration
+    receipts = load_receipts(session.home)
+    installed = receipts.get(record.installed)
+    current = receipts.get(session.facts().current)
+    attempt = record.attempt if record.state is State.TRIAL else None
+    return Status(
+        app=configuration.app,
+        channel=configuration.channel,
+        repository=configuration.repository,
+        state=record.state.value,
+        installed=installed.version if installed else "",
+        on_trial=attempt.version if attempt else "",
+        tries_left=attempt.tries_left if attempt else 0,
+        runs=current.version if current else "",
+        good=tuple(receipt.version for receipt in receipts.values() if receipt.is_good),
+        quarantine=tuple(
+            QuarantineStatus(
+                version=item.version,
+                failures=item.failures,
+                until=item.until,
+                reason=item.reason,
+            )
+            for item in memory.failures
+        ),
+        revoked=tuple(memory.revoked_in(configuration.channel)),
+        floor=memory.floors.get(configuration.channel, ""),
+    )
