@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lockgate_release.documents import Remedy
+from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.names import parse_app_name, parse_channel_name
 from lockgate_release.requests import RevokeRequest
 from lockgate_release.strict_json import dump_json
@@ -56,8 +57,7 @@ def revoke(
         remedy=Remedy(remedy),
         channels=tuple(parse_channel_name(name) for name in channels),
     )
-    # The same reading as over HTTP, so that the same rules hold.
-    request = RevokeRequest.parse(dump_json(wanted.to_json()))
+    request = _check(wanted)
     with open_write_deps(here.server(data, storage), here.environ) as deps:
         outcome = revoke_release(deps, parse_app_name(app), request, local_caller(here.environ))
     if as_json:
@@ -66,3 +66,17 @@ def revoke(
         say(f"{channel}: {version} is revoked; everybody is offered {fallback or 'nothing'}")
     for warning in outcome.answer.warnings:
         say(f"warning: {warning}")
+
+
+def _check(wanted: RevokeRequest) -> RevokeRequest:
+    """Hold the request to the same rules as over HTTP.
+
+    Raises:
+        UsageError: It breaks one.
+    """
+    try:
+        return RevokeRequest.parse(dump_json(wanted.to_json()))
+    except DocumentError as exc:
+        raise UsageError(
+            exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
+        ) from exc
