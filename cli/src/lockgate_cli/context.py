@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -135,7 +136,7 @@ class Call:
         path = self.settings.need("root", self.flags.root)
         return read_file(self.settings.path(path), hint="`lockgate init` wrote it as root.json.")
 
-    def key_uris(self, setting: str) -> tuple[str, ...]:
+    def key_uris(self, setting: Literal["keys", "root_keys"]) -> tuple[str, ...]:
         """Return where the keys to sign with are, files with their whole path.
 
         Args:

@@ -55,9 +55,8 @@ def renew_role(call: Call, api: Api, app: AppName, role: Role, pinned: bytes) ->
 
 def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) -> int:
     keys, threshold = keys_of(chain, role)
-    setting = "keys" if role is Role.RELEASES else "root_keys"
     signers = load_signers(
-        call.key_uris(setting),
+        call.key_uris("keys" if role is Role.RELEASES else "root_keys"),
         role=role,
         keys=keys,
         threshold=threshold,

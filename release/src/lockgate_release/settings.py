@@ -2,6 +2,9 @@
 
 Reads one file. A command passes what its flags say; a missing value is looked for in the
 environment, then in the file; what is in none is None, and the command says what it needs.
+
+Every setting stands in `SettingName`: the type checker holds the code to that list, and a test holds
+`docs/reference/settings.md` to it.
 """
 
 from __future__ import annotations
@@ -10,13 +13,37 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from lockgate_release.errors import LocalError, UsageError
 
-__all__ = ["SETTINGS_FILE", "Settings", "load_settings"]
+__all__ = ["SETTINGS_FILE", "SettingName", "Settings", "load_settings"]
 
 SETTINGS_FILE = "lockgate.toml"
 _PREFIX = "LOCKGATE_"
+
+SettingName: TypeAlias = Literal[
+    # The client
+    "app",
+    "repository",
+    "channel",
+    "platform",
+    "pin",
+    "skip",
+    "ca",
+    # CI and maintainers
+    "server",
+    "token",
+    "root",
+    "keys",
+    "root_keys",
+    # The server
+    "data",
+    "storage",
+    "listen",
+    "api_listen",
+]
+"""Every setting that environment and file can say alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +60,7 @@ class Settings:
     table: Mapping[str, object] = field(default_factory=dict)
     origin: Path = Path(SETTINGS_FILE)
 
-    def get(self, name: str, flag: str | None = None) -> str | None:
+    def get(self, name: SettingName, flag: str | None = None) -> str | None:
         """Return the value of a text setting, or None.
 
         Args:
@@ -55,7 +82,7 @@ class Settings:
             )
         return value
 
-    def need(self, name: str, flag: str | None = None) -> str:
+    def need(self, name: SettingName, flag: str | None = None) -> str:
         """Return the value of a text setting that the command cannot do without.
 
         Raises:
@@ -70,7 +97,7 @@ class Settings:
             )
         return value
 
-    def get_all(self, name: str, flags: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def get_all(self, name: SettingName, flags: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the values of a setting that can be said more than once.
 
         In the environment they are separated by white space, in the file they are an array.

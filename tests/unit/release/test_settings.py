@@ -33,8 +33,8 @@ def test_what_is_said_nowhere_is_none(tmp_path: Path) -> None:
 
 def test_what_is_needed_and_said_nowhere_names_the_three_places(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        _load(tmp_path).need("api_token")
-    for place in ("--api-token", "LOCKGATE_API_TOKEN", str(tmp_path / SETTINGS_FILE)):
+        _load(tmp_path).need("api_listen")
+    for place in ("--api-listen", "LOCKGATE_API_LISTEN", str(tmp_path / SETTINGS_FILE)):
         assert place in str(caught.value)
 
 
