@@ -32,6 +32,14 @@ from lockgate_release.errors import (
 
 __all__ = ["Fetch", "NotFoundError", "TufClient"]
 
+_MAX_ROOTS = 1024
+"""As many as `chain` follows: a client that slept must not stop where its server went on."""
+
+_POINTER = "/timestamp.json"
+_CACHED = frozenset(
+    {"timestamp.json", "snapshot.json", "targets.json", "releases.json", "channels.json"}
+)
+
 
 class NotFoundError(TransportError):
     """The server answered that there is no such file."""
@@ -61,30 +69,33 @@ class _TufFetcher(FetcherInterface):
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch_bytes = fetch
-        self.failure: TransportError | None = None
+        self.asked = ""
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        self.asked = url
         try:
             yield from self._fetch_bytes(url)
         except NotFoundError as exc:
             raise tuf_errors.DownloadHTTPError(str(exc), 404) from exc
         except TransportError as exc:
-            self.failure = exc
             raise tuf_errors.DownloadError(str(exc)) from exc
 
 
 def _cached_only(metadata: Path) -> Fetch:
-    """Answer the one question that cannot be answered from the cache alone, from the cache.
+    """Answer from the cache what python-tuf asks the server for.
 
-    python-tuf always asks for a newer root and for the timestamp. Offline, there is no newer root,
-    and the timestamp is the one verified before; signatures and expiry are checked as ever.
+    It always asks for a newer root and for the timestamp, and it asks again for what it refuses to
+    take from its cache, so that the reason comes out: its expiry, say. Offline, there is no newer
+    root, and the rest is what was verified before; signatures and expiry are checked as ever.
     """
 
     def fetch(url: str) -> Iterator[bytes]:
-        if not url.endswith("/timestamp.json"):
-            raise NotFoundError("not in the cache", subject=url)
+        name = url.rpartition("/")[2].split(".", 1)[-1]
+        name = "timestamp.json" if name == "json" else name
+        if name not in _CACHED:
+            raise NotFoundError("never fetched here", subject=url)
         try:
-            yield (metadata / "timestamp.json").read_bytes()
+            yield (metadata / name).read_bytes()
         except OSError as exc:
             raise TransportError("nothing was ever verified here", subject=url) from exc
 
@@ -119,6 +130,7 @@ class TufClient:
             LocalError: A folder cannot be used.
         """
         self._metadata = metadata
+        self._is_offline = fetch is None
         self._fetcher = _TufFetcher(fetch or _cached_only(metadata))
         try:
             metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,10 +141,10 @@ class TufClient:
                 str(targets),
                 targets_url,
                 fetcher=self._fetcher,
-                config=UpdaterConfig(),
+                config=UpdaterConfig(max_root_rotations=_MAX_ROOTS),
                 bootstrap=bootstrap,
             )
-        except tuf_errors.RepositoryError as exc:
+        except (tuf_errors.RepositoryError, ValueError) as exc:
             raise TrustError("not a valid root", subject="root.json", found=str(exc)) from exc
         except OSError as exc:
             raise LocalError(
@@ -147,7 +159,7 @@ class TufClient:
             ExpiredError: It is past its expiry.
             StaleMirrorError: It is older than what was verified before.
             TrustError: It is not what it must be.
-            LocalError: The cache cannot be written.
+            LocalError: The cache cannot be written, or, offline, not be verified any more.
         """
         try:
             self._updater.refresh()
@@ -190,11 +202,7 @@ class TufClient:
                     found=str(exc),
                     hint="Either the repository is frozen, or this machine's clock is wrong.",
                 ) from exc
-            case tuf_errors.BadVersionNumberError():
-                raise StaleMirrorError(
-                    "an older state than one already verified", subject=subject, found=str(exc)
-                ) from exc
-            case tuf_errors.LengthOrHashMismatchError() | tuf_errors.DownloadLengthMismatchError():
+            case tuf_errors.DownloadLengthMismatchError():
                 raise DigestMismatchError(
                     "not the bytes that were signed", subject=subject, found=str(exc)
                 ) from exc
@@ -203,15 +211,36 @@ class TufClient:
                 raise TransportError(
                     "missing on the server", subject=subject, found=str(exc)
                 ) from exc
-            case tuf_errors.DownloadError():
-                raise self._fetcher.failure or TransportError(
-                    "could not be fetched", subject=subject, found=str(exc)
-                ) from exc
+            case tuf_errors.DownloadError(__cause__=TransportError() as failure):
+                # It is the cause already; being the effect too would make a ring.
+                raise failure from failure.__cause__
             case tuf_errors.RepositoryError() | ValueError():
-                raise TrustError("cannot be verified", subject=subject, found=str(exc)) from exc
+                self._translate_refusal(exc, subject)
             case OSError():
                 raise LocalError(
                     "the cache cannot be used", subject=str(self._metadata), found=str(exc)
                 ) from exc
             case _:
                 raise exc
+
+    def _translate_refusal(self, exc: Exception, subject: str) -> NoReturn:
+        """Raise the error for bytes that python-tuf has refused."""
+        if self._is_offline:
+            raise LocalError(
+                "what was verified before is damaged",
+                subject=str(self._metadata),
+                found=f"{subject}: {exc}",
+                hint="Check again with a network.",
+            ) from exc
+        match exc:
+            # Only an older timestamp is an older state. Any other wrong number was signed so.
+            case tuf_errors.BadVersionNumberError() if self._fetcher.asked.endswith(_POINTER):
+                raise StaleMirrorError(
+                    "an older state than one already verified", subject=subject, found=str(exc)
+                ) from exc
+            case tuf_errors.LengthOrHashMismatchError():
+                raise DigestMismatchError(
+                    "not the bytes that were signed", subject=subject, found=str(exc)
+                ) from exc
+            case _:
+                raise TrustError("cannot be verified", subject=subject, found=str(exc)) from exc

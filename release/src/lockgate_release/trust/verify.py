@@ -24,7 +24,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from tuf.api.metadata import Metadata, Root, TargetFile, Timestamp
+from tuf.api.metadata import Metadata, Root, Signed, TargetFile
+from tuf.api.serialization import DeserializationError
 
 from lockgate_release.documents import (
     ChannelDocument,
@@ -38,6 +39,7 @@ from lockgate_release.documents import (
     parse_release,
 )
 from lockgate_release.errors import DocumentError, LocalError, TrustError
+from lockgate_release.instants import format_instant
 from lockgate_release.layout import POLICY_PATH, channel_path, extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.client import Fetch, NotFoundError, TufClient
@@ -189,7 +191,10 @@ class TrustedView:
         Raises:
             LocalError: The cache was changed under our feet.
         """
-        return tuple(sorted(self._cached_root().roles["timestamp"].keyids))
+        root = self._read_cached("root.json")
+        if not isinstance(root, Root):
+            raise LocalError("verified metadata is damaged", subject="root.json", found=root.type)
+        return tuple(sorted(root.roles["timestamp"].keyids))
 
     def timestamp_version(self) -> int:
         """Return the version of the verified timestamp.
@@ -197,8 +202,7 @@ class TrustedView:
         Raises:
             LocalError: The cache was changed under our feet.
         """
-        data = self._read_cached("timestamp.json")
-        return Metadata[Timestamp].from_bytes(data).signed.version
+        return self._read_cached("timestamp.json").version
 
     def expiries(self) -> dict[str, str]:
         """Return when each verified role expires, for people.
@@ -209,26 +213,37 @@ class TrustedView:
         found = {}
         for role in ("root", "timestamp", "snapshot", "targets", "releases", "channels"):
             if (self._metadata / f"{role}.json").exists():
-                signed = Metadata.from_bytes(self._read_cached(f"{role}.json")).signed
-                found[role] = f"{signed.expires:%Y-%m-%dT%H:%M:%SZ}"
+                found[role] = format_instant(self._read_cached(f"{role}.json").expires)
         return found
 
     def forget_documents(self, *, keep: frozenset[str]) -> None:
-        """Remove cached documents whose target paths are not in `keep`."""
+        """Remove cached documents whose target paths are not in `keep`.
+
+        Raises:
+            LocalError: One cannot be removed.
+        """
         kept = {quote(path, "") for path in keep}
-        for cached in self._documents.iterdir():
-            if cached.name not in kept:
-                cached.unlink(missing_ok=True)
-
-    def _cached_root(self) -> Root:
-        return Metadata[Root].from_bytes(self._read_cached("root.json")).signed
-
-    def _read_cached(self, name: str) -> bytes:
         try:
-            return (self._metadata / name).read_bytes()
+            for cached in self._documents.iterdir():
+                if cached.name not in kept:
+                    cached.unlink(missing_ok=True)
         except OSError as exc:
             raise LocalError(
-                "verified metadata is gone", subject=str(self._metadata / name), found=str(exc)
+                "the cache cannot be used", subject=str(self._documents), found=str(exc)
+            ) from exc
+
+    def _read_cached(self, name: str) -> Signed:
+        path = self._metadata / name
+        try:
+            found: Signed = Metadata.from_bytes(path.read_bytes()).signed
+            return found
+        except OSError as exc:
+            raise LocalError(
+                "verified metadata is gone", subject=str(path), found=str(exc)
+            ) from exc
+        except DeserializationError as exc:
+            raise LocalError(
+                "verified metadata is damaged", subject=str(path), found=str(exc)
             ) from exc
 
     def _need(self, path: str) -> tuple[TargetFile, bytes]:
