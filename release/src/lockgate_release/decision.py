@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import assert_never
 
 from lockgate_release.decision_values import (
     ClientState,
@@ -147,12 +148,8 @@ def _check_addressee(channel: ChannelDocument, policy: PolicyDocument, state: Cl
         (state.app, policy.app),
     ):
         if found != expected:
-            raise RefusedOfferError(
-                "a document for somebody else",
-                subject=state.channel,
-                expected=expected,
-                found=found,
-            )
+            what = "a document for somebody else"
+            raise RefusedOfferError(what, subject=state.channel, expected=expected, found=found)
 
 
 def _settle(
@@ -365,6 +362,8 @@ class _Judge:
                 return Obstacle.HALTED, f"the rollout of {version} is halted"
             case RolloutState.ACTIVE:
                 pass
+            case _:
+                assert_never(rollout.state)
         place = bucket(rollout.salt, self._state.client_id)
         numbers = f"bucket {place}, exposure {rollout.exposure_bp} of 10000"
         arm = self._arm(offer)

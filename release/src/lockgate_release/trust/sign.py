@@ -284,8 +284,7 @@ def canonical_bytes(value: JsonObject) -> bytes:
     """
     plain = json.loads(dump_json(value))
     text = encode_canonical(plain)
-    if text is None:
-        raise ValueError("nothing to sign")
+    assert text is not None
     return text.encode()
 
 

@@ -1,5 +1,6 @@
 """Private keys: found where their URI says, and refused with a word about what is wrong."""
 
+import itertools
 import json
 import stat
 from collections.abc import Iterator
@@ -134,6 +135,7 @@ def test_a_file_that_cannot_be_read_is_named(
         (_pem(ec.generate_private_key(ec.SECP256K1())).decode(), "not a private key"),
         (generate_signer().private_bytes.decode()[:60], "not a private key"),
     ],
+    ids=["empty", "rubbish", "no-text", "encrypted", "x25519", "dsa", "other-curve", "cut-off"],
 )
 def test_what_is_no_usable_key_is_refused(pem: str, words: str) -> None:
     with pytest.raises((LocalError, UsageError), match=words):
@@ -249,6 +251,7 @@ KEY = generate_signer().public_key
         {"keyid": KEY.keyid, "key": {**KEY.to_dict(), "keyval": {"public": 1}}},
         {"keyid": KEY.keyid, "key": {**KEY.to_dict(), "keytype": "unknown"}},
     ],
+    ids=itertools.count(),
 )
 def test_what_is_no_public_key_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(DocumentError, match="public key"):
