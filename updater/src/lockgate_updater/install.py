@@ -24,7 +24,7 @@ from lockgate_updater.home import Home
 from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, store_receipt
 from lockgate_updater.transport import Transport
 
-__all__ = ["drop_staging", "part_of", "remove_installed", "stage", "sweep"]
+__all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
 
 _STAGING = ".staging-"
 # Folders, links and the rounding of small files up to blocks.
@@ -148,6 +148,22 @@ def remove_installed(home: Home, folder: str) -> None:
     remove_file(home.receipts / f"{folder}.json")
 
 
+def drop_unfinished(home: Home) -> None:
+    """Remove everything that was being written, unpacked or removed when a process was ended.
+
+    Raises:
+        LocalError: It cannot be removed.
+    """
+    drop_staging(home)
+    with local_errors("cannot be removed", home.root):
+        for folder in (home.root, home.state, home.receipts):
+            for path in folder.glob(".*.new"):
+                path.unlink()
+        # python-tuf's.
+        for path in (home.state / "metadata").glob("tmp*"):
+            path.unlink()
+
+
 def drop_staging(home: Home) -> None:
     """Remove everything that was being unpacked or removed.
 
@@ -172,7 +188,4 @@ def sweep(home: Home, *, keep: frozenset[str]) -> None:
         for folder in sorted(folders - keep):
             remove_installed(home, folder)
         for path in home.downloads.iterdir():
-            path.unlink()
-        # What python-tuf was writing when it was killed.
-        for path in (home.state / "metadata").glob("tmp*"):
             path.unlink()

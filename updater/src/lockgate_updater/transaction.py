@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from lockgate_updater.durable import set_aside
 from lockgate_updater.events import StepName
-from lockgate_updater.install import drop_staging, remove_installed, sweep
+from lockgate_updater.install import drop_staging, drop_unfinished, remove_installed, sweep
 from lockgate_updater.journal import Attempt, Record, State, store_record
 from lockgate_updater.memory import with_failure
 from lockgate_updater.outcomes import Outcome, UpdateResult
@@ -44,6 +44,7 @@ class Transaction:
             LocalError: This machine is in the way.
         """
         session = self._session
+        drop_unfinished(self._home)
         if session.damaged is not None:
             aside = set_aside(self._home.journal)
             session.say(

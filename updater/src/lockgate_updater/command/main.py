@@ -20,10 +20,14 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says, and return the exit code."""
+    """Do what the command line says, and return the exit code.
+
+    Args:
+        arguments: Verb and options; None takes this process's own, and takes the process over.
+    """
     options = build_parser().parse_args(arguments)
     try:
-        return int(_do(options, os.environ))
+        return int(_do(options, os.environ, owns_process=arguments is None))
     except LockgateError as exc:
         return _explain_failure(options, exc)
     except KeyboardInterrupt:
@@ -31,15 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
-def _do(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process: bool) -> int:
     """Import what the verb needs, and no more; then do it."""
-    # All that imports make stays: collecting garbage meanwhile would be a tenth of a cold check.
+    # All that imports make stays: looking for garbage in it would be a tenth of a cold check.
     gc.disable()
     try:
         if options.verb in {"check", "explain"}:
             import lockgate_updater.command.looking as verbs  # noqa: PLC0415
         else:
             import lockgate_updater.command.acting as verbs  # type: ignore[no-redef] # noqa: PLC0415
+        if owns_process:
+            gc.freeze()
     finally:
         gc.enable()
     return int(getattr(verbs, options.verb)(options, environ))
