@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import lockgate_updater
+from tests.simulators.repository import RepositorySimulator
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -35,6 +37,21 @@ def test_a_check_imports_nothing_that_unpacks_or_starts_programs() -> None:
 def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(lockgate_updater)
     assert getattr(lockgate_updater, name) is not None
+
+
+def test_a_program_makes_its_own_home_below_its_users(
+    repository: RepositorySimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = lockgate_updater.Updater.create(
+        "~/.app",
+        app=repository.app,
+        repository="http://127.0.0.1:9",
+        channel="stable",
+        root=repository.root_bytes,
+    )
+    assert made.home == tmp_path / ".app"
+    assert lockgate_updater.Updater.open("~/.app").status().app == repository.app
 
 
 def test_no_other_name_is_there() -> None:

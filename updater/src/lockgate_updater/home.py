@@ -47,6 +47,11 @@ class Home:
 
     root: Path
 
+    @classmethod
+    def at(cls, folder: Path | str) -> Home:
+        """Return the home in `folder`, where `~` is this user's own folder."""
+        return cls(Path(folder).expanduser().absolute())
+
     @property
     def settings(self) -> Path:
         """What this client is."""
@@ -259,7 +264,7 @@ def init(
         TrustError: `root` is no valid root.
         LocalError: The disk refuses.
     """
-    home = Home(Path(folder).absolute())
+    home = Home.at(folder)
     settings = {
         "app": parse_app_name(app),
         "repository": _parse_address(repository),

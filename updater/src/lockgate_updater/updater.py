@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lockgate_release.errors import LocalError, RepositoryError, TransportError
 from lockgate_release.instants import utc_now
-from lockgate_updater.home import Configuration, Home, load_configuration
+from lockgate_updater.home import Configuration, Home, init, load_configuration
 from lockgate_updater.identity import machine_identity, new_client_id
 from lockgate_updater.look import read_anchor
 from lockgate_updater.receipts import prove_tree
@@ -69,7 +69,7 @@ class Updater:
             LocalError: The home cannot be read.
             RepositoryError: The trust anchor is missing.
         """
-        place = Home(Path(home).absolute())
+        place = Home.at(home)
         surroundings = os.environ if environ is None else environ
         configuration = load_configuration(place, surroundings, flags)
 
@@ -88,6 +88,42 @@ class Updater:
                 connect=transport or connect,
             )
         )
+
+    @classmethod
+    def create(
+        cls,
+        home: Path | str,
+        *,
+        app: str,
+        repository: str,
+        channel: str,
+        root: bytes,
+        client_id: str = "",
+    ) -> Updater:
+        """Make a home for a client and return its updater; the same again changes nothing.
+
+        Args:
+            home: Where; it is created for its owner alone.
+            app: The app's name.
+            repository: The address that the app's folder lies below.
+            channel: The channel to follow.
+            root: The trust anchor: the content of the `root.json` that maintainers hand out.
+            client_id: A UUID in lower case, or "" to draw one.
+
+        Raises:
+            UsageError: An argument makes no sense, or another client lives there.
+            TrustError: `root` is no valid root.
+            LocalError: The disk refuses.
+        """
+        init(
+            home,
+            app=app,
+            repository=repository,
+            channel=channel,
+            root=root,
+            client_id=client_id,
+        )
+        return cls.open(home)
 
     @property
     def home(self) -> Path:
