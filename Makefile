@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 DISTRIBUTIONS := release updater server cli
 PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
-CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo)
+CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format conformance bench lock clean
+.PHONY: help setup demo test check format docs conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -41,6 +41,9 @@ check: setup  ## Check format, lint, types, imports and docs
 format: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+docs: setup  ## Write the reference pages again that are made from the code
+	$(BIN)/python docs/generate.py
 
 conformance: setup  ## Run TUF's conformance suite on the client (SUITE=its checkout, ARGS="-k rollback" picks some)
 	@test -f "$(SUITE)/tuf_conformance/conftest.py" \

@@ -3,8 +3,8 @@
 Reads one file. A command passes what its flags say; a missing value is looked for in the
 environment, then in the file; what is in none is None, and the command says what it needs.
 
-Every setting stands in `SettingName`: the type checker holds the code to that list, and a test holds
-`docs/reference/settings.md` to it.
+Every setting stands in `SettingName`: the type checker holds the code to that list, and a test
+holds `docs/reference/settings.md` to it.
 """
 
 from __future__ import annotations
