@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SHELL = frozenset({"", "sh", "bash", "console", "ini", "yaml", "text"})
 
+LEFT_OUT = "…"
+"""What stands on a page for words that the reader fills in."""
+
 _FENCE = re.compile(r"^( *)```(\w*)\s*$")
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SUBSTITUTION = re.compile(r"\$\((.*?)\)")
@@ -106,9 +109,11 @@ def commands_in(text: str) -> Iterator[list[str]]:
         yield from commands_in(inner)
     words = _words(_SUBSTITUTION.sub("SUBSTITUTED", text))
     for place, word in enumerate(words):
-        program = re.sub(r"^.*(?:/bin/|=)", "", word)
+        program = re.sub(r"^.*/bin/", "", word)
         if program not in PROGRAMS or (place and words[place - 1] in _NAMES_SOMETHING):
             continue
+        if words[0] == "docker" and place == len(words) - 1:
+            continue  # an image, which runs what it was built to run
         end = (i for i, later in enumerate(words) if i > place and set(later) <= _OPERATORS)
         yield [program, *words[place + 1 : next(end, len(words))]]
 

@@ -11,7 +11,16 @@ import click
 import pytest
 
 from docs.generate import PROGRAMS, REFERENCE, render
-from tests.docs.pages import PAGES, ROOT, SHELL, blocks_of, commands_in, inline_code, name_of
+from tests.docs.pages import (
+    LEFT_OUT,
+    PAGES,
+    ROOT,
+    SHELL,
+    blocks_of,
+    commands_in,
+    inline_code,
+    name_of,
+)
 
 COMMANDS = REFERENCE / "commands.md"
 IN_WORDS = [
@@ -20,7 +29,6 @@ IN_WORDS = [
     # The reference shows how each is used; a decision tells of what was when it was taken.
     if page != COMMANDS and page.parent.name != "decisions"
 ]
-LEFT_OUT = "…"
 
 
 def _fault(words: list[str], *, is_whole: bool = True) -> str:
@@ -167,7 +175,9 @@ def test_commands_are_found_wherever_they_stand() -> None:
         ["lockgate-server", "run", "--data", "/srv"]
     ]
     assert list(commands_in("docker build -t lockgate-server .")) == []
+    assert list(commands_in("docker run -v lockgate:/data lockgate-server")) == []
     assert list(commands_in("cp -r /srv/lockgate /backup")) == []
+    assert list(commands_in("User=lockgate")) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

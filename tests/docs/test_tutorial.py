@@ -1,0 +1,118 @@
+"""The tutorial, the front page and the how-tos, typed as they are written, on a real server."""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.platforms import current_platform
+from tests.docs.pages import ROOT, Block, blocks_of
+from tests.docs.terminal import Terminal
+
+DOCS = ROOT / "docs"
+TUTORIAL = DOCS / "tutorial" / "first-release.md"
+README = ROOT / "README.md"
+HOW_TO = DOCS / "how-to"
+ANOTHER = "linux-aarch64" if current_platform() != "linux-aarch64" else "linux-x86_64"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    # The pages say linux-x86_64; whoever follows them says what their own machine is.
+    platforms = {"linux-aarch64": ANOTHER, "linux-x86_64": current_platform()}
+    with Terminal(folder=tmp_path, rewrites=platforms) as terminal:
+        yield terminal
+
+
+def _blocks(page: Path, *languages: str) -> list[Block]:
+    return [block for block in blocks_of(page) if block.language in languages or not languages]
+
+
+def _build(folder: Path, version: str, archive: str) -> None:
+    """Leave what CI would have built: a program that says its version and its arguments."""
+    program = folder / "tree" / "bin" / "myapp"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text(f'#!/bin/sh\necho myapp {version} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    (folder / archive).parent.mkdir(exist_ok=True)
+    with tarfile.open(folder / archive, "w:gz") as packed:
+        packed.add(program, "bin/myapp")
+
+
+def _installed(home: Path) -> str:
+    return (home / "current").readlink().name
+
+
+def test_the_tutorial_ends_as_it_says(terminal: Terminal, tmp_path: Path) -> None:
+    install, *blocks = _blocks(TUTORIAL)
+    assert "make setup" in install.text
+    typed = terminal.follow(blocks)
+    assert sum(bool(ended.line.comment) for ended in typed) >= 8, "the page claims too little"
+    # 1. What the server made, what it prints, and what it keeps of a token.
+    data = tmp_path / "data"
+    addresses = json.loads((data / "run.json").read_text("utf-8"))
+    assert all(addresses[side] in typed[0].said for side in ("public", "api"))
+    assert {"objects", "ledger.sqlite3"} <= {path.name for path in data.iterdir()}
+    kept = [path.read_bytes() for path in data.rglob("*") if path.is_file()]
+    token = terminal.type("echo $LOCKGATE_TOKEN").said.strip()
+    assert token.startswith("lg_")
+    assert not [content for content in kept if token.encode() in content]
+    # 2. Three things in keys/, none of whose secrets the server has; and lockgate.toml.
+    keys = tmp_path / "keys"
+    assert {path.name for path in keys.iterdir()} == {"root", "publisher", "root.json"}
+    secrets = [path.read_bytes() for path in keys.rglob("*.pem")]
+    assert len(secrets) == 2
+    assert not {*secrets} & {*kept}
+    assert 'app = "hello"' in (tmp_path / "lockgate.toml").read_text("utf-8")
+    # 4. to 6. One link says that the good release is the program.
+    current = tmp_path / "client" / "current"
+    assert current.resolve().parent == tmp_path / "client" / "versions"
+    assert "1.0.0" in (current / "bin" / "hello").read_text("utf-8")
+
+
+def test_the_front_page_ends_as_it_says(terminal: Terminal, tmp_path: Path) -> None:
+    run, client, revoke = _blocks(README, "")[1:]
+    home = tmp_path / ".myapp"
+    _build(tmp_path, "1.0.0", "myapp-1.0.0.tar.gz")
+    terminal.follow([run])
+    *_, started = terminal.follow([client])
+    assert started.said == "myapp 1.0.0 --its --own arguments\n"
+    (tmp_path / "myapp").mkdir()
+    (tmp_path / "myapp" / "root.json").write_bytes((tmp_path / "keys" / "root.json").read_bytes())
+    for page in (README, HOW_TO / "python-program.md"):
+        for block in _blocks(page, "python"):
+            assert "1.0.0 is installed" in terminal.run_python(block)
+    _build(tmp_path, "1.0.1", "myapp-1.0.1.tar.gz")
+    (publish,) = (line.text for line in run.typed() if line.text.startswith("lockgate publish"))
+    assert terminal.type(publish.replace("1.0.0", "1.0.1")).code == 0
+    assert terminal.type("lockgate-updater update --home ~/.myapp").code == 0
+    assert _installed(home).startswith("1.0.1-")
+    # At a terminal it asks for the version; here nobody is there to type it.
+    terminal.rewrites["lockgate revoke"] = "lockgate revoke --yes"
+    terminal.follow([revoke])
+    assert terminal.type("lockgate-updater update --home ~/.myapp").code == 0
+    assert _installed(home).startswith("1.0.0-")
+
+
+def test_the_how_tos_end_as_they_say(terminal: Terminal, tmp_path: Path) -> None:
+    server, init = _blocks(README, "")[1].typed(), "lockgate init myapp --keys keys"
+    for line in server:
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    assert terminal.type(f"{init} --server http://127.0.0.1:8080").code == 0
+    for version, page in (("1.4.0", "publish-from-ci"), ("2.0.0", "roll-out-in-steps")):
+        _build(tmp_path, version, "dist/myapp-x86_64.tar.gz")
+        _build(tmp_path, version, "dist/myapp-aarch64.tar.gz")
+        (tmp_path / "NOTES.md").write_text("What changed.\n", "utf-8")
+        terminal.follow(_blocks(HOW_TO / f"{page}.md", ""))
+        client = next(iter(_blocks(HOW_TO / "ship-a-client.md", "")))
+        terminal.follow([client])
+    for page in ("take-back-a-release", "renew"):
+        terminal.follow(_blocks(HOW_TO / f"{page}.md", ""))
+    assert _installed(tmp_path / ".myapp").startswith("2.0.0-")
+    *_, mirror = _blocks(HOW_TO / "ship-a-client.md", "")
+    terminal.rewrites["file:///media/mirror"] = (tmp_path / "data" / "objects").as_uri()
+    terminal.follow([mirror])
+    assert _installed(tmp_path / ".myapp").startswith("1.4.0-")
