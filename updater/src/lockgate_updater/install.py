@@ -18,7 +18,7 @@ from lockgate_release.digests import digest_tree
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LocalError
 from lockgate_updater.download import download_artifact
-from lockgate_updater.durable import local_errors, remove_file, sync_folder, sync_tree
+from lockgate_updater.durable import local_errors, sync_folder, sync_tree
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.home import Home
 from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, store_receipt
@@ -72,7 +72,9 @@ def stage(
         # Wrong, or too big for this disk, or interrupted: nothing half is left behind.
         remove_tree(staging)
         raise
-    remove_file(part)
+    with local_errors("cannot be removed", part):
+        part.unlink()
+        sync_folder(home.downloads)
 
 
 def _step(name: StepName, offer: Offer, text: str) -> Step:
@@ -135,17 +137,21 @@ def _name(home: Home, staging: Path, receipt: Receipt) -> None:
 def remove_installed(home: Home, folder: str) -> None:
     """Remove a tree that nothing points to: first from sight, then from the disk, then its receipt.
 
+    Each step is on the disk before the next, so that half a tree never comes back under its name.
+
     Raises:
         LocalError: It cannot be removed.
     """
-    tree = home.tree(folder)
+    tree, receipt = home.tree(folder), home.receipts / f"{folder}.json"
     with local_errors("cannot be removed", tree):
         if os.path.lexists(tree):
             doomed = home.versions / f"{_STAGING}{folder}"
             remove_tree(doomed)
             tree.rename(doomed)
+            sync_folder(home.versions)
             remove_tree(doomed)
-    remove_file(home.receipts / f"{folder}.json")
+        receipt.unlink(missing_ok=True)
+        sync_folder(home.receipts)
 
 
 def drop_unfinished(home: Home) -> None:
