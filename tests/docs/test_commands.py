@@ -189,6 +189,13 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     assert named - {*targets} == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_of_this_repository_that_a_page_names_exists(page: Path) -> None:
+    ours = re.compile(r"(?:bench|cli|demo|docs|release|server|tests|updater)/[\w./-]*")
+    named = {code for _, code in inline_code(page) if ours.fullmatch(code)}
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
 def test_the_pages_hold_commands_to_check() -> None:
     typed = [
         words
