@@ -66,6 +66,12 @@ def test_the_package_says_that_it_is_typed(folder: str) -> None:
     assert (Path(PACKAGES[folder].__path__[0]) / "py.typed").is_file()
 
 
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_the_licence_goes_along(folder: str) -> None:
+    assert _project(folder)["license-files"] == ["LICENSE"]
+    assert (ROOT / folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
 @pytest.mark.parametrize("folder", ["release", "updater"])
 def test_a_client_carries_no_server_code(folder: str) -> None:
     assert not _requirements(folder).keys() & {"flask", "gunicorn", "boto3", "sqlite-utils"}
