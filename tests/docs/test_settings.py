@@ -6,7 +6,8 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from types import SimpleNamespace
+from typing import cast, get_args
 
 import click
 
@@ -16,6 +17,9 @@ from lockgate_cli.defaults import _TABLE as PUBLISH
 from lockgate_cli.defaults import _TYPES as PUBLISH_TYPES
 from lockgate_cli.defaults import parse_options, read_floors
 from lockgate_release.settings import SettingName, Settings
+from lockgate_updater.home import Home
+from lockgate_updater.receipts import Receipt
+from lockgate_updater.trial import program_environment
 from tests.docs.pages import ROOT, blocks_of
 
 PAGE = REFERENCE / "settings.md"
@@ -85,6 +89,14 @@ def test_every_variable_is_on_the_page_and_none_that_nothing_reads() -> None:
     named = _VARIABLE.findall(PAGE.read_text("utf-8").replace("_<APP>", ""))
     # The public half of a key is said in the variable of the key with this behind it.
     assert {name.removesuffix("_PUBLIC") for name in named} == _variables_in_code()
+
+
+def test_what_a_started_program_finds_is_on_the_page() -> None:
+    home, receipt = Home(Path("home")), SimpleNamespace(version="1.0.0", folder="1.0.0-0")
+    found = program_environment(home, cast("Receipt", receipt), {"OTHER": "1"})
+    (sentence,) = re.findall(r"find in their environment: (.*?)\. ", PAGE.read_text("utf-8"))
+    assert set(found) - {"OTHER"} == set(_VARIABLE.findall(sentence))
+    assert found["OTHER"] == "1"
 
 
 def test_every_key_of_the_file_is_on_the_page_and_none_that_nothing_reads() -> None:
