@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from lockgate_release.archives.safe_tree import remove_tree
@@ -69,8 +70,10 @@ def stage(
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
         _name(home, staging, receipt)
     except BaseException:
-        # Wrong, or too big for this disk, or interrupted: nothing half is left behind.
-        remove_tree(staging)
+        # Wrong, or too big for this disk, or interrupted: nothing half is left behind. If even that
+        # fails, the next start removes it; what went wrong first is what people must hear.
+        with suppress(OSError):
+            remove_tree(staging)
         raise
     with local_errors("cannot be removed", part):
         part.unlink()

@@ -153,7 +153,10 @@ class Operation:
                 return self._install(decision.target, decision, force=force)
             except (RepositoryError, TransportError, LocalError):
                 # The replacement does not come, or has no room; the last good version is at hand.
-                if last_good is None:
+                # Once it was switched to, the next run goes on from there; after commit, only on.
+                record = self._session.record
+                switched = record.state in {State.TRIAL, State.COMMITTED}
+                if last_good is None or switched or record.installed != leaving.folder:
                     raise
                 self._transaction.drop_attempt()
         if last_good is not None:
