@@ -1,0 +1,36 @@
+"""Everything that is done to an updater here, and in which scenarios."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.crash.faults import fail, fail_on
+from tests.crash.kills import kill, kill_recovery, start_program
+from tests.crash.losses import cut_power
+from tests.crash.scenarios import SCENARIOS, Bench
+from tests.crash.tally import Sample, Tally
+from tests.crash.trace import compare_with_strace
+
+__all__ = ["CAMPAIGNS", "Campaign"]
+
+_ALL = tuple(SCENARIOS)
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is done, and to which scenarios."""
+
+    act: Callable[[Bench, Sample], Tally]
+    scenarios: tuple[str, ...] = _ALL
+
+
+CAMPAIGNS = {
+    "strace": Campaign(compare_with_strace),
+    "kill": Campaign(kill),
+    "start": Campaign(start_program),
+    "recover": Campaign(kill_recovery, ("first", "update", "failing", "replaced", "run")),
+    "cut": Campaign(cut_power),
+    "fault": Campaign(fail),
+    "dead": Campaign(fail_on),
+}

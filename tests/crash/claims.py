@@ -1,0 +1,147 @@
+"""What must be true of a home after a crash, and when it counts as the same as another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lockgate_release.digests import digest_tree
+
+__all__ = ["Expected", "Listing", "differences", "is_cached", "list_home", "what_runs"]
+
+Listing = Mapping[str, str]
+"""Every path of a home, with its kind, mode and content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What may stand on the disk at any moment.
+
+    Attributes:
+        home: The home.
+        may_run: Folders that `current` may lead to; "" for no `current`.
+        trees: The signed digest of each tree, by its folder.
+        releases: The folder of each release, by the digest of its document.
+    """
+
+    home: Path
+    may_run: frozenset[str]
+    trees: Mapping[str, str]
+    releases: Mapping[str, str]
+
+    def judge(self) -> str:
+        """What is wrong with what would run now, or ""."""
+        folder = what_runs(self.home)
+        if folder not in self.may_run:
+            return f"{folder or 'nothing'} would run"
+        if not folder:
+            return ""
+        tree = self.home / "versions" / folder
+        if not tree.is_dir() or digest_tree(tree).sha256 != self.trees[folder]:
+            return f"{folder} would run, and is not what was signed"
+        if folder in self._failed():
+            return f"{folder} would run, and is in quarantine"
+        return ""
+
+    def _failed(self) -> set[str]:
+        """The trees that are remembered to have failed here."""
+        try:
+            memory = json.loads((self.home / "state" / "memory.json").read_bytes())
+        except (OSError, ValueError):
+            return set()
+        return {self.releases[item["sha256"]] for item in memory["failures"]}
+
+
+def what_runs(home: Path) -> str:
+    """The folder that `current` leads to, or ""."""
+    try:
+        return str((home / "current").readlink()).removeprefix("versions/")
+    except FileNotFoundError:
+        return ""
+
+
+def list_home(home: Path) -> Listing:
+    """Everything in a home. What two runs may not agree on is left out.
+
+    That is: random ids, times, words for people, and which verified documents the last look has
+    left in the cache. A journal at rest says no more than a missing one: what is installed is then
+    derived from the disk, which is compared itself.
+    """
+    found: dict[str, str] = {}
+    for folder, folders, files in os.walk(home):
+        for name in folders + files:
+            path = Path(folder, name)
+            if not _is_cached_document(path) and not _is_journal_at_rest(path):
+                found[str(path.relative_to(home))] = _describe(path)
+    return found
+
+
+def _is_cached_document(path: Path) -> bool:
+    return path.parent.name == "documents" and path.name.endswith("release.json")
+
+
+def _is_journal_at_rest(path: Path) -> bool:
+    if path.name != "journal.json":
+        return False
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return bool(record["state"] == "idle" and record["installed"] == what_runs(path.parents[1]))
+
+
+def _describe(path: Path) -> str:
+    status = path.lstat()
+    mode = f"{stat.S_IMODE(status.st_mode):o}"
+    if stat.S_ISLNK(status.st_mode):
+        return f"link to {path.readlink()}"
+    if stat.S_ISDIR(status.st_mode):
+        return f"folder {mode}"
+    return f"file {mode} {_content(path)}"
+
+
+def _content(path: Path) -> str:
+    data = path.read_bytes()
+    match path.name:
+        case "lock":  # who held it last
+            return ""
+        case "memory.json":
+            return _without(data, "until", "attempt", "reason")
+        case "journal.json":
+            return _without(data, "id", "tries_left")
+        case _:
+            return hashlib.sha256(data).hexdigest()
+
+
+def _without(data: bytes, *names: str) -> str:
+    def forget(fields: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in fields.items() if name not in names}
+
+    try:
+        return json.dumps(json.loads(data, object_hook=forget), sort_keys=True)
+    except ValueError:
+        return f"damaged: {data[:40]!r}"
+
+
+def differences(found: Listing, wanted: Listing) -> list[str]:
+    """What is there too much, too little or otherwise."""
+    words = [f"{path}: left over" for path in sorted(found.keys() - wanted.keys())]
+    words += [f"{path}: missing" for path in sorted(wanted.keys() - found.keys())]
+    words += [
+        f"{path}: {found[path]} instead of {wanted[path]}"
+        for path in sorted(found.keys() & wanted.keys())
+        if found[path] != wanted[path]
+    ]
+    return words
+
+
+def is_cached(difference: str) -> bool:
+    """Whether it concerns what was verified and can be fetched again, and is not left over."""
+    caches = ("state/metadata/", "state/documents/")
+    return difference.startswith(caches) and not difference.endswith(": left over")

@@ -1,0 +1,137 @@
+"""The updater's command in a forked child: a real process, without the start of an interpreter."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import lockgate_release
+import lockgate_updater
+from lockgate_updater.command import main
+from tests.crash.shim import WATCH, Call, Strike
+from tests.simulators.http_server import serve
+from tests.simulators.repository import RepositorySimulator
+
+__all__ = ["Ending", "Process", "Program", "run", "serving", "updater"]
+
+_TOO_LONG_S = 60
+
+# All of it is imported here, before any fork, so that no child has to.
+for _package in (lockgate_release, lockgate_updater):
+    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
+        if not _module.name.endswith("__main__"):
+            importlib.import_module(_module.name)
+
+Program = Callable[[], int]
+"""What a child does; it returns its exit code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a process ended: its exit code, or minus the signal that ended it."""
+
+    code: int
+    said: str
+    calls: tuple[Call, ...]
+
+    @property
+    def was_killed(self) -> bool:
+        return self.code == -signal.SIGKILL
+
+
+class Process:
+    """One child that has been started."""
+
+    def __init__(self, home: Path, program: Program, strike: Strike) -> None:
+        self._log = os.memfd_create("log")
+        self._said = os.memfd_create("said")
+        self.pid = os.fork()
+        if self.pid == 0:
+            os._exit(self._live(home, program, strike))
+
+    def _live(self, home: Path, program: Program, strike: Strike) -> int:
+        signal.alarm(_TOO_LONG_S)
+        os.dup2(self._said, 1)
+        os.dup2(self._said, 2)
+        try:
+            strike.arm(home, self._log)
+            return program()
+        except SystemExit as exc:
+            return exc.code if isinstance(exc.code, int) else 1
+        except BaseException:  # noqa: BLE001 (as an interpreter would: say it, and end with 1)
+            traceback.print_exc()
+            return 1
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def wait_until_stopped(self) -> bool:
+        """Wait until it stands still; False if it ended instead, and then nothing is left of it."""
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        return os.WIFSTOPPED(status)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> Ending:
+        """Wait for its end, and give everything back."""
+        _, status = os.waitpid(self.pid, 0)
+        return self.close(os.waitstatus_to_exitcode(status))
+
+    def close(self, code: int = 0) -> Ending:
+        """Read what it said and did."""
+        said, log = _read_whole(self._said), _read_whole(self._log)
+        return Ending(code=code, said=said.decode("utf-8", "replace"), calls=tuple(Call.parse(log)))
+
+
+def _read_whole(handle: int) -> bytes:
+    with os.fdopen(handle, "rb") as stream:
+        stream.seek(0)
+        return stream.read()
+
+
+def run(home: Path, program: Program, strike: Strike = WATCH) -> Ending:
+    """Run a program in a child to its end."""
+    return Process(home, program, strike).wait()
+
+
+def updater(home: Path, arguments: Sequence[str]) -> Program:
+    """The command `lockgate-updater VERB --home HOME …`."""
+    verb, *rest = arguments
+    return lambda: main([verb, "--home", str(home), *rest])
+
+
+@contextmanager
+def serving(repository: RepositorySimulator) -> Iterator[str]:
+    """Serve the repository as it is now from a process of its own; the address of the server."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            with serve(repository) as server:
+                os.write(writing, server.address.encode())
+                signal.pause()
+        finally:
+            os._exit(1)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as stream:
+            os.set_inheritable(reading, False)
+            yield _first_line(stream.fileno())
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _first_line(handle: int) -> str:
+    address = os.read(handle, 200).decode()
+    assert address, "the server did not start"
+    return address

@@ -1,0 +1,334 @@
+"""The situations that an updater can be cut off in: a home, a command, and how it must end."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from lockgate_release.documents import Install, Remedy
+from lockgate_release.names import Sha256Hex
+from lockgate_updater.receipts import folder_name
+from tests.crash.claims import Expected, Listing, differences, is_cached, list_home
+from tests.crash.process import Ending, Process, run, serving, updater
+from tests.crash.shim import WATCH, Strike
+from tests.simulators.archives import Tree, tree_digest
+from tests.simulators.client import CLIENT_ID
+from tests.simulators.repository import STABLE, RepositorySimulator, checked_by, confirmed_by_itself
+
+__all__ = ["SCENARIOS", "Bench", "Scenario", "Stage", "prepared"]
+
+Command: TypeAlias = tuple[str, ...]
+
+_NOISE_BYTES = 150_000
+
+
+def _tree(version: str, *, sick: bool) -> Tree:
+    """A small application: programs, a folder in a folder, an empty file, more than one chunk."""
+    return {
+        "bin/app": f"#!/bin/sh\necho this is {version}\nexit {int(sick)}\n".encode(),
+        "bin/check": f"#!/bin/sh\nexit {int(sick)}\n".encode(),
+        f"lib/{version}/empty": b"",
+        "lib/data": random.Random(version).randbytes(_NOISE_BYTES),
+    }
+
+
+class Stage:
+    """A repository and a client's home, on their way to where a scenario begins."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repository = RepositorySimulator()
+        self.home = folder / "start"
+        self.trees: dict[str, str] = {}
+        self.folders: dict[str, str] = {"": ""}
+        self.releases: dict[str, str] = {}
+        self._anchor = folder / "root.json"
+        self._anchor.write_bytes(self.repository.root_bytes)
+
+    def publish(self, version: str, *, sick: bool = False, install: Install | None = None) -> None:
+        """Publish a release; unless `install` says otherwise it is proven by its health command."""
+        tree = _tree(version, sick=sick)
+        sha256 = tree_digest(tree).sha256
+        checked = checked_by("bin/check")
+        document = self.repository.publish(
+            version, tree, install=install or Install(entrypoint="bin/app", health=checked.health)
+        )
+        folder = folder_name(version, Sha256Hex(sha256))
+        self.folders[version] = folder
+        self.trees[folder] = sha256
+        self.releases[hashlib.sha256(document.to_bytes()).hexdigest()] = folder
+
+    def init(self) -> None:
+        """Make the client's home."""
+        self.act(self.init_command())
+
+    def init_command(self) -> Command:
+        """What makes a home. Its address is nobody's: every command brings the server's own."""
+        app, root = self.repository.app, str(self._anchor)
+        words = ("init", "--app", app, "--root", root, "--repository", "http://127.0.0.1:9")
+        return (*words, "--channel", STABLE, "--client-id", CLIENT_ID)
+
+    def act(self, command: Command, *, strike: Strike = WATCH, code: int = 0) -> None:
+        """Run a command in the home as it is so far."""
+        with serving(self.repository) as address:
+            ending = run(self.home, updater(self.home, _addressed(command, address)), strike)
+        assert ending.code == code, f"{command}: {ending.code} {ending.said}"
+
+    def update(self, *, code: int = 0) -> None:
+        """Update the client."""
+        self.act(("update",), code=code)
+
+    def install(self, *versions: str) -> None:
+        """Make a home and install these releases one after the other."""
+        self.init()
+        for version in versions:
+            self.publish(version)
+            self.update()
+
+
+def _addressed(command: Command, address: str) -> Command:
+    asks = command[0] in {"check", "update"}
+    return (command[0], "--repository", address, *command[1:]) if asks else command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One situation.
+
+    Attributes:
+        about: What happens, for people.
+        prepare: Brings a stage to where it begins.
+        may_run: The versions that may run at any moment, "" for none.
+        command: What is cut off.
+        code: How it ends when nothing cuts it off.
+        again: What the machine does next; () for the same command once more.
+        again_codes: How that may end, besides 0 and `code`.
+        detours: What may happen instead of the command, and lead to an ending of its own: other
+            commands, or () for nothing at all.
+    """
+
+    about: str
+    prepare: Callable[[Stage], object]
+    may_run: tuple[str, ...]
+    command: Command = ("update",)
+    code: int = 0
+    again: Command = ()
+    again_codes: tuple[int, ...] = ()
+    detours: tuple[tuple[Command, ...], ...] = ()
+
+
+class Bench:
+    """A prepared scenario, that can be tried again and again from the same beginning."""
+
+    def __init__(
+        self, name: str, scenario: Scenario, stage: Stage, folder: Path, address: str
+    ) -> None:
+        self.name = name
+        self.scenario = scenario
+        self.address = address
+        self.home = folder / "home"
+        self.start = stage.home
+        self.expected = Expected(
+            home=self.home,
+            may_run=frozenset(stage.folders[version] for version in scenario.may_run),
+            trees=stage.trees,
+            releases=stage.releases,
+        )
+        command = stage.init_command() if scenario.command == ("init",) else scenario.command
+        self.command = _addressed(command, address)
+        self.next_command = _addressed(scenario.again, address) if scenario.again else self.command
+        self.undisturbed = self._undisturbed()
+        self.endings: list[Listing] = [list_home(self.home)]
+        self.endings += [self._ending_after(detour) for detour in scenario.detours]
+
+    def _undisturbed(self) -> Ending:
+        ending = self.run()
+        assert ending.code == self.scenario.code, f"{ending.code}: {ending.said}"
+        assert not (wrong := self.expected.judge()), wrong
+        return ending
+
+    def beginning_at(self, start: Path) -> Bench:
+        """The same scenario, begun from another home."""
+        other = copy.copy(self)
+        other.start = start
+        return other
+
+    def _ending_after(self, detour: tuple[Command, ...]) -> Listing:
+        self.put_back()
+        for command in detour:
+            run(self.home, updater(self.home, _addressed(command, self.address)))
+        self.run_again()
+        return list_home(self.home)
+
+    def put_back(self) -> None:
+        """Bring the home to where the scenario begins."""
+        self.clear()
+        if self.start.exists():
+            shutil.copytree(self.start, self.home, symlinks=True)
+
+    def clear(self) -> None:
+        """Remove the home."""
+        if self.home.exists():
+            shutil.rmtree(self.home)
+
+    def begin(self, strike: Strike = WATCH) -> Process:
+        """Start the scenario's command in the home as it is."""
+        return Process(self.home, updater(self.home, self.command), strike)
+
+    def run(self, strike: Strike = WATCH) -> Ending:
+        """Put everything back, and run the scenario's command."""
+        self.put_back()
+        return self.begin(strike).wait()
+
+    def run_again(self, strike: Strike = WATCH) -> Ending:
+        """Do what the machine does next."""
+        return run(self.home, updater(self.home, self.next_command), strike)
+
+    def judge(self) -> str:
+        """What is wrong right after a crash, or ""."""
+        return self.expected.judge()
+
+    def converge(self) -> str:
+        """What is wrong after the next run, or ""."""
+        wrong, found = self._next()
+        if not wrong and found not in self.endings and self._differ_in_cache_only(found):
+            # It had something to finish, and did not look; the next look mends the cache.
+            wrong, found = self._next()
+        if wrong or found in self.endings:
+            return wrong
+        return "the next run does not converge: " + "; ".join(differences(found, self.endings[0]))
+
+    def _next(self) -> tuple[str, Listing]:
+        ending = self.run_again()
+        if ending.code not in {0, self.scenario.code, *self.scenario.again_codes}:
+            return f"the next run ended with {ending.code}: {ending.said[-600:]}", {}
+        wrong = self.judge()
+        return f"after the next run {wrong}" if wrong else "", list_home(self.home)
+
+    def _differ_in_cache_only(self, found: Listing) -> bool:
+        return any(
+            all(is_cached(words) for words in differences(found, ending)) for ending in self.endings
+        )
+
+
+@contextmanager
+def prepared(name: str, folder: Path) -> Iterator[Bench]:
+    """A bench for the scenario called `name`, in an empty folder, and its server."""
+    scenario = SCENARIOS[name]
+    folder.mkdir(parents=True)
+    stage = Stage(folder.resolve())
+    scenario.prepare(stage)
+    with serving(stage.repository) as address:
+        yield Bench(name, scenario, stage, folder.resolve(), address)
+
+
+# -- The scenarios ----------------------------------------------------------------------------
+
+
+def _first_install(stage: Stage) -> None:
+    stage.init()
+    stage.publish("1.0.0")
+
+
+def _update(stage: Stage) -> None:
+    stage.install("1.0.0", "2.0.0")
+    stage.publish("3.0.0")
+
+
+def _failing(stage: Stage) -> None:
+    stage.install("1.0.0")
+    stage.publish("2.0.0", sick=True)
+
+
+def _revoked(stage: Stage) -> None:
+    stage.install("1.0.0", "2.0.0")
+    stage.repository.revoke("2.0.0", remedy=Remedy.LAST_GOOD)
+
+
+def _replaced(stage: Stage) -> None:
+    stage.install("1.0.0", "2.0.0")
+    stage.repository.revoke("2.0.0")
+    stage.publish("3.0.0")
+
+
+def _publish_for_trial(stage: Stage, *, sick: bool = False) -> None:
+    stage.install("1.0.0")
+    stage.publish("2.0.0", sick=sick, install=confirmed_by_itself("bin/app", tries=1))
+
+
+def _on_trial(stage: Stage) -> None:
+    _publish_for_trial(stage)
+    stage.update()
+
+
+def _failing_on_trial(stage: Stage) -> None:
+    _publish_for_trial(stage, sick=True)
+    stage.update()
+
+
+def _damaged_journal(stage: Stage) -> None:
+    stage.install("1.0.0", "2.0.0")
+    (stage.home / "state" / "journal.json").write_bytes(b'{"format": 1, "sta')
+
+
+def _nothing(_: Stage) -> None:
+    """Not even a home."""
+
+
+SCENARIOS = {
+    "init": Scenario(about="a home is made", prepare=_nothing, may_run=("",), command=("init",)),
+    "first": Scenario(about="first install", prepare=_first_install, may_run=("", "1.0.0")),
+    "update": Scenario(
+        about="update; the oldest version goes", prepare=_update, may_run=("2.0.0", "3.0.0")
+    ),
+    "failing": Scenario(
+        about="the release fails its health check",
+        prepare=_failing,
+        may_run=("1.0.0", "2.0.0"),
+        code=30,
+    ),
+    "revoked": Scenario(
+        about="a revoked release is left", prepare=_revoked, may_run=("1.0.0", "2.0.0")
+    ),
+    "replaced": Scenario(
+        about="a revoked release is replaced",
+        prepare=_replaced,
+        # The last good version is at hand where the replacement cannot be had.
+        may_run=("1.0.0", "2.0.0", "3.0.0"),
+        detours=((("check",), ("run",)),),
+    ),
+    "trial": Scenario(
+        about="a release goes on trial", prepare=_publish_for_trial, may_run=("1.0.0", "2.0.0")
+    ),
+    "confirm": Scenario(
+        about="a release on trial is confirmed",
+        prepare=_on_trial,
+        may_run=("2.0.0",),
+        command=("confirm",),
+    ),
+    "run": Scenario(
+        about="run: the program on trial ends badly",
+        prepare=_failing_on_trial,
+        may_run=("1.0.0", "2.0.0"),
+        command=("run",),
+        code=1,
+    ),
+    "rollback": Scenario(
+        about="rollback by hand",
+        prepare=lambda stage: stage.install("1.0.0", "2.0.0"),
+        may_run=("1.0.0", "2.0.0"),
+        command=("rollback",),
+        again=("update",),
+        again_codes=(30,),
+        detours=((),),
+    ),
+    "damaged": Scenario(
+        about="the journal is found damaged", prepare=_damaged_journal, may_run=("2.0.0",)
+    ),
+}

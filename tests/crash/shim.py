@@ -1,0 +1,180 @@
+"""The C shim from Python: built when it is needed, armed in a forked child, its log read back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+__all__ = [
+    "CHANGES",
+    "OPENINGS",
+    "SYNCS",
+    "UMASK",
+    "Call",
+    "How",
+    "Strike",
+    "missing_tools",
+    "preload",
+]
+
+_SOURCE = Path(__file__).with_name("shim.c")
+_LIBRARY = "LOCKGATE_CRASH_SHIM"
+
+UMASK = 0o022
+"""Of every process in the rig."""
+
+CHANGES = frozenset(
+    {
+        "chmod",
+        "create",
+        "ftruncate",
+        "link",
+        "mkdir",
+        "rename",
+        "rmdir",
+        "symlink",
+        "truncate",
+        "unlink",
+        "utimens",
+        "write",
+    }
+)
+"""Calls that change what is on the disk."""
+SYNCS = frozenset({"fsync", "fdatasync", "syncfs"})
+OPENINGS = frozenset({"open", "read", "create", "truncate"})
+"""Opening what is there, for writing or for reading, and what is not, or is to be emptied."""
+
+
+class How(Enum):
+    """What happens at the chosen call. The same letters as in shim.c."""
+
+    WATCH = "w"
+    KILL = "k"
+    """The process is killed before the call."""
+    TEAR = "t"
+    """A write is cut in half, then the process is killed; another call is never reached."""
+    STOP = "s"
+    """The process stands still before the call, until it is told to go on, or killed."""
+    FAIL = "f"
+    """The call fails, this once."""
+    FAIL_ON = "o"
+    """The call fails, and all later ones of the same names: a disk that stays full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """What is done to a process, and at which call.
+
+    Attributes:
+        how: What.
+        at: The call's number, from 1; 0 for none.
+        error: The errno of a call that fails.
+        names: The calls that fail from then on; empty for all of them.
+    """
+
+    how: How = How.WATCH
+    at: int = 0
+    error: int = 0
+    names: frozenset[str] = frozenset()
+
+    def arm(self, home: Path, log: int) -> None:
+        """Watch this process from now on. Cannot be taken back, so only in a child."""
+        shim = ctypes.CDLL(os.environ[_LIBRARY])
+        names = "".join(f" {name}" for name in sorted(self.names)) + " " if self.names else ""
+        shim.crash_arm(
+            os.fsencode(home),
+            log,
+            ord(self.how.value),
+            ctypes.c_long(self.at),
+            self.error,
+            names.encode(),
+        )
+
+
+WATCH = Strike()
+"""Nothing is done to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of the log.
+
+    Attributes:
+        at: Its number, from 1.
+        name: What it is, see shim.c.
+        result: What it returned, or minus its errno.
+        number: Its offset, size or mode.
+        path: Where, below the home; "." is the home.
+        other: Where to, or a link's target.
+        data: What was written.
+    """
+
+    at: int
+    name: str
+    result: int
+    number: int
+    path: str
+    other: str
+    data: bytes
+
+    @property
+    def changes(self) -> bool:
+        """Whether the disk is another one after it."""
+        return self.name in CHANGES and self.result >= 0
+
+    @classmethod
+    def parse(cls, log: bytes) -> list[Call]:
+        """Read a whole log."""
+        calls, here = [], 0
+        while here < len(log):
+            end = log.index(b"\n", here)
+            at, name, result, number, path, other, length = log[here:end].decode().split("\t")
+            here = end + 1 + int(length)
+            calls.append(
+                cls(
+                    at=int(at),
+                    name=name,
+                    result=int(result),
+                    number=int(number),
+                    path=path,
+                    other=other,
+                    data=log[end + 1 : here],
+                )
+            )
+        return calls
+
+
+def missing_tools() -> list[str]:
+    """The programs that the rig needs and this machine has not."""
+    return [tool for tool in ("cc", "strace") if shutil.which(tool) is None]
+
+
+def preload() -> None:
+    """Start this very program once more, under the shim; return in the one that has it.
+
+    Coverage is left behind: thousands of short lives would spend theirs on writing it down.
+    """
+    if _LIBRARY in os.environ:
+        # The children of the rig are not to inherit it: programs are started bare.
+        os.environ.pop("LD_PRELOAD", None)
+        os.umask(UMASK)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="lockgate-crash-"))
+    library = folder / "shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, _SOURCE], check=True)
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("COVERAGE")}
+    environ.update({_LIBRARY: str(library), "LD_PRELOAD": str(library), "PYTHONHASHSEED": "0"})
+    try:
+        code = subprocess.run(
+            [sys.executable, *sys.orig_argv[1:]], env=environ, check=False
+        ).returncode
+    finally:
+        shutil.rmtree(folder)
+    sys.exit(code)
