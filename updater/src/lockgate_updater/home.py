@@ -156,7 +156,11 @@ def _refuse_link(path: Path) -> None:
     # python-tuf keeps one link of its own, to the newest root below the same folder.
     if path.name == "root.json" and path.parent.name == "metadata":
         with local_errors("cannot be read", path):
-            if _ROOT_LINK.fullmatch(os.readlink(path)):  # noqa: PTH115 (the link's own words)
+            try:
+                target = os.readlink(path)  # noqa: PTH115 (the link's own words)
+            except FileNotFoundError:
+                return  # It makes the link anew at each look, also in the updater we wait for.
+            if _ROOT_LINK.fullmatch(target):
                 return
     raise LocalError(
         "a link where none may be",
