@@ -10,6 +10,7 @@ from tests.crash.kills import kill, kill_recovery, start_program
 from tests.crash.losses import cut_power
 from tests.crash.scenarios import SCENARIOS, Bench
 from tests.crash.tally import Sample, Tally
+from tests.crash.together import go_on_together, kill_at_random, race, take_over
 from tests.crash.trace import compare_with_strace
 
 __all__ = ["CAMPAIGNS", "Campaign"]
@@ -33,4 +34,8 @@ CAMPAIGNS = {
     "cut": Campaign(cut_power),
     "fault": Campaign(fail),
     "dead": Campaign(fail_on),
+    "takeover": Campaign(take_over, ("first", "update", "failing", "replaced")),
+    "together": Campaign(go_on_together, ("first", "update", "failing", "replaced")),
+    "race": Campaign(race, ("first", "update")),
+    "random": Campaign(kill_at_random, ("first", "update", "failing", "revoked", "replaced")),
 }

@@ -78,8 +78,8 @@ class Process:
         _, status = os.waitpid(self.pid, os.WUNTRACED)
         return os.WIFSTOPPED(status)
 
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
 
     def wait(self) -> Ending:
         """Wait for its end, and give everything back."""

@@ -55,6 +55,8 @@ OPENINGS = frozenset({"open", "read", "create", "truncate"})
 class How(Enum):
     """What happens at the chosen call. The same letters as in shim.c."""
 
+    LEAVE = ""
+    """Nothing: the process is not even watched, and its syncs are real."""
     WATCH = "w"
     KILL = "k"
     """The process is killed before the call."""
@@ -86,6 +88,8 @@ class Strike:
 
     def arm(self, home: Path, log: int) -> None:
         """Watch this process from now on. Cannot be taken back, so only in a child."""
+        if self.how is How.LEAVE:
+            return
         shim = ctypes.CDLL(os.environ[_LIBRARY])
         names = "".join(f" {name}" for name in sorted(self.names)) + " " if self.names else ""
         shim.crash_arm(
@@ -99,7 +103,9 @@ class Strike:
 
 
 WATCH = Strike()
-"""Nothing is done to it."""
+"""Nothing is done to it, but its calls are logged, and syncs left out."""
+BARE = Strike(how=How.LEAVE)
+"""Nothing at all is done to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
