@@ -138,3 +138,21 @@ def test_the_version_and_the_help_are_told() -> None:
     helped = run_command("--help").stdout
     for name in ("run", "token", "revoke", "status"):
         assert name in helped
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["token", "list"],
+        ["token", "revoke", "x"],
+        ["revoke", "demo", "1.0.0", "--reason", "x"],
+    ],
+)
+def test_looking_into_a_folder_that_is_no_servers_makes_nothing(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    done = run_command(*arguments, "--data", str(tmp_path))
+    assert done.returncode == ExitCode.USAGE
+    assert "no server's folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,9 @@ from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 
 __all__ = [
+    "make_folder",
     "make_write_deps",
+    "open_ledger",
     "open_parts",
     "open_write_deps",
     "prepare",
@@ -32,6 +34,19 @@ def prepare(settings: ServerSettings) -> None:
         UsageError: The store's address is none.
         TransportError: The store does not answer.
     """
+    make_folder(settings)
+    with open_parts(settings) as (store, ledger):
+        store.head("health/probe")
+        if not ledger.is_usable():
+            raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
+
+
+def make_folder(settings: ServerSettings) -> None:
+    """Make the server's folder, if need be.
+
+    Raises:
+        LocalError: It cannot be made.
+    """
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
@@ -40,10 +55,20 @@ def prepare(settings: ServerSettings) -> None:
             subject=str(settings.data),
             found=exc.strerror or str(exc),
         ) from exc
-    with open_parts(settings) as (store, ledger):
-        store.head("health/probe")
-        if not ledger.is_usable():
-            raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
+
+
+@contextmanager
+def open_ledger(settings: ServerSettings) -> Iterator[Ledger]:
+    """Open the ledger alone, and close it at the end.
+
+    Raises:
+        LocalError: It cannot be opened.
+    """
+    ledger = SqliteLedger(settings.ledger_path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 @contextmanager
@@ -56,11 +81,8 @@ def open_parts(settings: ServerSettings) -> Iterator[tuple[ObjectStore, Ledger]]
     """
     store = open_store(settings.store_address)
     try:
-        ledger = SqliteLedger(settings.ledger_path)
-        try:
+        with open_ledger(settings) as ledger:
             yield store, ledger
-        finally:
-            ledger.close()
     finally:
         store.close()
 

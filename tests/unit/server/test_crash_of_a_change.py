@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lockgate_release.documents import parse_channel
+from lockgate_release.documents import ChannelPolicy, PolicyDocument, parse_channel
+from lockgate_release.errors import ConflictError
 from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.services.write.apps import make_online_key, register
 from lockgate_server.services.write.copies import repair_copies
@@ -193,6 +194,23 @@ def test_a_list_that_was_signed_and_written_is_adopted_by_whoever_comes_next(
     assert sight.live() == {"0.9.0", "1.0.0", "1.1.0"}
     assert sight.revoked() == ["1.0.0"]
     assert ("adopt.releases", "done") in scene.outcomes()
+
+
+def test_targets_that_were_signed_and_written_are_adopted_by_whoever_comes_next(
+    tmp_path: Path,
+) -> None:
+    scene, faulty, inner = faulty_fork(prepared(tmp_path))
+    policy = PolicyDocument(app=APP, channels={"beta": ChannelPolicy(paths=())})
+    request = scene.publisher.change_policy(scene.look().chain, policy)
+    faulty.plan(kill(Moment.BEFORE, "put", "*/timestamp.json"))
+    with pytest.raises(KilledError):
+        renew(scene.deps(), APP, request, CALLER)
+    faulty.heal()
+    other = scene.publisher.renew(scene.look(inner).chain, "targets")
+    with pytest.raises(ConflictError, match="somebody else was first"):
+        renew(scene.deps(), APP, other, CALLER)
+    assert scene.look(inner).chain.targets.data == request.metadata
+    assert ("adopt.targets", "done") in scene.outcomes()
 
 
 def test_a_list_that_was_written_without_its_documents_is_not_adopted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lockgate_release.errors import (
     StaleMirrorError,
     TrustError,
 )
-from lockgate_release.layout import metadata_key, timestamp_key
+from lockgate_release.layout import artifact_key, metadata_key, timestamp_key
 from lockgate_release.requests import PublishRequest
 from lockgate_server.ports import Always, Highest, Intent, ObjectStore
 from lockgate_server.services.write.apps import register
@@ -222,3 +222,12 @@ def test_an_object_that_is_far_too_large_is_not_read(scene: Scene) -> None:
     store.put(timestamp_key(APP), bytes((32 << 20) + 1), Always())
     with pytest.raises(RepositoryError, match="too large"):
         scene.send(PublishRequest())
+
+
+def test_an_artifact_that_was_cut_short_in_the_store_is_not_called_present(scene: Scene) -> None:
+    build = scene.publisher.build("1.1.0")
+    ((sha256, data),) = build.artifacts.items()
+    scene.store.put(artifact_key(APP, sha256), data[:-1], Always())
+    with pytest.raises(RepositoryError, match="a content address holds other content"):
+        scene.upload(build)
+    assert not list(scene.store.list(f"{APP}/uploads/"))

@@ -12,12 +12,21 @@ from typing import Any, TypeVar
 
 import click
 
+from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.settings import ServerSettings
 
-__all__ = ["Invocation", "data_options", "json_option", "local_caller", "print_json", "say"]
+__all__ = [
+    "Invocation",
+    "data_option",
+    "data_options",
+    "json_option",
+    "local_caller",
+    "print_json",
+    "say",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,7 +57,7 @@ class Invocation:
         """
         return load_settings(self.folder, self.environ)
 
-    def server(self, data: str | None, storage: str | None) -> ServerSettings:
+    def server(self, data: str | None, storage: str | None = None) -> ServerSettings:
         """Return where the server keeps things.
 
         Raises:
@@ -60,19 +69,34 @@ class Invocation:
             data=Path(settings.need("data", data)), storage=settings.get("storage", storage) or ""
         )
 
+    def existing_server(self, data: str | None, storage: str | None = None) -> ServerSettings:
+        """Return where a server has kept things before; nothing is made by looking.
+
+        Raises:
+            UsageError: No data folder is said anywhere, or no server ever used it.
+            LocalError: The settings file cannot be read.
+        """
+        settings = self.server(data, storage)
+        if not settings.ledger_path.exists():
+            raise UsageError(
+                "no server's folder", subject=str(settings.data), expected="a ledger.sqlite3 in it"
+            )
+        return settings
+
+
+def data_option(command: F) -> F:
+    """Add `--data`."""
+    return click.option("--data", metavar="DIR", help="The server's folder.")(command)
+
 
 def data_options(command: F) -> F:
     """Add `--data` and `--storage`."""
-    for option in (
-        click.option(
-            "--storage",
-            metavar="URL",
-            help="Where the files are: a folder, or s3://BUCKET/PREFIX. Default: DIR/objects.",
-        ),
-        click.option("--data", metavar="DIR", help="The server's folder."),
-    ):
-        command = option(command)
-    return command
+    storage = click.option(
+        "--storage",
+        metavar="URL",
+        help="Where the files are: a folder, or s3://BUCKET/PREFIX. Default: DIR/objects.",
+    )
+    return data_option(storage(command))
 
 
 def json_option(command: F) -> F:

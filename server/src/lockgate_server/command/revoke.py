@@ -58,7 +58,7 @@ def revoke(
         channels=tuple(parse_channel_name(name) for name in channels),
     )
     request = _check(wanted)
-    with open_write_deps(here.server(data, storage), here.environ) as deps:
+    with open_write_deps(here.existing_server(data, storage), here.environ) as deps:
         outcome = revoke_release(deps, parse_app_name(app), request, local_caller(here.environ))
     if as_json:
         print_json(describe_revoked(outcome))

@@ -21,7 +21,7 @@ __all__ = ["status"]
 def status(data: str | None, storage: str | None, app: str | None, *, as_json: bool) -> None:
     """Say how the apps stand, whether the server runs or not."""
     here = Invocation.here()
-    with open_write_deps(here.server(data, storage), here.environ) as deps:
+    with open_write_deps(here.existing_server(data, storage), here.environ) as deps:
         names = (parse_app_name(app),) if app else deps.ledger.apps()
         described = [_describe(deps, name) for name in names]
         broken = deps.ledger.verify_audit()

@@ -10,8 +10,8 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant, utc_now
 from lockgate_release.strict_json import JsonObject
-from lockgate_server.assembly import open_parts, prepare
-from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
+from lockgate_server.assembly import make_folder, open_ledger
+from lockgate_server.command.common import Invocation, data_option, json_option, print_json, say
 from lockgate_server.ports import Scope, TokenInfo
 
 __all__ = ["token"]
@@ -25,7 +25,7 @@ def token() -> None:
 
 
 @token.command()
-@data_options
+@data_option
 @click.option(
     "--scope",
     type=click.Choice([scope.value for scope in Scope]),
@@ -34,12 +34,12 @@ def token() -> None:
 )
 @click.option("--label", default="", help="Whose it is, for the audit log.")
 @json_option
-def create(data: str | None, storage: str | None, scope: str, label: str, *, as_json: bool) -> None:
+def create(data: str | None, scope: str, label: str, *, as_json: bool) -> None:
     """Make a token and print it, once: only its hash is kept."""
-    settings = Invocation.here().server(data, storage)
-    prepare(settings)
+    settings = Invocation.here().server(data)
+    make_folder(settings)
     secret = f"lg_{secrets.token_urlsafe(_SECRET_BYTES)}"
-    with open_parts(settings) as (_, ledger):
+    with open_ledger(settings) as ledger:
         made = ledger.create_token(
             scope=Scope(scope),
             label=label,
@@ -54,11 +54,11 @@ def create(data: str | None, storage: str | None, scope: str, label: str, *, as_
 
 
 @token.command("list")
-@data_options
+@data_option
 @json_option
-def list_tokens(data: str | None, storage: str | None, *, as_json: bool) -> None:
+def list_tokens(data: str | None, *, as_json: bool) -> None:
     """List the tokens ever made, without their secrets."""
-    with open_parts(Invocation.here().server(data, storage)) as (_, ledger):
+    with open_ledger(Invocation.here().existing_server(data)) as ledger:
         found = ledger.tokens()
     if as_json:
         print_json({"tokens": [_describe(info) for info in found]})
@@ -75,10 +75,10 @@ def list_tokens(data: str | None, storage: str | None, *, as_json: bool) -> None
 
 @token.command()
 @click.argument("token_id")
-@data_options
-def revoke(token_id: str, data: str | None, storage: str | None) -> None:
+@data_option
+def revoke(token_id: str, data: str | None) -> None:
     """End a token's life, at once."""
-    with open_parts(Invocation.here().server(data, storage)) as (_, ledger):
+    with open_ledger(Invocation.here().existing_server(data)) as ledger:
         if not ledger.revoke_token(token_id, now=utc_now()):
             raise UsageError(
                 "no living token has this id",

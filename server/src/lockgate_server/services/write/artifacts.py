@@ -7,7 +7,7 @@ from datetime import timedelta
 from io import RawIOBase
 from typing import BinaryIO, Protocol, cast
 
-from lockgate_release.errors import DigestMismatchError, UsageError
+from lockgate_release.errors import DigestMismatchError, RepositoryError, UsageError
 from lockgate_release.layout import artifact_key, upload_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_server.errors import NotFoundError
@@ -94,6 +94,7 @@ def receive_artifact(
         NotFoundError: There is no such app.
         DigestMismatchError: The bytes hash to something else. Nothing is kept.
         UsageError: The body broke off. Nothing is kept.
+        RepositoryError: The address holds something else already.
         TransportError: The store cannot be reached.
         LocalError: The disk is in the way.
     """
@@ -121,10 +122,25 @@ def receive_artifact(
             )
         deps.store.copy(staged, artifact_key(app, sha256), IfAbsent())
     except LostRaceError:
+        _check_present(deps, app, sha256, size_bytes)
         return False
     finally:
         deps.store.delete(staged)
     return True
+
+
+def _check_present(deps: WriteDeps, app: AppName, sha256: Sha256Hex, size_bytes: int) -> None:
+    """Refuse to call an artifact present whose length shows that it is something else."""
+    key = artifact_key(app, sha256)
+    present = deps.store.head(key)
+    if present is None or present.size_bytes != size_bytes:
+        raise RepositoryError(
+            "a content address holds other content",
+            subject=key,
+            expected=f"{size_bytes} bytes",
+            found="nothing" if present is None else f"{present.size_bytes} bytes",
+            hint="The store was tampered with or damaged. Remove this object and try again.",
+        )
 
 
 def _check_app(deps: WriteDeps, app: AppName) -> None:
