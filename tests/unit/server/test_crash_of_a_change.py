@@ -7,10 +7,15 @@ import pytest
 
 from lockgate_release.documents import ChannelPolicy, PolicyDocument, parse_channel
 from lockgate_release.errors import ConflictError
+from lockgate_release.names import AppName
 from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.services.write.apps import make_online_key, register
+from lockgate_server.services.write.base import Base
+from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.copies import repair_copies
+from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.renewing import renew
+from lockgate_server.services.write.status import read_current
 from tests.simulators.faulty_store import (
     WRITE,
     FaultyStore,
@@ -224,6 +229,30 @@ def test_a_list_that_was_written_without_its_documents_is_not_adopted(tmp_path: 
     assert scene.look(inner).live() == {"0.9.0", "1.0.0"}
     scene.send(request)
     assert "1.1.0" in scene.look(inner).live()
+
+
+def test_a_list_that_breaks_a_rule_is_not_adopted_though_it_is_signed(tmp_path: Path) -> None:
+    scene = prepared(tmp_path)
+    chain = scene.look().chain
+    request = scene.publisher.retire(chain, "1.0.0")
+    assert request.releases is not None
+    number = chain.releases.version + 1
+    scene.store.put(f"{APP}/metadata/{number}.releases.json", request.releases, IfAbsent())
+    scene.roll("1.0.0", "pause")
+    assert scene.look().live() == {"0.9.0", "1.0.0"}
+
+
+@pytest.mark.parametrize("ask", [read_current, read_settled])
+def test_a_state_that_moves_on_while_it_is_read_is_not_taken_for_one_put_back(
+    tmp_path: Path, ask: Callable[[WriteDeps, AppName], Base]
+) -> None:
+    scene, faulty, inner = faulty_fork(prepared(tmp_path))
+    other = Scene(folder=tmp_path, store=inner, ledger=scene.ledger, publisher=scene.publisher)
+    faulty.plan(
+        meanwhile("open", "*/timestamp.json", lambda: other.revoke("0.9.0"), moment=Moment.AFTER)
+    )
+    older = ask(scene.deps(), APP)
+    assert scene.highest().timestamp == older.timestamp_version + 1
 
 
 def test_an_answer_that_got_lost_is_read_back_and_was_a_success(tmp_path: Path) -> None:

@@ -50,6 +50,8 @@ class Base:
         etag: What the pointer was read under: a change is conditional on it.
         policy: The maintainers' rules.
         channels: What each channel offers.
+        recorded: How far the app had got, by the ledger, before any of this was read. Read later,
+            it could be newer than an honest state: somebody may write in between.
     """
 
     app: AppName
@@ -57,6 +59,7 @@ class Base:
     etag: Etag
     policy: PolicyDocument
     channels: Mapping[ChannelName, ChannelDocument]
+    recorded: Highest | None
 
     @property
     def timestamp_version(self) -> int:
@@ -76,15 +79,16 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
     pinned = ledger.pinned_root(app)
     if pinned is None:
         raise NotFoundError("no such app", subject=app, hint="lockgate init registers one.")
+    recorded = ledger.highest(app)
     pointer = read_object(store, timestamp_key(app))
     if pointer is None:
-        if ledger.highest(app) is not None:
+        if recorded is not None:
             raise StaleMirrorError("the store has lost its state", subject=timestamp_key(app))
         raise NotFoundError(
             "registered halfway", subject=app, hint="Send the same registration again."
         )
     try:
-        return _read_verified(store, app, pointer, pinned)
+        return _read_verified(store, app, pointer, pinned, recorded)
     except DocumentError as exc:
         # Whoever asks for a change has sent nothing wrong: it is the store that holds it.
         raise TrustError(
@@ -95,7 +99,13 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
         ) from exc
 
 
-def _read_verified(store: ObjectStore, app: AppName, pointer: HeldObject, pinned: bytes) -> Base:
+def _read_verified(
+    store: ObjectStore,
+    app: AppName,
+    pointer: HeldObject,
+    pinned: bytes,
+    recorded: Highest | None,
+) -> Base:
     chain = load_chain(_reader(store, app, pointer.data), pinned, now=None)
     target = chain.target(POLICY_PATH)
     if target is None:
@@ -106,6 +116,7 @@ def _read_verified(store: ObjectStore, app: AppName, pointer: HeldObject, pinned
         etag=pointer.etag,
         policy=parse_policy(read_target(store, app, POLICY_PATH, target)),
         channels=_read_channels(store, app, chain),
+        recorded=recorded,
     )
 
 
@@ -179,12 +190,13 @@ def highest_of(base: Base) -> Highest:
     )
 
 
-def check_recorded(base: Base, recorded: Highest | None) -> None:
+def check_recorded(base: Base) -> None:
     """Refuse a state that the ledger does not know, or that is older than one it knows (4, 5).
 
     Raises:
         StaleMirrorError: The state is older, or nothing is known of it.
     """
+    recorded = base.recorded
     if recorded is None:
         raise StaleMirrorError(
             "the database does not know this app's state",

@@ -47,9 +47,8 @@ def read_current(deps: WriteDeps, app: AppName) -> Base:
         LocalError: The ledger cannot be read.
     """
     base = read_base(deps.store, deps.ledger, app)
-    recorded = deps.ledger.highest(app)
-    if recorded is not None:
-        check_recorded(base, recorded)
+    if base.recorded is not None:
+        check_recorded(base)
     return base
 
 
