@@ -8,7 +8,7 @@ PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs conformance bench lock clean
+.PHONY: help setup demo test crash check format docs conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -30,6 +30,10 @@ demo: setup  ## Publish, update, break, roll back and revoke a real program (KEE
 
 test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
 	$(BIN)/python -m pytest --cov -n 2 $(ARGS)
+
+crash: setup  ## Kill, starve and cut off the updater at every system call, and print the table (ARGS="kill update" picks some)
+	$(BIN)/python -m tests.crash $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m tests.crash.rival)
 
 check: setup  ## Check format, lint, types, imports and docs
 	$(BIN)/ruff format --check $(CODE)

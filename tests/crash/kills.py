@@ -15,6 +15,9 @@ from tests.crash.tally import Sample, Tally, timed
 __all__ = ["kill", "kill_recovery", "start_program"]
 
 
+_JOURNAL = "state/journal.json"
+
+
 def _kills(calls: tuple[Call, ...]) -> list[tuple[str, Strike]]:
     """Every way to end a process with these calls: before each, and in the middle of writes."""
     found = []
@@ -78,11 +81,11 @@ def kill_recovery(bench: Bench, sample: Sample) -> Tally:
 
 def _crashed(bench: Bench) -> dict[str, Path]:
     """A home for each state of the journal, killed at the last moment of that state."""
+    calls = bench.undisturbed.calls
+    ends = [call.at for call in calls if call.name == "rename" and call.other == _JOURNAL]
     found: dict[str, Path] = {}
-    for call in bench.undisturbed.calls:
-        if not call.changes:
-            continue
-        bench.run(Strike(how=How.KILL, at=call.at))
+    for at in [*ends, max(call.at for call in calls if call.changes)]:
+        bench.run(Strike(how=How.KILL, at=at))
         state = _state(bench.home)
         home = bench.home.with_name(f"crashed-{state}")
         shutil.rmtree(home, ignore_errors=True)
@@ -92,7 +95,7 @@ def _crashed(bench: Bench) -> dict[str, Path]:
 
 
 def _state(home: Path) -> str:
-    journal = home / "state" / "journal.json"
+    journal = home / _JOURNAL
     if not journal.exists():
         return "none"
     try:

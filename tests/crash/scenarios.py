@@ -51,9 +51,16 @@ class Stage:
         self._anchor = folder / "root.json"
         self._anchor.write_bytes(self.repository.root_bytes)
 
-    def publish(self, version: str, *, sick: bool = False, install: Install | None = None) -> None:
+    def publish(
+        self,
+        version: str,
+        *,
+        sick: bool = False,
+        install: Install | None = None,
+        more: Tree | None = None,
+    ) -> None:
         """Publish a release; unless `install` says otherwise it is proven by its health command."""
-        tree = _tree(version, sick=sick)
+        tree = {**_tree(version, sick=sick), **(more or {})}
         sha256 = tree_digest(tree).sha256
         checked = checked_by("bin/check")
         document = self.repository.publish(
@@ -277,6 +284,17 @@ def _damaged_journal(stage: Stage) -> None:
     (stage.home / "state" / "journal.json").write_bytes(b'{"format": 1, "sta')
 
 
+def _large(stage: Stage) -> None:
+    """As many files, of the same size, as the rival is given."""
+    for version in ("1.0.0", "2.0.0"):
+        chosen = random.Random(version)
+        parts = {f"lib/part{at % 20}/file{at}": chosen.randbytes(64 << 10) for at in range(400)}
+        stage.publish(version, more=parts)
+        if not stage.home.exists():
+            stage.init()
+            stage.update()
+
+
 def _nothing(_: Stage) -> None:
     """Not even a home."""
 
@@ -328,6 +346,7 @@ SCENARIOS = {
         again_codes=(30,),
         detours=((),),
     ),
+    "large": Scenario(about="update of 400 files", prepare=_large, may_run=("1.0.0", "2.0.0")),
     "damaged": Scenario(
         about="the journal is found damaged", prepare=_damaged_journal, may_run=("2.0.0",)
     ),

@@ -158,8 +158,14 @@ class Call:
 
 
 def missing_tools() -> list[str]:
-    """The programs that the rig needs and this machine has not."""
-    return [tool for tool in ("cc", "strace") if shutil.which(tool) is None]
+    """The programs that the rig needs and this machine has not, or does not let work."""
+    missing = [tool for tool in ("cc", "strace") if shutil.which(tool) is None]
+    if (
+        not missing
+        and subprocess.run(["strace", "-qqo", os.devnull, "true"], check=False).returncode
+    ):
+        missing.append("leave to trace a process")
+    return missing
 
 
 def preload() -> None:

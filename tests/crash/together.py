@@ -15,6 +15,7 @@ __all__ = ["go_on_together", "kill_at_random", "race", "take_over"]
 
 _RACES = 100
 _RANDOM_KILLS = 200
+_RANDOM_KILLS_OF_LARGE = 60
 
 
 def take_over(bench: Bench, sample: Sample) -> Tally:
@@ -74,9 +75,9 @@ def kill_at_random(bench: Bench, sample: Sample) -> Tally:
     """Kill the bare command at a random moment, again and again."""
     chosen = random.Random(sample.seed)
     with timed("random", bench.name) as tally:
-        tally.points = _RANDOM_KILLS
+        tally.points = _RANDOM_KILLS_OF_LARGE if bench.name == "large" else _RANDOM_KILLS
         duration_s = _duration_s(bench)
-        for number in sample.of(list(range(_RANDOM_KILLS))):
+        for number in sample.of(list(range(tally.points))):
             bench.put_back()
             process = bench.begin(BARE)
             time.sleep(chosen.random() * duration_s)
