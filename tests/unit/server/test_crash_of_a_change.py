@@ -319,3 +319,26 @@ def test_a_copy_that_cannot_be_written_does_not_fail_the_change(tmp_path: Path) 
     assert repair_copies(scene.deps(), APP) == 1
     assert read_all(inner, key) != before
     assert repair_copies(scene.deps(), APP) == 0
+
+
+def test_a_writer_that_comes_late_leaves_the_newer_copy(tmp_path: Path) -> None:
+    scene, faulty, inner = faulty_fork(prepared(tmp_path))
+    other = Scene(folder=tmp_path, store=inner, ledger=scene.ledger, publisher=scene.publisher)
+    key = f"{APP}/channels/stable/version.json"
+    faulty.plan(meanwhile("open", key, lambda: other.revoke("0.9.0")))
+    scene.roll("1.0.0", "pause")
+    copy = read_all(inner, key)
+    assert copy is not None
+    assert parse_channel(copy) == scene.look(inner).channels[STABLE]
+
+
+def test_the_same_request_after_a_kill_is_in_force_in_one_step(tmp_path: Path) -> None:
+    scene, faulty, inner = faulty_fork(prepared(tmp_path))
+    before = scene.look(inner).chain.timestamp.version
+    request = scene.prepare("1.1.0")
+    faulty.plan(kill(Moment.BEFORE, "put", "*/timestamp.json"))
+    with pytest.raises(KilledError):
+        scene.send(request)
+    faulty.heal()
+    assert scene.send(request).timestamp_version == before + 1
+    assert "adopt.releases" not in [action for action, _ in scene.outcomes()]
