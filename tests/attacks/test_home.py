@@ -1,13 +1,14 @@
 """Somebody plants links and files in the home: nothing is followed, nothing written through."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.errors import ExitCode
 from tests.attacks.claims import assert_refused
-from tests.simulators.client import SimulatedClient
+from tests.simulators.client import COMMAND, SimulatedClient
 from tests.simulators.repository import HEALTHY, RepositorySimulator
 
 NEXT = {**HEALTHY, "two": b"2"}
@@ -88,3 +89,15 @@ def test_everything_is_for_its_owner_alone(client: SimulatedClient) -> None:
 def test_a_state_that_belongs_to_somebody_else_is_not_used(client: SimulatedClient) -> None:
     os.chown(client.home / "state", 12345, 12345)
     assert_refused(client, "local", exit_code=ExitCode.LOCAL)
+
+
+@pytest.mark.parametrize("name", ["state/planted", "state/receipts/9.9.9-00000000.json"])
+def test_from_a_home_that_is_refused_no_program_is_started(
+    client: SimulatedClient, tmp_path: Path, name: str
+) -> None:
+    client.home.joinpath(name).symlink_to(tmp_path)
+    command = [*COMMAND, "run", "--home", str(client.home)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == ExitCode.LAUNCHER, ran.stderr
+    assert "a link where none may be" in ran.stderr
+    assert "started as it is" not in ran.stderr

@@ -117,14 +117,30 @@ class Home:
         Raises:
             LocalError: A folder cannot be made, belongs to somebody else, or holds a link.
         """
-        for folder in (self.root, self.versions, self.state, self.receipts, self.downloads):
+        for folder in self._folders():
             with local_errors("cannot be made", folder):
                 folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-            self._check_folder(folder)
+            if self._check_folder(folder) & 0o077:
+                with local_errors("cannot be closed to others", folder):
+                    folder.chmod(_FOLDER_MODE)
         for path in self._state_entries():
             _refuse_link(path)
 
-    def _check_folder(self, folder: Path) -> None:
+    def is_ours(self) -> bool:
+        """Whether every folder is there and ours alone, and no link is planted. Changes nothing."""
+        try:
+            alone = all(self._check_folder(folder) & 0o077 == 0 for folder in self._folders())
+            for path in self._state_entries():
+                _refuse_link(path)
+        except LocalError:
+            return False
+        return alone
+
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.root, self.versions, self.state, self.receipts, self.downloads)
+
+    def _check_folder(self, folder: Path) -> int:
+        """Return the folder's mode, if it is a folder of ours."""
         with local_errors("cannot be read", folder):
             found = folder.stat() if folder == self.root else folder.lstat()
             if not stat.S_ISDIR(found.st_mode):
@@ -136,8 +152,7 @@ class Home:
                     expected=f"owner {os.geteuid()}",
                     found=f"owner {found.st_uid}",
                 )
-            if stat.S_IMODE(found.st_mode) & 0o077:
-                folder.chmod(_FOLDER_MODE)
+            return stat.S_IMODE(found.st_mode)
 
     def _state_entries(self) -> Iterator[Path]:
         """Yield everything below the state folder; link-free folders only are entered."""

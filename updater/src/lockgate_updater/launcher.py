@@ -7,6 +7,8 @@
 4. A program on trial that ends badly has used up its try. One that ends well, or is ended from
    outside, has not. One that says nothing until its deadline is ended and has.
 5. Outside of a trial the launcher becomes the program: signals, exit code and streams are its own.
+6. Where nothing can be written, or another updater is at work for long, the tree that was last
+   committed is started as it is: a full disk or a slow download leaves nobody without a program.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from types import FrameType
 from typing import NoReturn
 
 from lockgate_release.errors import LocalError, UsageError
-from lockgate_updater.events import Observer
+from lockgate_updater.events import Observer, Step, StepName
+from lockgate_updater.home import Home
 from lockgate_updater.journal import Attempt, DamagedJournalError, State, load_record
 from lockgate_updater.operation import Operation
-from lockgate_updater.receipts import Receipt
-from lockgate_updater.session import Client, Session, open_session
+from lockgate_updater.receipts import Receipt, load_receipts
+from lockgate_updater.session import Client, open_session
 from lockgate_updater.transaction import Transaction
 from lockgate_updater.trial import program_environment, program_path
 
@@ -34,6 +37,8 @@ __all__ = ["launch"]
 
 _POLL_S = 0.1
 _GRACE_S = 5.0
+_WAIT_S = 3.0
+"""How long a start waits for another updater."""
 _FORWARDED = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -78,7 +83,10 @@ def launch(client: Client, arguments: Sequence[str], *, program: str, observe: O
         LocalError: Nothing is installed, or this machine is in the way.
     """
     while True:
-        start = _prepare(client, arguments, program, observe)
+        try:
+            start = _prepare(client, arguments, program, observe)
+        except LocalError as exc:
+            start = _prepare_as_it_is(client, arguments, program, observe, exc)
         if start.attempt is None:
             _become(start)
         watch = _Watch(client, start, observe)
@@ -88,7 +96,7 @@ def launch(client: Client, arguments: Sequence[str], *, program: str, observe: O
 
 
 def _prepare(client: Client, arguments: Sequence[str], program: str, observe: Observer) -> _Start:
-    with open_session(client, purpose="run", observe=observe) as session:
+    with open_session(client, purpose="run", observe=observe, wait_s=_WAIT_S) as session:
         Transaction(session).recover(starting=True)
         Operation(session).leave_if_known_revoked()
         receipt = session.running()
@@ -98,7 +106,7 @@ def _prepare(client: Client, arguments: Sequence[str], program: str, observe: Ob
                 subject=str(client.home.root),
                 hint="Install with: lockgate-updater update --home DIR",
             )
-        command = _command(session, receipt, arguments, program)
+        command = _command(client.home, receipt, arguments, program)
         attempt = session.record.attempt if session.record.state is State.TRIAL else None
         if attempt is not None:
             attempt = Transaction(session).take_try(attempt)
@@ -110,8 +118,44 @@ def _prepare(client: Client, arguments: Sequence[str], program: str, observe: Ob
         )
 
 
+def _prepare_as_it_is(
+    client: Client, arguments: Sequence[str], program: str, observe: Observer, reason: LocalError
+) -> _Start:
+    """Prepare what was last committed, without the lock and without a write (rule 6)."""
+    receipt = _last_committed(client.home)
+    if receipt is None:
+        raise reason
+    text = f"{reason}; {receipt.version} is started as it is"
+    observe(Step(name=StepName.WARNING, version=receipt.version, text=text))
+    return _Start(
+        command=_command(client.home, receipt, arguments, program),
+        environment=program_environment(client.home, receipt, client.environ),
+        attempt=None,
+        timeout_s=receipt.install.health.timeout_s,
+    )
+
+
+def _last_committed(home: Home) -> Receipt | None:
+    if not home.is_ours():
+        return None
+    try:
+        record = load_record(home.journal)
+        receipts = load_receipts(home)
+    except LocalError:
+        return None
+    if record is None:
+        return None
+    match record.state:
+        case State.COMMITTED if record.attempt is not None:
+            return receipts.get(record.attempt.folder)
+        case State.ROLLING_BACK if record.attempt is not None:
+            return receipts.get(record.attempt.back_to)
+        case _:
+            return receipts.get(record.installed)
+
+
 def _command(
-    session: Session, receipt: Receipt, arguments: Sequence[str], program: str
+    home: Home, receipt: Receipt, arguments: Sequence[str], program: str
 ) -> tuple[str, ...]:
     rest = list(arguments)
     name = program or receipt.install.entrypoint
@@ -123,8 +167,8 @@ def _command(
             subject=receipt.version,
             hint="Say which: lockgate-updater run --home DIR -- PROGRAM …",
         )
-    path = program_path(session.home, receipt, name)
-    tree = Path(os.path.realpath(session.home.tree(receipt.folder)))
+    path = program_path(home, receipt, name)
+    tree = Path(os.path.realpath(home.tree(receipt.folder)))
     if not Path(os.path.realpath(path)).is_relative_to(tree) or not path.is_file():
         raise UsageError("no such program in the tree", subject=receipt.version, found=name)
     return (str(path), *rest)
