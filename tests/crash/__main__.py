@@ -35,8 +35,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _carry_out(task: tuple[str, str], sample: Sample) -> Tally:
+    from tests.crash.bench import prepared
     from tests.crash.campaigns import CAMPAIGNS
-    from tests.crash.scenarios import prepared
 
     campaign, scenario = task
     folder = Path(tempfile.mkdtemp(prefix="lockgate-crash-"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.crash.bench import Bench
 from tests.crash.faults import fail, fail_on
 from tests.crash.kills import kill, kill_recovery, start_program
 from tests.crash.losses import cut_power
-from tests.crash.scenarios import SCENARIOS, Bench
+from tests.crash.scenarios import SCENARIOS
 from tests.crash.tally import Sample, Tally
-from tests.crash.together import go_on_together, kill_at_random, race, take_over
+from tests.crash.together import go_on_together, kill_at_random, race, start_meanwhile, take_over
 from tests.crash.trace import compare_with_strace
 
 __all__ = ["CAMPAIGNS", "Campaign"]
@@ -36,6 +37,7 @@ CAMPAIGNS = {
     "dead": Campaign(fail_on),
     "takeover": Campaign(take_over, ("first", "update", "failing", "replaced")),
     "together": Campaign(go_on_together, ("first", "update", "failing", "replaced")),
+    "meanwhile": Campaign(start_meanwhile, ("update", "failing")),
     "race": Campaign(race, ("first", "update")),
     "random": Campaign(
         kill_at_random, ("first", "update", "failing", "revoked", "replaced", "large")

@@ -1,7 +1,8 @@
 """Lets calls fail as disks and systems make them fail: once, or from then on.
 
 The command must say so and end with the code of a local error (or work all the same), and never
-end in a traceback; what is left must be whole, and the next run must converge.
+end in a traceback; what is left must be whole, and the next run must converge. The launcher must
+start a program even when nothing can be written any more.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import errno
 
 from lockgate_release.errors import ExitCode
+from tests.crash.bench import Bench
 from tests.crash.process import Ending
-from tests.crash.scenarios import Bench
 from tests.crash.shim import CHANGES, OPENINGS, SYNCS, Call, How, Strike
 from tests.crash.tally import Sample, Tally, timed
 
@@ -78,8 +79,10 @@ def _campaign(name: str, bench: Bench, points: list[tuple[str, Strike]]) -> Tall
         tally.points = len(points)
         for where, strike in points:
             ending = bench.run(strike)
-            wrong = _wrong_words(bench, ending) or bench.judge() or bench.converge()
-            tally.add(where, wrong)
+            wrong = _wrong_words(bench, ending) or bench.judge()
+            if not wrong and strike.how is How.FAIL_ON and bench.command[0] == "run":
+                wrong = "" if bench.started(ending) else f"no program: {ending.said[-300:]}"
+            tally.add(where, wrong or bench.converge())
     return tally
 
 

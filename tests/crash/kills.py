@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from lockgate_release.errors import ExitCode
+from tests.crash.bench import Bench
 from tests.crash.process import run, updater
-from tests.crash.scenarios import Bench
 from tests.crash.shim import CHANGES, SYNCS, Call, How, Strike
 from tests.crash.tally import Sample, Tally, timed
 
@@ -56,9 +56,8 @@ def start_program(bench: Bench, sample: Sample) -> Tally:
 def _start(bench: Bench) -> str:
     """What is wrong when the launcher starts the program now, or ""."""
     ending = run(bench.home, updater(bench.home, ("run",)))
-    may_run = bench.scenario.may_run
-    started = {f"this is {version}" for version in may_run} & set(ending.said.splitlines())
-    if not started and ("" not in may_run or ending.code != ExitCode.LAUNCHER):
+    nothing_yet = "" in bench.scenario.may_run and ending.code == ExitCode.LAUNCHER
+    if not bench.started(ending) and not nothing_yet:
         return f"no program was started: {ending.code} {ending.said[-300:]}"
     return bench.judge()
 

@@ -25,8 +25,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import islice
 
+from tests.crash.bench import Bench
 from tests.crash.disk import Change, Content, Disk, Names, Sync, interpret
-from tests.crash.scenarios import Bench
 from tests.crash.tally import Sample, Tally, timed
 
 __all__ = ["Model", "cut_power", "legal_states"]

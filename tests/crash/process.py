@@ -7,6 +7,7 @@ import os
 import pkgutil
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from tests.simulators.repository import RepositorySimulator
 __all__ = ["Ending", "Process", "Program", "run", "serving", "updater"]
 
 _TOO_LONG_S = 60
+_LOOK_EVERY_S = 0.5
+_LONGEST_ADDRESS = 200
 
 # All of it is imported here, before any fork, so that no child has to.
 for _package in (lockgate_release, lockgate_updater):
@@ -44,6 +47,7 @@ class Ending:
 
     @property
     def was_killed(self) -> bool:
+        """Whether SIGKILL ended it."""
         return self.code == -signal.SIGKILL
 
 
@@ -78,7 +82,8 @@ class Process:
         _, status = os.waitpid(self.pid, os.WUNTRACED)
         return os.WIFSTOPPED(status)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
         os.kill(self.pid, number)
 
     def wait(self) -> Ending:
@@ -113,25 +118,21 @@ def updater(home: Path, arguments: Sequence[str]) -> Program:
 def serving(repository: RepositorySimulator) -> Iterator[str]:
     """Serve the repository as it is now from a process of its own; the address of the server."""
     reading, writing = os.pipe()
+    rig = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
             with serve(repository) as server:
                 os.write(writing, server.address.encode())
-                signal.pause()
+                while os.getppid() == rig:
+                    time.sleep(_LOOK_EVERY_S)
         finally:
-            os._exit(1)
+            os._exit(0)
     os.close(writing)
+    address = os.read(reading, _LONGEST_ADDRESS).decode()
+    os.close(reading)
     try:
-        with os.fdopen(reading) as stream:
-            os.set_inheritable(reading, False)
-            yield _first_line(stream.fileno())
+        yield address
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-
-
-def _first_line(handle: int) -> str:
-    address = os.read(handle, 200).decode()
-    assert address, "the server did not start"
-    return address

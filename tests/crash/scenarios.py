@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import random
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,14 +12,12 @@ from typing import TypeAlias
 from lockgate_release.documents import Install, Remedy
 from lockgate_release.names import Sha256Hex
 from lockgate_updater.receipts import folder_name
-from tests.crash.claims import Expected, Listing, differences, is_cached, list_home
-from tests.crash.process import Ending, Process, run, serving, updater
-from tests.crash.shim import WATCH, Strike
+from tests.crash.process import run, serving, updater
 from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.client import CLIENT_ID
 from tests.simulators.repository import STABLE, RepositorySimulator, checked_by, confirmed_by_itself
 
-__all__ = ["SCENARIOS", "Bench", "Scenario", "Stage", "prepared"]
+__all__ = ["SCENARIOS", "Command", "Scenario", "Stage", "addressed"]
 
 Command: TypeAlias = tuple[str, ...]
 
@@ -81,15 +76,15 @@ class Stage:
         words = ("init", "--app", app, "--root", root, "--repository", "http://127.0.0.1:9")
         return (*words, "--channel", STABLE, "--client-id", CLIENT_ID)
 
-    def act(self, command: Command, *, strike: Strike = WATCH, code: int = 0) -> None:
+    def act(self, command: Command) -> None:
         """Run a command in the home as it is so far."""
         with serving(self.repository) as address:
-            ending = run(self.home, updater(self.home, _addressed(command, address)), strike)
-        assert ending.code == code, f"{command}: {ending.code} {ending.said}"
+            ending = run(self.home, updater(self.home, addressed(command, address)))
+        assert ending.code == 0, f"{command}: {ending.code} {ending.said}"
 
-    def update(self, *, code: int = 0) -> None:
+    def update(self) -> None:
         """Update the client."""
-        self.act(("update",), code=code)
+        self.act(("update",))
 
     def install(self, *versions: str) -> None:
         """Make a home and install these releases one after the other."""
@@ -99,7 +94,8 @@ class Stage:
             self.update()
 
 
-def _addressed(command: Command, address: str) -> Command:
+def addressed(command: Command, address: str) -> Command:
+    """The command, told where the server is if it asks one."""
     asks = command[0] in {"check", "update"}
     return (command[0], "--repository", address, *command[1:]) if asks else command
 
@@ -128,111 +124,6 @@ class Scenario:
     again: Command = ()
     again_codes: tuple[int, ...] = ()
     detours: tuple[tuple[Command, ...], ...] = ()
-
-
-class Bench:
-    """A prepared scenario, that can be tried again and again from the same beginning."""
-
-    def __init__(
-        self, name: str, scenario: Scenario, stage: Stage, folder: Path, address: str
-    ) -> None:
-        self.name = name
-        self.scenario = scenario
-        self.address = address
-        self.home = folder / "home"
-        self.start = stage.home
-        self.expected = Expected(
-            home=self.home,
-            may_run=frozenset(stage.folders[version] for version in scenario.may_run),
-            trees=stage.trees,
-            releases=stage.releases,
-        )
-        command = stage.init_command() if scenario.command == ("init",) else scenario.command
-        self.command = _addressed(command, address)
-        self.next_command = _addressed(scenario.again, address) if scenario.again else self.command
-        self.undisturbed = self._undisturbed()
-        self.endings: list[Listing] = [list_home(self.home)]
-        self.endings += [self._ending_after(detour) for detour in scenario.detours]
-
-    def _undisturbed(self) -> Ending:
-        ending = self.run()
-        assert ending.code == self.scenario.code, f"{ending.code}: {ending.said}"
-        assert not (wrong := self.expected.judge()), wrong
-        return ending
-
-    def beginning_at(self, start: Path) -> Bench:
-        """The same scenario, begun from another home."""
-        other = copy.copy(self)
-        other.start = start
-        return other
-
-    def _ending_after(self, detour: tuple[Command, ...]) -> Listing:
-        self.put_back()
-        for command in detour:
-            run(self.home, updater(self.home, _addressed(command, self.address)))
-        self.run_again()
-        return list_home(self.home)
-
-    def put_back(self) -> None:
-        """Bring the home to where the scenario begins."""
-        self.clear()
-        if self.start.exists():
-            shutil.copytree(self.start, self.home, symlinks=True)
-
-    def clear(self) -> None:
-        """Remove the home."""
-        if self.home.exists():
-            shutil.rmtree(self.home)
-
-    def begin(self, strike: Strike = WATCH) -> Process:
-        """Start the scenario's command in the home as it is."""
-        return Process(self.home, updater(self.home, self.command), strike)
-
-    def run(self, strike: Strike = WATCH) -> Ending:
-        """Put everything back, and run the scenario's command."""
-        self.put_back()
-        return self.begin(strike).wait()
-
-    def run_again(self, strike: Strike = WATCH) -> Ending:
-        """Do what the machine does next."""
-        return run(self.home, updater(self.home, self.next_command), strike)
-
-    def judge(self) -> str:
-        """What is wrong right after a crash, or ""."""
-        return self.expected.judge()
-
-    def converge(self) -> str:
-        """What is wrong after the next run, or ""."""
-        wrong, found = self._next()
-        if not wrong and found not in self.endings and self._differ_in_cache_only(found):
-            # It had something to finish, and did not look; the next look mends the cache.
-            wrong, found = self._next()
-        if wrong or found in self.endings:
-            return wrong
-        return "the next run does not converge: " + "; ".join(differences(found, self.endings[0]))
-
-    def _next(self) -> tuple[str, Listing]:
-        ending = self.run_again()
-        if ending.code not in {0, self.scenario.code, *self.scenario.again_codes}:
-            return f"the next run ended with {ending.code}: {ending.said[-600:]}", {}
-        wrong = self.judge()
-        return f"after the next run {wrong}" if wrong else "", list_home(self.home)
-
-    def _differ_in_cache_only(self, found: Listing) -> bool:
-        return any(
-            all(is_cached(words) for words in differences(found, ending)) for ending in self.endings
-        )
-
-
-@contextmanager
-def prepared(name: str, folder: Path) -> Iterator[Bench]:
-    """A bench for the scenario called `name`, in an empty folder, and its server."""
-    scenario = SCENARIOS[name]
-    folder.mkdir(parents=True)
-    stage = Stage(folder.resolve())
-    scenario.prepare(stage)
-    with serving(stage.repository) as address:
-        yield Bench(name, scenario, stage, folder.resolve(), address)
 
 
 # -- The scenarios ----------------------------------------------------------------------------
@@ -264,9 +155,9 @@ def _replaced(stage: Stage) -> None:
     stage.publish("3.0.0")
 
 
-def _publish_for_trial(stage: Stage, *, sick: bool = False) -> None:
+def _publish_for_trial(stage: Stage, *, sick: bool = False, tries: int = 3) -> None:
     stage.install("1.0.0")
-    stage.publish("2.0.0", sick=sick, install=confirmed_by_itself("bin/app", tries=1))
+    stage.publish("2.0.0", sick=sick, install=confirmed_by_itself("bin/app", tries=tries))
 
 
 def _on_trial(stage: Stage) -> None:
@@ -274,8 +165,8 @@ def _on_trial(stage: Stage) -> None:
     stage.update()
 
 
-def _failing_on_trial(stage: Stage) -> None:
-    _publish_for_trial(stage, sick=True)
+def _on_last_trial(stage: Stage) -> None:
+    _publish_for_trial(stage, sick=True, tries=1)
     stage.update()
 
 
@@ -330,9 +221,21 @@ SCENARIOS = {
         may_run=("2.0.0",),
         command=("confirm",),
     ),
+    "start": Scenario(
+        about="run: a good release is started",
+        prepare=lambda stage: stage.install("1.0.0"),
+        may_run=("1.0.0",),
+        command=("run",),
+    ),
+    "quit": Scenario(
+        about="run: the program on trial ends well",
+        prepare=_on_trial,
+        may_run=("1.0.0", "2.0.0"),
+        command=("run",),
+    ),
     "run": Scenario(
         about="run: the program on trial ends badly",
-        prepare=_failing_on_trial,
+        prepare=_on_last_trial,
         may_run=("1.0.0", "2.0.0"),
         command=("run",),
         code=1,

@@ -44,7 +44,7 @@ def _try(campaign: str, scenarios: str, every: int) -> list[dict[str, Any]]:
         ("strace", "first failing run", 1),
         ("kill", "update", 2),
         ("kill", "init first failing revoked replaced", 12),
-        ("kill", "trial confirm run rollback damaged", 12),
+        ("kill", "trial confirm quit run rollback damaged", 12),
         ("start", "failing", 12),
         ("recover", "failing", 20),
         ("cut", "failing", 40),

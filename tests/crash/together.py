@@ -6,12 +6,12 @@ import random
 import signal
 import time
 
-from tests.crash.process import Process
-from tests.crash.scenarios import Bench
+from tests.crash.bench import Bench
+from tests.crash.process import Process, run, updater
 from tests.crash.shim import BARE, CHANGES, How, Strike
 from tests.crash.tally import Sample, Tally, timed
 
-__all__ = ["go_on_together", "kill_at_random", "race", "take_over"]
+__all__ = ["go_on_together", "kill_at_random", "race", "start_meanwhile", "take_over"]
 
 _RACES = 100
 _RANDOM_KILLS = 200
@@ -39,9 +39,30 @@ def _beside_a_stopped_one(name: str, bench: Bench, sample: Sample, ends: signal.
                 first.close()
                 continue
             second = bench.begin(BARE)
-            first.signal(ends)
+            first.send(ends)
             wrong = _wrong_codes(bench, first, second, may_be_killed=ends is signal.SIGKILL)
             tally.add(f"beside one stopped at call {call.at}, {call.name} {call.path}", wrong)
+    return tally
+
+
+def start_meanwhile(bench: Bench, sample: Sample) -> Tally:
+    """Stop an updater at a change, for good: the launcher must start a program all the same."""
+    with timed("meanwhile", bench.name) as tally:
+        # Each takes as long as a start waits for an updater.
+        points = [call for call in bench.undisturbed.calls if call.name in CHANGES][::5]
+        tally.points = len(points)
+        for call in sample.of(points):
+            bench.put_back()
+            first = bench.begin(Strike(how=How.STOP, at=call.at))
+            if not first.wait_until_stopped():
+                first.close()
+                continue
+            ending = run(bench.home, updater(bench.home, ("run",)))
+            wrong = "" if bench.started(ending) else f"no program: {ending.code} {ending.said}"
+            first.send(signal.SIGKILL)
+            first.wait()
+            where = f"beside one stopped at call {call.at}, {call.name} {call.path}"
+            tally.add(where, wrong or bench.judge() or bench.converge())
     return tally
 
 
@@ -81,7 +102,7 @@ def kill_at_random(bench: Bench, sample: Sample) -> Tally:
             bench.put_back()
             process = bench.begin(BARE)
             time.sleep(chosen.random() * duration_s)
-            process.signal(signal.SIGKILL)
+            process.send(signal.SIGKILL)
             process.wait()
             tally.add(f"kill {number}", bench.judge() or bench.converge())
     return tally

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from itertools import groupby, islice, zip_longest
 from pathlib import Path
 
-from tests.crash.scenarios import Bench
+from tests.crash.bench import Bench
 from tests.crash.shim import CHANGES, SYNCS, Call
 from tests.crash.tally import Sample, Tally, timed
 
