@@ -31,7 +31,7 @@ CAMPAIGNS = {
     "strace": Campaign(compare_with_strace),
     "kill": Campaign(kill),
     "start": Campaign(start_program),
-    "recover": Campaign(kill_recovery, ("first", "update", "failing", "replaced", "run")),
+    "recover": Campaign(kill_recovery),
     "cut": Campaign(cut_power),
     "fault": Campaign(fail),
     "dead": Campaign(fail_on),
