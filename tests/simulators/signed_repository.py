@@ -100,7 +100,7 @@ class SignedRepository:
             self.online.public_key,
             self.now,
         )
-        self._targets = targets
+        self.targets = targets
         self._store_document(Document(path="policy.json", data=rules.to_bytes()))
         self.root_bytes = to_bytes(root)
         self.files[metadata_key(self.app, "root", 1)] = self.root_bytes
@@ -290,13 +290,28 @@ class SignedRepository:
         for signer in self.maintainers:
             self._root.sign(signer, append=True)
         self.files[metadata_key(self.app, "root", root.version)] = to_bytes(self._root)
-        targets = self._targets.signed
+        targets = self.targets.signed
         targets.revoke_key(old.public_key.keyid, Role.CHANNELS)
         targets.add_key(self.online.public_key, Role.CHANNELS)
         targets.version += 1
-        self._targets = Metadata(targets)
+        self.targets = Metadata(targets)
         for signer in self.maintainers:
-            self._targets.sign(signer, append=True)
+            self.targets.sign(signer, append=True)
+        self.resign()
+
+    def rotate_publishers(self) -> None:
+        """Replace every publisher's key, as maintainers do after a theft; the list is re-signed."""
+        old, self.publishers = self.publishers, [generate_signer() for _ in self.publishers]
+        targets = self.targets.signed
+        for signer in self.publishers:
+            targets.add_key(signer.public_key, Role.RELEASES)
+        for signer in old:
+            targets.revoke_key(signer.public_key.keyid, Role.RELEASES)
+        targets.version += 1
+        self.targets = Metadata(targets)
+        for signer in self.maintainers:
+            self.targets.sign(signer, append=True)
+        self._write_releases(dict(self.releases.targets), self.publishers)
         self.resign()
 
     # -- Inside -------------------------------------------------------------------------
@@ -356,7 +371,7 @@ class SignedRepository:
         assert self._releases is not None
         assert self._channels is not None
         signed = {
-            Role.TARGETS: self._targets,
+            Role.TARGETS: self.targets,
             Role.RELEASES: self._releases,
             Role.CHANNELS: self._channels,
         }
