@@ -1,7 +1,7 @@
 # The Lockgate server. The same image serves every app; all it keeps is in /data.
 #
 #   docker build -t lockgate-server .
-#   docker run -p 8080:8080 -v lockgate:/data lockgate-server
+#   docker run -p 8080:8080 -p 127.0.0.1:8081:8081 -v lockgate:/data lockgate-server
 #
 # For a build that can be repeated, name the base by digest:
 #   docker build --build-arg BASE=python@sha256:… -t lockgate-server .
@@ -28,7 +28,7 @@ COPY --from=build /opt/lockgate /opt/lockgate
 ENV PATH=/opt/lockgate/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER lockgate
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 8081
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/ready', timeout=4)"]
 ENTRYPOINT ["lockgate-server"]
