@@ -13,18 +13,18 @@ from pathlib import Path
 from bench.table import Table
 
 RIVAL = "tufup==0.10.0"
-FORBIDDEN = {"flask", "boto3", "sigstore", "sqlite_utils", "requests", "click", "gunicorn"}
+_NOT_FOR_CLIENTS = {"flask", "boto3", "sigstore", "sqlite_utils", "requests", "click", "gunicorn"}
 _ROOT = Path(__file__).resolve().parent.parent
 
 
 def run() -> Table:
     """Install both and compare."""
-    table = Table(heads=("installed", "distributions", "size in MB", "server code in it"))
+    table = Table(heads=("installed", "distributions", "size in MB", "not for clients"))
     with tempfile.TemporaryDirectory() as folder:
         ours = _install(Path(folder) / "ours", str(_ROOT / "release"), str(_ROOT / "updater"))
         rival = _install(Path(folder) / "rival", RIVAL)
     for name, (distributions, size_mb) in {"lockgate-updater": ours, RIVAL: rival}.items():
-        found = sorted(distributions & FORBIDDEN)
+        found = sorted(distributions & _NOT_FOR_CLIENTS)
         shown = ", ".join(found) or "none"
         if name != RIVAL:
             table.missed += bool(found)

@@ -18,7 +18,7 @@ from tests.simulators.http_server import serve
 from tests.simulators.repository import RepositorySimulator
 
 ROUNDS = 15
-_UPDATER = str(Path(sys.executable).parent / "lockgate-updater")
+_ROOT = Path(__file__).resolve().parent.parent
 _BARE_REFRESH = """
 import pathlib, sys
 from tuf.ngclient import Updater
@@ -31,20 +31,34 @@ Updater(folder, url + "metadata/", bootstrap=pathlib.Path(root).read_bytes()).re
 def run() -> Table:
     """Measure imports and checks, rivals in turns."""
     table = Table(heads=("what", "rival", "ours in ms", "rival's in ms", "ratio"))
+    with tempfile.TemporaryDirectory() as folder:
+        programs = _install_client(Path(folder) / "client")
+        python = str(programs / "python")
+        _measure_imports(table, python)
+        _measure_checks(table, Path(folder), python, str(programs / "lockgate-updater"))
+    return table
+
+
+def _install_client(target: Path) -> Path:
+    """Make an environment that holds a client and nothing else; return where its programs are."""
+    uv = str(Path(sys.executable).parent / "uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(target)], check=True)
+    install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(target)]
+    subprocess.run([*install, str(_ROOT / "release"), str(_ROOT / "updater")], check=True)
+    return target / "bin"
+
+
+def _measure_imports(table: Table, python: str) -> None:
     imports = {
-        "rival": _python("import tuf.ngclient"),
-        "package": _python("import lockgate_updater"),
-        "class": _python("from lockgate_updater import Updater"),
+        "rival": (python, "-c", "import tuf.ngclient"),
+        "package": (python, "-c", "import lockgate_updater"),
+        "class": (python, "-c", "from lockgate_updater import Updater"),
     }
     times = medians_in_turns(imports, ROUNDS)
-    for name, text in {
-        "package": "import lockgate_updater",
-        "class": "from lockgate_updater import Updater",
-    }.items():
-        _add(table, text, "import tuf.ngclient", times[name], times["rival"], bar=1.15)
-    with tempfile.TemporaryDirectory() as folder:
-        _measure_checks(table, Path(folder))
-    return table
+    rival = "import tuf.ngclient"
+    _add(table, "import lockgate_updater", rival, times["package"], times["rival"], bar=1.15)
+    whole = "the same, with all that an update needs"
+    _add(table, whole, rival, times["class"], times["rival"], bar=None)
 
 
 def _add(
@@ -55,22 +69,18 @@ def _add(
     table.add(what, rival, round(ours_s * 1e3), round(rival_s * 1e3), shown)
 
 
-def _python(code: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", code)
-
-
-def _measure_checks(table: Table, folder: Path) -> None:
+def _measure_checks(table: Table, folder: Path, python: str, updater: str) -> None:
     repository = RepositorySimulator()
     repository.publish("1.0.0")
     root, home, cache = folder / "root.json", folder / "home", folder / "cache"
     root.write_bytes(repository.root_bytes)
     with serve(repository) as server:
-        init = [_UPDATER, "init", "--home", str(home), "--app", "demo", "--channel", "stable"]
+        init = [updater, "init", "--home", str(home), "--app", "demo", "--channel", "stable"]
         init += ["--repository", server.address, "--root", str(root)]
-        for command in (init, [_UPDATER, "update", "--home", str(home)]):
+        for command in (init, [updater, "update", "--home", str(home)]):
             subprocess.run(command, check=True, capture_output=True)
-        check = (_UPDATER, "check", "--home", str(home))
-        bare = (*_python(_BARE_REFRESH), str(cache), f"{server.address}/demo/", str(root))
+        check = (updater, "check", "--home", str(home))
+        bare = (python, "-c", _BARE_REFRESH, str(cache), f"{server.address}/demo/", str(root))
         times = medians_in_turns({"ours": check, "rival": bare}, ROUNDS)
         _add(
             table,
