@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -143,7 +144,8 @@ while True:
     writer.stdout.readline()
     time.sleep(random.Random(round_number).uniform(0, 0.1))
     writer.send_signal(signal.SIGKILL)
-    said = [line.split() for line in writer.communicate(timeout=60)[0].splitlines()]
+    # A kill can cut a line anywhere: only whole lines were said.
+    said = re.findall(r"^(begun|done) (\d+)\n", writer.communicate(timeout=60)[0], re.MULTILINE)
     begun = max([1, *(int(number) for word, number in said if word == "begun")])
     done = max([0, *(int(number) for word, number in said if word == "done")])
     ledger = SqliteLedger(tmp_path / "ledger.db")
