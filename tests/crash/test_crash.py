@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.crash.campaigns import CAMPAIGNS
+from tests.crash.scenarios import SCENARIOS
 from tests.crash.shim import missing_tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,3 +75,9 @@ def test_the_rig_sees_what_is_wrong_with_programs_that_are() -> None:
     # A kill never shows a missing sync; a power cut does.
     assert set(seen["not synced"]["kill"]) <= right
     assert {"", "new p", "0" * len("new program")} <= set(seen["not synced"]["cut"])
+
+
+def test_the_page_names_every_campaign_and_scenario() -> None:
+    page = (ROOT / "docs" / "explanation" / "crash-safety.md").read_text()
+    for name in [*CAMPAIGNS, *SCENARIOS]:
+        assert f"| `{name}` |" in page, name
