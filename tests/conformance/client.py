@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lockgate_release.errors import LocalError, LockgateError, TrustError
 from lockgate_release.trust.client import TufClient
-from lockgate_updater.transport import HttpTransport
+from lockgate_updater.fetch.transport import HttpTransport
 
 DONE = 0
 REFUSED = 1

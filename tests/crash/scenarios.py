@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from lockgate_release.documents import Install, Remedy
 from lockgate_release.names import Sha256Hex
-from lockgate_updater.receipts import folder_name
+from lockgate_updater.state.receipts import folder_name
 from tests.crash.process import run, serving, updater
 from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.client import CLIENT_ID

@@ -17,9 +17,9 @@ from lockgate_cli.defaults import _TABLE as PUBLISH
 from lockgate_cli.defaults import _TYPES as PUBLISH_TYPES
 from lockgate_cli.defaults import parse_options, read_floors
 from lockgate_release.settings import SettingName, Settings
-from lockgate_updater.home import Home
-from lockgate_updater.receipts import Receipt
-from lockgate_updater.trial import program_environment
+from lockgate_updater.run.trial import program_environment
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.receipts import Receipt
 from tests.docs.pages import ROOT, blocks_of
 
 PAGE = REFERENCE / "settings.md"

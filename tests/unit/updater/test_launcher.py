@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.documents import HealthCheck, Install
-from lockgate_updater.journal import load_record
+from lockgate_updater.state.journal import load_record
 from tests.simulators.client import COMMAND, SimulatedClient
 from tests.simulators.repository import (
     HEALTHY,

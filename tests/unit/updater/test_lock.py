@@ -10,13 +10,13 @@ import pytest
 
 from lockgate_release.errors import LocalError
 from lockgate_updater import Unknown
-from lockgate_updater.lock import hold_lock
+from lockgate_updater.state.lock import hold_lock
 from tests.simulators.client import SimulatedClient
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from lockgate_updater.lock import hold_lock
+from lockgate_updater.state.lock import hold_lock
 with hold_lock(Path(sys.argv[1]), purpose="update"):
     print("held", flush=True)
     time.sleep(60)

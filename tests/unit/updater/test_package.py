@@ -24,10 +24,10 @@ def test_a_check_imports_nothing_that_unpacks_or_starts_programs() -> None:
     ours = {name for name in loaded if name.startswith("lockgate_")}
     assert "lockgate_updater.updater" in ours
     assert not ours & {
-        "lockgate_updater.operation",
-        "lockgate_updater.install",
-        "lockgate_updater.trial",
-        "lockgate_updater.launcher",
+        "lockgate_updater.install.operation",
+        "lockgate_updater.install.stage",
+        "lockgate_updater.run.trial",
+        "lockgate_updater.run.launcher",
         "lockgate_release.archives",
         "lockgate_release.trust.sign",
     }

@@ -14,9 +14,9 @@ from lockgate_release.documents import Remedy
 from lockgate_release.errors import LocalError, LockgateError, UsageError
 from lockgate_release.names import ChannelName, Sha256Hex
 from lockgate_release.versions import VersionScheme
-from lockgate_updater.durable import read_own_file, set_aside, sync_tree, write_durably
-from lockgate_updater.identity import load_client_id, machine_identity, store_client_id
-from lockgate_updater.journal import (
+from lockgate_updater.state.durable import read_own_file, set_aside, sync_tree, write_durably
+from lockgate_updater.state.identity import load_client_id, machine_identity, store_client_id
+from lockgate_updater.state.journal import (
     Attempt,
     DamagedJournalError,
     Record,
@@ -25,7 +25,7 @@ from lockgate_updater.journal import (
     load_record,
     store_record,
 )
-from lockgate_updater.memory import (
+from lockgate_updater.state.memory import (
     Memory,
     OnlineWord,
     load_memory,

@@ -5,8 +5,7 @@ import itertools
 import pytest
 
 from lockgate_release.names import Sha256Hex
-from lockgate_updater.journal import Attempt, Record, State
-from lockgate_updater.recovery import (
+from lockgate_updater.install.recovery import (
     MAX_RECOVERIES,
     Action,
     ActionName,
@@ -14,6 +13,7 @@ from lockgate_updater.recovery import (
     derive,
     recover,
 )
+from lockgate_updater.state.journal import Attempt, Record, State
 
 OLD, NEW, OTHER = "1.0.0-00000001", "2.0.0-00000002", "0.9.0-00000009"
 

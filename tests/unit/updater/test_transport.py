@@ -12,8 +12,8 @@ from lockgate_release.errors import DigestMismatchError, TransportError
 from lockgate_release.names import Platform
 from lockgate_release.trust.verify import NotFoundError
 from lockgate_updater import Event
-from lockgate_updater.download import download_artifact
-from lockgate_updater.transport import HttpTransport, Limits, open_transport
+from lockgate_updater.fetch.download import download_artifact
+from lockgate_updater.fetch.transport import HttpTransport, Limits, open_transport
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.faults import Kind
 from tests.simulators.http_server import Server, serve

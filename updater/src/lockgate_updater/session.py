@@ -20,18 +20,18 @@ from lockgate_release.errors import (
     TransportError,
     VersionError,
 )
-from lockgate_updater.home import Configuration, Home
-from lockgate_updater.identity import load_client_id
-from lockgate_updater.journal import DamagedJournalError, Record, State, load_record
-from lockgate_updater.lock import hold_lock
-from lockgate_updater.look import Findings, look
-from lockgate_updater.memory import Memory, check_clock, learn, load_memory, store_memory
-from lockgate_updater.receipts import Receipt, load_receipts
-from lockgate_updater.transport import Transport
+from lockgate_updater.fetch.look import Findings, look
+from lockgate_updater.fetch.transport import Transport
+from lockgate_updater.state.home import Configuration, Home
+from lockgate_updater.state.identity import load_client_id
+from lockgate_updater.state.journal import DamagedJournalError, Record, State, load_record
+from lockgate_updater.state.lock import hold_lock
+from lockgate_updater.state.memory import Memory, check_clock, learn, load_memory, store_memory
+from lockgate_updater.state.receipts import Receipt, load_receipts
 
 if TYPE_CHECKING:
     from lockgate_updater.events import Observer, StepName
-    from lockgate_updater.recovery import Facts
+    from lockgate_updater.install.recovery import Facts
 
 __all__ = ["CAPABILITIES", "Client", "Session", "open_session"]
 
@@ -96,8 +96,8 @@ class Session:
             LocalError: It cannot be read.
         """
         # A check asks for none of this, and does not pay for importing it.
-        from lockgate_updater.recovery import Facts  # noqa: PLC0415
-        from lockgate_updater.switch import read_current  # noqa: PLC0415
+        from lockgate_updater.install.recovery import Facts  # noqa: PLC0415
+        from lockgate_updater.install.switch import read_current  # noqa: PLC0415
 
         receipts = load_receipts(self.home)
         return Facts(
@@ -265,7 +265,7 @@ class Session:
         return self._derive_record() if record is None else record
 
     def _derive_record(self) -> Record:
-        from lockgate_updater.recovery import derive  # noqa: PLC0415 (almost never)
+        from lockgate_updater.install.recovery import derive  # noqa: PLC0415 (almost never)
 
         return derive(self.facts())
 

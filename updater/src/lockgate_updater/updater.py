@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from lockgate_release.errors import LocalError, RepositoryError, TransportError
 from lockgate_release.instants import utc_now
-from lockgate_updater.home import Configuration, Home, init, load_configuration
-from lockgate_updater.identity import machine_identity, new_client_id
-from lockgate_updater.look import read_anchor
-from lockgate_updater.receipts import prove_tree
+from lockgate_updater.fetch.look import read_anchor
+from lockgate_updater.fetch.transport import Transport, open_transport
 from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Client, Session, open_session
-from lockgate_updater.transport import Transport, open_transport
+from lockgate_updater.state.home import Configuration, Home, init, load_configuration
+from lockgate_updater.state.identity import machine_identity, new_client_id
+from lockgate_updater.state.receipts import prove_tree
 
 if TYPE_CHECKING:
+    from lockgate_updater.diagnose.explain import Explanation
     from lockgate_updater.events import Event, Observer
-    from lockgate_updater.explain import Explanation
-    from lockgate_updater.operation import Operation
+    from lockgate_updater.install.operation import Operation
     from lockgate_updater.outcomes import Status, UpdateResult
 
 __all__ = ["Updater"]
@@ -230,7 +230,7 @@ class Updater:
             UsageError: There is no such program.
             LocalError: Nothing is installed, or this machine is in the way.
         """
-        from lockgate_updater.launcher import launch  # noqa: PLC0415 (a check starts nothing)
+        from lockgate_updater.run.launcher import launch  # noqa: PLC0415 (a check starts nothing)
 
         observe = progress or _say_nothing
         return launch(self._client, arguments, program=program, observe=observe)
@@ -255,7 +255,7 @@ class Updater:
         Raises:
             LocalError: This machine is in the way.
         """
-        from lockgate_updater.explain import explain  # noqa: PLC0415 (for people who ask)
+        from lockgate_updater.diagnose.explain import explain  # noqa: PLC0415 (for people who ask)
 
         with open_session(self._client, purpose="explain", observe=_say_nothing) as session:
             return explain(session, force=force)
@@ -270,7 +270,7 @@ class Updater:
         self._client.home.prepare()
         transport = self._client.connect()
         try:
-            from lockgate_updater.status import read_status  # noqa: PLC0415 (not for a check)
+            from lockgate_updater.diagnose.status import read_status  # noqa: PLC0415 (not for a check)
 
             return read_status(Session(self._client, transport, _say_nothing))
         finally:
@@ -279,7 +279,7 @@ class Updater:
     @contextmanager
     def _operation(self, purpose: str, observe: Observer) -> Iterator[Operation]:
         # A check does not pay for what unpacks and starts programs.
-        from lockgate_updater.operation import Operation  # noqa: PLC0415
+        from lockgate_updater.install.operation import Operation  # noqa: PLC0415
 
         with open_session(self._client, purpose=purpose, observe=observe) as session:
             yield Operation(session)

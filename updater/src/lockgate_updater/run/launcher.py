@@ -25,13 +25,13 @@ from typing import NoReturn
 
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_updater.events import Observer, Step, StepName
-from lockgate_updater.home import Home
-from lockgate_updater.journal import Attempt, DamagedJournalError, State, load_record
-from lockgate_updater.operation import Operation
-from lockgate_updater.receipts import Receipt, load_receipts
+from lockgate_updater.install.operation import Operation
+from lockgate_updater.install.transaction import Transaction
+from lockgate_updater.run.trial import program_environment, program_path
 from lockgate_updater.session import Client, open_session
-from lockgate_updater.transaction import Transaction
-from lockgate_updater.trial import program_environment, program_path
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.journal import Attempt, DamagedJournalError, State, load_record
+from lockgate_updater.state.receipts import Receipt, load_receipts
 
 __all__ = ["launch"]
 

@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from lockgate_release.errors import LocalError
-from lockgate_updater.durable import local_errors, sync_folder
-from lockgate_updater.home import Home
-from lockgate_updater.journal import is_folder_name
+from lockgate_updater.state.durable import local_errors, sync_folder
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.journal import is_folder_name
 
 __all__ = ["point_to", "read_current"]
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate_updater.home import Home
-from lockgate_updater.receipts import Receipt
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.receipts import Receipt
 
 __all__ = ["Health", "program_environment", "program_path", "run_health"]
 

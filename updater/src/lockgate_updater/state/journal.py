@@ -15,7 +15,7 @@ from lockgate_release.errors import DocumentError, LocalError
 from lockgate_release.names import Sha256Hex, is_sha256
 from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.versions import is_version_text
-from lockgate_updater.durable import read_own_file, write_durably
+from lockgate_updater.state.durable import read_own_file, write_durably
 
 __all__ = [
     "FORMAT",

@@ -14,7 +14,7 @@ from pathlib import Path
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.gate import is_client_id
 from lockgate_release.strict_json import dump_json, parse_json
-from lockgate_updater.durable import read_own_file, write_durably
+from lockgate_updater.state.durable import read_own_file, write_durably
 
 __all__ = ["load_client_id", "machine_identity", "new_client_id", "store_client_id"]
 

@@ -17,9 +17,9 @@ from lockgate_release.errors import ArchiveError, DigestMismatchError, DocumentE
 from lockgate_release.names import Sha256Hex, is_sha256
 from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.versions import is_version_text
-from lockgate_updater.durable import local_errors, read_own_file, write_durably
-from lockgate_updater.home import Home
-from lockgate_updater.journal import is_folder_name
+from lockgate_updater.state.durable import local_errors, read_own_file, write_durably
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.journal import is_folder_name
 
 __all__ = [
     "Receipt",

@@ -30,7 +30,7 @@ from lockgate_release.names import (
 )
 from lockgate_release.platforms import current_platform
 from lockgate_release.settings import SETTINGS_FILE, Settings, load_settings
-from lockgate_updater.durable import local_errors, read_own_file, write_durably
+from lockgate_updater.state.durable import local_errors, read_own_file, write_durably
 
 __all__ = ["Configuration", "Home", "init", "load_configuration"]
 
@@ -330,6 +330,6 @@ def _refuse_another(home: Home, settings: Mapping[str, str], root: bytes) -> Non
 
 
 def _store_client_id(home: Home, client_id: str) -> None:
-    from lockgate_updater.identity import machine_identity, store_client_id  # noqa: PLC0415
+    from lockgate_updater.state.identity import machine_identity, store_client_id  # noqa: PLC0415
 
     store_client_id(home.identity, client_id, machine_identity())

@@ -18,12 +18,12 @@ from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_tree
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LocalError
-from lockgate_updater.download import download_artifact
-from lockgate_updater.durable import local_errors, sync_folder, sync_tree
 from lockgate_updater.events import Observer, Step, StepName
-from lockgate_updater.home import Home
-from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, store_receipt
-from lockgate_updater.transport import Transport
+from lockgate_updater.fetch.download import download_artifact
+from lockgate_updater.fetch.transport import Transport
+from lockgate_updater.state.durable import local_errors, sync_folder, sync_tree
+from lockgate_updater.state.home import Home
+from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, store_receipt
 
 __all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
 

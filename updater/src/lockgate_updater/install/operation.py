@@ -14,14 +14,14 @@ from lockgate_release.errors import (
     TransportError,
     UsageError,
 )
-from lockgate_updater.durable import remove_file
 from lockgate_updater.events import StepName
-from lockgate_updater.install import part_of, stage, sweep
-from lockgate_updater.journal import Attempt, State
+from lockgate_updater.install.stage import part_of, stage, sweep
+from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
-from lockgate_updater.receipts import Receipt, load_receipts, prove_tree, receipt_for
 from lockgate_updater.session import Session
-from lockgate_updater.transaction import Transaction
+from lockgate_updater.state.durable import remove_file
+from lockgate_updater.state.journal import Attempt, State
+from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, receipt_for
 
 __all__ = ["Operation"]
 

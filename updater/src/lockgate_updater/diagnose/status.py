@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lockgate_updater.journal import State
 from lockgate_updater.outcomes import QuarantineStatus, Status
-from lockgate_updater.receipts import load_receipts
 from lockgate_updater.session import Session
+from lockgate_updater.state.journal import State
+from lockgate_updater.state.receipts import load_receipts
 
 __all__ = ["read_status"]
 

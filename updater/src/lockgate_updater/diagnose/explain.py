@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lockgate_release.decision import Decision, Leave, Offer
 from lockgate_release.errors import LocalError, RepositoryError, TransportError
 from lockgate_release.instants import format_instant
-from lockgate_updater.look import Findings
+from lockgate_updater.fetch.look import Findings
 from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Session
 

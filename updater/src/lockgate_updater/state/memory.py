@@ -24,7 +24,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.names import ChannelName, Sha256Hex, is_channel_name, is_sha256
 from lockgate_release.strict_json import Fields, Json, dump_json, parse_json
 from lockgate_release.versions import VersionScheme, is_version_text
-from lockgate_updater.durable import read_own_file, set_aside, write_durably
+from lockgate_updater.state.durable import read_own_file, set_aside, write_durably
 
 __all__ = [
     "Failure",

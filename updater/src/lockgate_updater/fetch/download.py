@@ -17,9 +17,9 @@ from typing import BinaryIO, Protocol, cast
 from lockgate_release.digests import CHUNK_BYTES
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, TransportError
-from lockgate_updater.durable import local_errors, remove_file
 from lockgate_updater.events import Observer, Progress
-from lockgate_updater.transport import Transport
+from lockgate_updater.fetch.transport import Transport
+from lockgate_updater.state.durable import local_errors, remove_file
 
 __all__ = ["download_artifact"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from lockgate_release.errors import DocumentError, LocalError
 from lockgate_release.instants import format_instant, utc_now
 from lockgate_release.strict_json import Json, dump_json, parse_json
-from lockgate_updater.durable import local_errors
+from lockgate_updater.state.durable import local_errors
 
 __all__ = ["hold_lock"]
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from lockgate_updater.journal import Record, State
+from lockgate_updater.state.journal import Record, State
 
 __all__ = ["MAX_RECOVERIES", "Action", "ActionName", "Facts", "derive", "recover"]
 

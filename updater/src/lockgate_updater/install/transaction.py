@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lockgate_updater.durable import set_aside
 from lockgate_updater.events import StepName
-from lockgate_updater.install import drop_staging, drop_unfinished, remove_installed, sweep
-from lockgate_updater.journal import Attempt, Record, State, store_record
-from lockgate_updater.memory import with_failure
+from lockgate_updater.install.recovery import Action, ActionName, recover
+from lockgate_updater.install.stage import drop_staging, drop_unfinished, remove_installed, sweep
+from lockgate_updater.install.switch import point_to, read_current
 from lockgate_updater.outcomes import Outcome, UpdateResult
-from lockgate_updater.receipts import load_receipts, store_receipt, version_of
-from lockgate_updater.recovery import Action, ActionName, recover
+from lockgate_updater.run.trial import program_environment, run_health
 from lockgate_updater.session import Session
-from lockgate_updater.switch import point_to, read_current
-from lockgate_updater.trial import program_environment, run_health
+from lockgate_updater.state.durable import set_aside
+from lockgate_updater.state.journal import Attempt, Record, State, store_record
+from lockgate_updater.state.memory import with_failure
+from lockgate_updater.state.receipts import load_receipts, store_receipt, version_of
 
 __all__ = ["Transaction"]
 

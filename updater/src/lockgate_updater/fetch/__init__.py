@@ -1,0 +1,1 @@
+"""How bytes and documents come, verified: transport, download, look."""

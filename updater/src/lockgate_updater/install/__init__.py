@@ -1,0 +1,1 @@
+"""How an installation changes: stage, switch, trial's outcome, recovery."""

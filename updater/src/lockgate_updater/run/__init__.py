@@ -1,0 +1,1 @@
+"""How the installed program is started, and what its end means."""

@@ -1,0 +1,1 @@
+"""What stands on this machine's disk: home, journal, memory, receipts, identity, lock."""
