@@ -58,6 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int) -> None:
         self.send_response(status)
         self.send_header("Content-Length", "0")
+        for name, value in self.server.refusal_headers.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def _send_body(self, data: bytes, fault: Fault | None) -> None:
@@ -91,6 +93,7 @@ class Server(ThreadingHTTPServer):
         self.repository = repository
         self.released = threading.Event()
         self.honours_ranges = True
+        self.refusal_headers: dict[str, str] = {}
         self.headers_seen: list[dict[str, str]] = []
         self.paths_seen: list[str] = []
         self.connections = 0

@@ -140,10 +140,16 @@ class RefusedOfferError(RepositoryError):
 
 
 class TransportError(LockgateError):
-    """The network, or the server as a machine, failed: trying again may help."""
+    """The network, or the server as a machine, failed: trying again may help.
+
+    Attributes:
+        retry_after_s: How long the server asks to be left alone, in seconds as it said them, or
+            None if it said nothing. Unsigned: whoever obeys it sets the bounds.
+    """
 
     code = "transport"
     exit_code = ExitCode.TRANSPORT
+    retry_after_s: int | None = None
 
 
 class LocalError(LockgateError):

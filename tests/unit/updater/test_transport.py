@@ -13,7 +13,12 @@ from lockgate_release.names import Platform
 from lockgate_release.trust.verify import NotFoundError
 from lockgate_updater import Event
 from lockgate_updater.fetch.download import download_artifact
-from lockgate_updater.fetch.transport import HttpTransport, Limits, open_transport
+from lockgate_updater.fetch.transport import (
+    HttpTransport,
+    Limits,
+    open_transport,
+    parse_retry_after,
+)
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.faults import Kind
 from tests.simulators.http_server import Server, serve
@@ -101,6 +106,44 @@ def test_any_other_answer_is_a_failure(
     repository.spoil("file", Kind.STATUS, status)
     with pytest.raises(TransportError, match=str(status)):
         transport(f"{server.address}/demo/file")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "seconds"),
+    [(429, "120", 120), (503, "7", 7), (503, "", None), (503, "soon", None), (500, "120", None)],
+)
+def test_a_server_that_asks_to_be_left_alone_is_heard(
+    repository: RepositorySimulator,
+    server: Server,
+    transport: HttpTransport,
+    status: int,
+    said: str,
+    seconds: int | None,
+) -> None:
+    server.refusal_headers = {"Retry-After": said} if said else {}
+    repository.spoil("file", Kind.STATUS, status)
+    with pytest.raises(TransportError) as caught:
+        transport(f"{server.address}/demo/file")
+    assert caught.value.retry_after_s == seconds
+    assert len(repository.requests) == 1, "a server that is busy is not asked again"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Sat, 31 Jan 2026 08:02:00 GMT", 120),
+        ("Sat, 31 Jan 2026 07:00:00 GMT", 0),
+        ("-5", None),
+        ("1" * 30, None),
+        ("1.5", None),
+    ],
+)
+def test_a_moment_to_come_back_is_read_against_the_servers_own_clock(
+    said: str, seconds: int | None
+) -> None:
+    headers = {"Retry-After": said, "Date": "Sat, 31 Jan 2026 08:00:00 GMT"}
+    assert parse_retry_after(headers) == seconds
+    assert parse_retry_after({"Retry-After": said}) is None
 
 
 def test_a_server_that_is_not_there_is_a_failure(transport: HttpTransport) -> None:

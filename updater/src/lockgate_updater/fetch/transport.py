@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -22,11 +23,12 @@ from urllib3.exceptions import HTTPError
 from lockgate_release.errors import TransportError
 from lockgate_release.trust.verify import NotFoundError
 
-__all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport"]
+__all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport", "parse_retry_after"]
 
 _USER_AGENT = "lockgate-updater"
 _CHUNK_BYTES = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_REDIRECTS = 5
 _CONNECT_TRIES = 2
 
@@ -137,7 +139,7 @@ class HttpTransport:
             response = self._request(url, 0)
         if response.status not in {200, 206}:
             response.close()
-            self._refuse(url, response.status)
+            raise _refusal(url, response)
         return _HttpBody(_start_of(response), self._stream(response, url))
 
     def close(self) -> None:
@@ -167,18 +169,12 @@ class HttpTransport:
                     status=0,
                     other=0,
                     backoff_factor=0.2,
+                    # Whoever calls obeys it, or not; nobody sleeps here for as long as it says.
+                    respect_retry_after_header=False,
                 ),
             )
         except (HTTPError, OSError, ValueError) as exc:
             raise _broken(url, exc) from exc
-
-    def _refuse(self, url: str, status: int) -> None:
-        if status in {403, 404, 410}:
-            # Object stores say 403 for what is not there to those who may not list.
-            raise NotFoundError("not on the server", subject=url, found=f"status {status}")
-        raise TransportError(
-            "the server refused", subject=url, expected="status 200", found=f"status {status}"
-        )
 
     def _stream(self, response: urllib3.BaseHTTPResponse, url: str) -> Iterator[bytes]:
         began = self._monotonic()
@@ -231,6 +227,34 @@ class HttpTransport:
         if named["no"] and proxy_bypass_environment(parts.hostname or "", {"no": named["no"]}):
             return ""
         return named.get(parts.scheme, "") or named["all"]
+
+
+def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> TransportError:
+    found = f"status {response.status}"
+    if response.status in {403, 404, 410}:
+        # Object stores say 403 for what is not there to those who may not list.
+        return NotFoundError("not on the server", subject=url, found=found)
+    error = TransportError("the server refused", subject=url, expected="status 200", found=found)
+    if response.status in {429, 503}:
+        error.retry_after_s = parse_retry_after(response.headers)
+    return error
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> int | None:
+    """Return the seconds a server asks to be left alone, or None if it says nothing of use.
+
+    A moment is read against the answer's own `Date`: this machine's clock has no part in it.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    said = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(said):
+        return int(said)
+    try:
+        left = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0, int(left.total_seconds()))
 
 
 def _start_of(response: urllib3.BaseHTTPResponse) -> int:
