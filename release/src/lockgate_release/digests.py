@@ -24,7 +24,7 @@ from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
 
-from lockgate_release.errors import ArchiveError
+from lockgate_release.errors import ArchiveError, DigestMismatchError
 from lockgate_release.names import Sha256Hex
 
 __all__ = [
@@ -37,6 +37,8 @@ __all__ = [
     "digest_file",
     "digest_stream",
     "digest_tree",
+    "encode_listing",
+    "parse_listing",
     "walk_tree",
 ]
 
@@ -107,12 +109,64 @@ def digest_entries(entries: Iterable[TreeEntry]) -> TreeDigest:
     digest = hashlib.sha256(_HEADER)
     size_bytes = 0
     count = 0
-    for entry in sorted(entries, key=lambda entry: _encode(entry.path)):
-        mode = "x" if entry.executable else "-"
-        digest.update(_encode(f"{entry.kind.value}\0{mode}\0{entry.value}\0{entry.path}\0"))
+    for entry in _in_order(entries):
+        digest.update(_encode_entry(entry))
         size_bytes += entry.size_bytes
         count += 1
     return TreeDigest(sha256=Sha256Hex(digest.hexdigest()), size_bytes=size_bytes, entries=count)
+
+
+def encode_listing(entries: Iterable[TreeEntry]) -> bytes:
+    """Return the canonical listing: the bytes whose SHA-256 is the tree's digest."""
+    return _HEADER + b"".join(_encode_entry(entry) for entry in _in_order(entries))
+
+
+def parse_listing(data: bytes, *, sha256: str, subject: str = "listing") -> tuple[TreeEntry, ...]:
+    """Return the entries of the canonical listing in `data`, in its order; sizes are unknown (0).
+
+    Args:
+        data: The listing, from anywhere: its digest proves it.
+        sha256: The tree's signed digest, 64 lower-case hex digits.
+        subject: The listing, for messages.
+
+    Raises:
+        DigestMismatchError: It is the listing of another tree, or damaged.
+        ArchiveError: It was signed, and is no listing.
+    """
+    found = digest_bytes(data)
+    if found != sha256:
+        raise DigestMismatchError(
+            "not the listing of the tree that was signed",
+            subject=subject,
+            expected=sha256,
+            found=found,
+        )
+    fields = data.removeprefix(_HEADER).decode("utf-8", "surrogateescape").split("\0")
+    if not data.startswith(_HEADER) or len(fields) % 4 != 1 or fields[-1]:
+        raise ArchiveError("not a tree's listing", subject=subject)
+    kinds = {kind.value: kind for kind in EntryKind}
+    paths = fields[3::4]
+    if not (kinds.keys() >= set(fields[:-1:4]) and all(map(_is_inner, paths))):
+        raise ArchiveError("not a tree's listing", subject=subject)
+    return tuple(
+        TreeEntry(path=path, kind=kinds[kind], executable=mode == "x", value=value)
+        for kind, mode, value, path in zip(
+            fields[:-1:4], fields[1::4], fields[2::4], paths, strict=True
+        )
+    )
+
+
+def _is_inner(path: str) -> bool:
+    return not {"", ".", ".."}.intersection(path.split("/"))
+
+
+def _in_order(entries: Iterable[TreeEntry]) -> list[TreeEntry]:
+    return sorted(entries, key=lambda entry: _encode(entry.path))
+
+
+def _encode_entry(entry: TreeEntry) -> bytes:
+    mode = "x" if entry.executable else "-"
+    return _encode(f"{entry.kind.value}\0{mode}\0{entry.value}\0{entry.path}\0")
 
 
 def _encode(text: str) -> bytes:

@@ -20,9 +20,11 @@ from lockgate_release.digests import (
     digest_file,
     digest_stream,
     digest_tree,
+    encode_listing,
+    parse_listing,
     walk_tree,
 )
-from lockgate_release.errors import ArchiveError
+from lockgate_release.errors import ArchiveError, DigestMismatchError
 
 GOLDEN = "ad34533f8386e8513c4e55ef93d537ad2c482872833d7a79b853b927aa554624"
 
@@ -257,3 +259,41 @@ def test_bytes_files_and_streams_have_one_digest(tmp_path: Path) -> None:
     with (tmp_path / "a").open("rb") as stream:
         stream.read(100)
         assert digest_stream(stream) == _sha256(content[100:])
+
+
+def test_a_listing_comes_back_as_its_entries_and_its_digest_is_the_trees(tree: Path) -> None:
+    entries = sorted(walk_tree(tree), key=lambda entry: entry.path)
+    listing = encode_listing(entries)
+    assert digest_bytes(listing) == digest_tree(tree).sha256
+    again = parse_listing(listing, sha256=digest_bytes(listing))
+    assert encode_listing(again) == listing
+    assert [(e.path, e.kind, e.executable, e.value) for e in again] == [
+        (e.path, e.kind, e.executable, e.value) for e in entries
+    ]
+
+
+def test_an_empty_tree_has_a_listing_too() -> None:
+    listing = encode_listing([])
+    assert parse_listing(listing, sha256=digest_bytes(listing)) == ()
+
+
+def test_a_listing_that_was_not_signed_is_refused(tree: Path) -> None:
+    listing = encode_listing(walk_tree(tree))
+    with pytest.raises(DigestMismatchError):
+        parse_listing(listing.replace(b"bin.txt", b"bin.exe"), sha256=digest_bytes(listing))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"lockgate-tree-2\n",
+        b"lockgate-tree-1\nf\0-\0",
+        b"lockgate-tree-1\nq\0-\0\0name\0",
+        b"lockgate-tree-1\nd\0-\0\0../out\0",
+        b"lockgate-tree-1\nd\0-\0\0/etc\0",
+    ],
+)
+def test_signed_bytes_that_are_no_listing_are_refused(data: bytes) -> None:
+    with pytest.raises(ArchiveError, match="not a tree's listing"):
+        parse_listing(data, sha256=digest_bytes(data))

@@ -16,8 +16,7 @@ from lockgate_updater.fetch.transport import Transport, open_transport
 from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Client, Session, open_session
 from lockgate_updater.state.home import Configuration, Home, init, load_configuration
-from lockgate_updater.state.identity import machine_identity, new_client_id
-from lockgate_updater.state.receipts import prove_tree
+from lockgate_updater.state.identity import boot_id, machine_identity, new_client_id
 
 if TYPE_CHECKING:
     from lockgate_updater.diagnose.explain import Explanation
@@ -59,7 +58,7 @@ class Updater:
             home: A folder made by `init`.
             root: The trust anchor built into the program; None takes the home's `root.json`.
             flags: Settings that go before environment and file: `repository`, `channel`, `ca`,
-                `platform`, `pin`.
+                `platform`, `pin`; and `skip`, versions separated by spaces, which adds to them.
             environ: The environment; None is this process's.
             clock: Tells the present, aware.
             transport: Opens the way bytes come; None is HTTP, or a folder for `file://`.
@@ -86,6 +85,7 @@ class Updater:
                 clock=clock,
                 draw=new_client_id,
                 connect=transport or connect,
+                boot=boot_id,
             )
         )
 
@@ -239,14 +239,16 @@ class Updater:
         """Prove that the running tree is the one that was signed, and return its version.
 
         Raises:
-            DigestMismatchError: It is not.
+            DigestMismatchError: It is not; a `TreeDiffersError` also has each difference.
             LocalError: Nothing is installed, or it cannot be read.
         """
+        from lockgate_updater.state.listing import examine_tree  # noqa: PLC0415 (a check reads none)
+
         with open_session(self._client, purpose="verify", observe=_say_nothing) as session:
             receipt = session.running()
             if receipt is None:
                 raise LocalError("nothing is installed", subject=str(self.home))
-            prove_tree(self._client.home, receipt)
+            examine_tree(self._client.home, receipt)
             return receipt.version
 
     def explain(self, *, force: bool = False) -> Explanation:

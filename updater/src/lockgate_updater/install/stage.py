@@ -15,14 +15,16 @@ from pathlib import Path
 from lockgate_release.archives.safe_tree import remove_tree
 from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
 from lockgate_release.decision import Offer
-from lockgate_release.digests import digest_tree
+from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LocalError
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.transport import Transport
+from lockgate_updater.state.cache import cached_folders, remove_cache
 from lockgate_updater.state.durable import local_errors, sync_folder, sync_tree
 from lockgate_updater.state.home import Home
+from lockgate_updater.state.listing import listing_path, store_listing
 from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, store_receipt
 
 __all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
@@ -66,9 +68,9 @@ def stage(
     observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
     staging = home.versions / f"{_STAGING}{receipt.folder}"
     try:
-        _unpack(part, artifact, staging)
+        listing = _unpack(part, artifact, staging)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
-        _name(home, staging, receipt)
+        _name(home, staging, receipt, listing)
     except BaseException:
         # Wrong, or too big for this disk, or interrupted: nothing half is left behind. If even that
         # fails, the next start removes it; what went wrong first is what people must hear.
@@ -110,27 +112,32 @@ def _check_space(home: Home, artifact: Artifact, part: Path) -> None:
         )
 
 
-def _unpack(part: Path, artifact: Artifact, staging: Path) -> None:
+def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
+    """Unpack the tree, prove it, and return its canonical listing."""
     with local_errors("cannot be unpacked", staging):
         remove_tree(staging)
         staging.mkdir(mode=0o755)
         limits = Limits(size_bytes=artifact.tree_size)
         unpack(part, ArchiveKind(artifact.kind), staging, name=artifact.name, limits=limits)
-        found = digest_tree(staging)
-    if found.sha256 != artifact.tree_sha256:
+        listing = encode_listing(walk_tree(staging))
+    found = digest_bytes(listing)
+    if found != artifact.tree_sha256:
         raise DigestMismatchError(
             "not the tree that was signed",
             subject=artifact.name,
             expected=artifact.tree_sha256,
-            found=found.sha256,
+            found=found,
         )
+    return listing
 
 
-def _name(home: Home, staging: Path, receipt: Receipt) -> None:
+def _name(home: Home, staging: Path, receipt: Receipt, listing: bytes) -> None:
     """Give a proven tree its name: content first, then its receipt, then the name."""
     tree = home.tree(receipt.folder)
     with local_errors("cannot be installed", tree):
         remove_tree(tree)
+        # Before the sync of the tree, so that it costs none of its own.
+        store_listing(home, receipt.folder, listing)
         sync_tree(staging)
         store_receipt(home, receipt)
         staging.rename(tree)
@@ -153,6 +160,8 @@ def remove_installed(home: Home, folder: str) -> None:
             tree.rename(doomed)
             sync_folder(home.versions)
             remove_tree(doomed)
+        listing_path(home, folder).unlink(missing_ok=True)
+        remove_cache(home, folder)
         receipt.unlink(missing_ok=True)
         sync_folder(home.receipts)
 
@@ -167,6 +176,9 @@ def drop_unfinished(home: Home) -> None:
     with local_errors("cannot be removed", home.root):
         for folder in (home.root, home.state, home.receipts):
             for path in folder.glob(".*.new"):
+                path.unlink()
+        for path in home.receipts.glob("*.tree"):
+            if not path.with_suffix(".json").exists():
                 path.unlink()
         # python-tuf's.
         for path in (home.state / "metadata").glob("tmp*"):
@@ -193,8 +205,10 @@ def sweep(home: Home, *, keep: frozenset[str]) -> None:
     drop_staging(home)
     with local_errors("cannot be removed", home.root):
         folders = {path.name for path in home.versions.iterdir()}
-        folders |= {path.name.removesuffix(".json") for path in home.receipts.glob("*.json")}
+        folders |= {path.stem for path in home.receipts.glob("*.json")}
         for folder in sorted(folders - keep):
             remove_installed(home, folder)
+        for folder in sorted(cached_folders(home) - keep):
+            remove_cache(home, folder)
         for path in home.downloads.iterdir():
             path.unlink()
