@@ -19,7 +19,7 @@ from lockgate_cli.http import CountedBody
 from lockgate_cli.output import Progress, say
 from lockgate_release.archives import ArchiveKind, guess_kind, unpack
 from lockgate_release.digests import CHUNK_BYTES, EntryKind, TreeEntry, digest_entries, walk_tree
-from lockgate_release.documents import Artifact
+from lockgate_release.documents import Artifact, ChunkHasher, Chunks
 from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, Platform, Sha256Hex, parse_platform, parse_sha256
@@ -31,6 +31,7 @@ _BY_DIGEST = "sha256:"
 _MAGIC = (
     (b"\x1f\x8b", ArchiveKind.TAR_GZ),
     (b"\xfd7zXZ\x00", ArchiveKind.TAR_XZ),
+    (b"\x28\xb5\x2f\xfd", ArchiveKind.TAR_ZST),
     (b"PK\x03\x04", ArchiveKind.ZIP),
 )
 
@@ -139,7 +140,7 @@ def describe_file(
     try:
         before = path.stat()
         with path.open("rb") as stream, progress.bar(f"reading {name}", before.st_size) as advance:
-            sha256 = _digest(stream, advance)
+            sha256, chunks = _digest(stream, before.st_size, advance)
         entries = _unpacked(path, kind, name)
         after = path.stat()
     except FileNotFoundError as exc:
@@ -162,6 +163,7 @@ def describe_file(
         tree_sha256=tree.sha256,
         tree_size=tree.size_bytes,
         path=artifact_path(sha256),
+        chunks=chunks,
     )
     return ArtifactFacts(artifact=artifact, path=path, programs=_programs(entries))
 
@@ -227,12 +229,15 @@ def _scratch() -> Iterator[Path]:
         ) from exc
 
 
-def _digest(stream: BinaryIO, advance: Callable[[int], None]) -> Sha256Hex:
-    digest = hashlib.sha256()
-    while chunk := stream.read(CHUNK_BYTES):
-        digest.update(chunk)
-        advance(len(chunk))
-    return Sha256Hex(digest.hexdigest())
+def _digest(
+    stream: BinaryIO, size_bytes: int, advance: Callable[[int], None]
+) -> tuple[Sha256Hex, Chunks | None]:
+    """Return the digest of the file and those of its chunks, read once."""
+    hasher = ChunkHasher(size_bytes)
+    while data := stream.read(CHUNK_BYTES):
+        hasher.update(data)
+        advance(len(data))
+    return hasher.sha256, hasher.finish()
 
 
 def _download(api: Api, app: AppName, sha256: Sha256Hex, path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.simulators.repository import (
 NEXT = {**HEALTHY, "lib/two": b"2" * 100}
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "zip"])
 def test_a_release_is_installed_byte_for_byte(
     client: SimulatedClient, repository: RepositorySimulator, kind: str
 ) -> None:

@@ -49,15 +49,43 @@ class Limits:
 class SafeTree:
     """A folder that is being filled from an archive, and that nothing can be written outside of."""
 
-    def __init__(self, root: Path, limits: Limits, *, subject: str) -> None:
-        """Fill the existing, empty folder `root`; `subject` names the archive in messages."""
+    def __init__(
+        self, root: Path, limits: Limits, *, subject: str, only: frozenset[str] | None = None
+    ) -> None:
+        """Fill the existing, empty folder `root`.
+
+        Args:
+            root: The folder.
+            limits: How much it may be filled with.
+            subject: The archive, for messages.
+            only: The files that are wanted, by their paths; everything else is checked and left
+                out. None takes everything.
+        """
         self._root = root
         self._limits = limits
         self._subject = subject
+        self._only = only
+        self._lacking = set(only or ())
         # By their spelling: each path as it was written, and what it is.
         self._entries: dict[str, tuple[str, EntryKind]] = {}
         self._links: dict[str, str] = {}
         self._size_bytes = 0
+
+    @property
+    def has_all_wanted(self) -> bool:
+        """Whether all the files that were asked for are there, so that the rest can be spared."""
+        return self._only is not None and not self._lacking
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether the file or link `name` is not wanted; then it is checked here, and not added.
+
+        Raises:
+            ArchiveError: A rule is broken.
+        """
+        if self._only is None or self._check_name(name) in self._only:
+            return False
+        self._claim(name, EntryKind.FILE)
+        return True
 
     def add_folder(self, name: str) -> None:
         """Create the folder `name`; that it exists already is no fault.
@@ -80,6 +108,7 @@ class SafeTree:
                 size_bytes += len(chunk)
                 self._count(len(chunk), name)
                 target.write(chunk)
+        self._lacking.discard(path)
         return size_bytes
 
     def add_copy(self, name: str, original: str, *, executable: bool) -> None:
@@ -89,7 +118,8 @@ class SafeTree:
             ArchiveError: A rule is broken, or there is no such earlier file.
         """
         source = self._check_name(original)
-        if self._entries.get(spell(source)) != (source, EntryKind.FILE):
+        is_there = self._only is None or source in self._only
+        if not is_there or self._entries.get(spell(source)) != (source, EntryKind.FILE):
             raise self._refuse("hard link to no earlier file", f"{name} -> {original}")
         with (self._root / source).open("rb") as content:
             self.add_file(name, content, executable=executable)
@@ -174,11 +204,14 @@ class SafeTree:
         if known == path and kind is not EntryKind.DIRECTORY:
             raise self._refuse("folder that is also a file or a link", path)
         self._register(path, EntryKind.DIRECTORY)
-        with self._as_collision(path):
-            (self._root / path).mkdir(mode=_PROGRAM_MODE)
+        if self._only is None:
+            with self._as_collision(path):
+                (self._root / path).mkdir(mode=_PROGRAM_MODE)
 
     def _create(self, path: str, *, executable: bool) -> BinaryIO:
         mode = _PROGRAM_MODE if executable else _FILE_MODE
+        if self._only is not None:
+            (self._root / path).parent.mkdir(mode=_PROGRAM_MODE, parents=True, exist_ok=True)
         with self._as_collision(path):
             handle = os.open(
                 self._root / path,

@@ -66,7 +66,7 @@ class _Member(tarfile.TarInfo):
 
 
 def unpack_tar(stream: Readable, tree: SafeTree, *, subject: str) -> None:
-    """Fill `tree` from the tar in `stream`, to the stream's very end.
+    """Fill `tree` from the tar in `stream`: to its very end, or to the last file that is wanted.
 
     Raises:
         ArchiveError: An entry breaks a rule.
@@ -80,6 +80,8 @@ def unpack_tar(stream: Readable, tree: SafeTree, *, subject: str) -> None:
         while (member := archive.next()) is not None:
             _add_member(archive, member, tree, subject)
             _forget(archive, subject)
+            if tree.has_all_wanted:
+                return
         _read_to_the_end(cast("Readable", archive.fileobj), subject)
 
 
@@ -103,6 +105,8 @@ def _add_member(
             tree.add_folder(member.name)
     elif member.mode & _SET_ID:
         raise ArchiveError("set-id bit", subject=subject, found=ascii(member.name[:200]))
+    elif (member.isfile() or member.islnk() or member.issym()) and tree.leaves_out(member.name):
+        return
     elif member.isfile():
         with cast("IO[bytes]", archive.extractfile(member)) as content:
             tree.add_file(member.name, cast("BinaryIO", content), executable=executable)

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import BinaryIO, assert_never
 
 from lockgate_release.archives.safe_tree import Limits, SafeTree
-from lockgate_release.archives.streams import LimitedStream, Readable, XzStream
+from lockgate_release.archives.streams import LimitedStream, Readable, XzStream, ZstdStream
 from lockgate_release.archives.tar_archive import unpack_tar
 from lockgate_release.archives.zip_archive import unpack_zip
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack"]
+__all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack", "unpack_some"]
 
 # Headers and padding of a tar come on top of the files: what a stream may hold beyond them.
 _TAR_OVERHEAD_BYTES = 16 << 20
@@ -50,6 +50,7 @@ class ArchiveKind(StrEnum):
 
     TAR_GZ = "tar.gz"
     TAR_XZ = "tar.xz"
+    TAR_ZST = "tar.zst"
     ZIP = "zip"
     FILE = "file"
 
@@ -61,6 +62,8 @@ def guess_kind(name: str) -> ArchiveKind:
         return ArchiveKind.TAR_GZ
     if lower.endswith((".tar.xz", ".txz")):
         return ArchiveKind.TAR_XZ
+    if lower.endswith((".tar.zst", ".tzst")):
+        return ArchiveKind.TAR_ZST
     if lower.endswith((".zip", ".whl")):
         return ArchiveKind.ZIP
     return ArchiveKind.FILE
@@ -85,14 +88,52 @@ def unpack(
         OSError: The disk is full, or the archive cannot be read.
     """
     limits = limits or Limits()
-    tree = SafeTree(target, limits, subject=name)
-    with archive.open("rb") as stream, _damage_as_error(name):
+    with archive.open("rb") as stream:
+        _fill(SafeTree(target, limits, subject=name), stream, kind, limits, name)
+
+
+def unpack_some(
+    stream: BinaryIO,
+    kind: ArchiveKind,
+    target: Path,
+    *,
+    name: str,
+    only: frozenset[str],
+    limits: Limits | None = None,
+) -> None:
+    """Leave some files of the archive in the empty folder `target`, and read no more than it takes.
+
+    Of a zip only the table of contents and those files are read, of a tar all up to the last of
+    them. Names, links and limits are held to the same rules; what stands behind is not looked at,
+    so the caller holds each file to its digest. A file that the archive does not have is missing.
+
+    Args:
+        stream: The archive. It can seek.
+        kind: Its format.
+        target: An existing, empty folder.
+        name: The artifact's file name: what a single file is called in the tree.
+        only: The files, by their paths in the tree. Of a hard link its original must be among them.
+        limits: How much the archive may hold.
+
+    Raises:
+        ArchiveError: It is damaged, or an entry breaks a rule of `SafeTree`.
+        OSError: The disk is full, or the archive cannot be read.
+    """
+    limits = limits or Limits()
+    _fill(SafeTree(target, limits, subject=name, only=only), stream, kind, limits, name)
+
+
+def _fill(tree: SafeTree, stream: BinaryIO, kind: ArchiveKind, limits: Limits, name: str) -> None:
+    with _damage_as_error(name):
         match kind:
             case ArchiveKind.TAR_GZ:
                 with gzip.GzipFile(fileobj=stream) as inner:
                     unpack_tar(_limited(inner, limits, name), tree, subject=name)
             case ArchiveKind.TAR_XZ:
                 unpack_tar(_limited(XzStream(stream), limits, name), tree, subject=name)
+            case ArchiveKind.TAR_ZST:
+                frame = ZstdStream(stream, subject=name)
+                unpack_tar(_limited(frame, limits, name), tree, subject=name)
             case ArchiveKind.ZIP:
                 unpack_zip(stream, tree, subject=name)
             case ArchiveKind.FILE:

@@ -37,6 +37,8 @@ def unpack_zip(stream: BinaryIO, tree: SafeTree, *, subject: str) -> None:
                 raise zipfile.BadZipFile("an entry that begins outside of the file")
             _check_member(info, subject)
             _add_member(archive, info, tree, subject)
+            if tree.has_all_wanted:
+                return
 
 
 def _check_member(info: zipfile.ZipInfo, subject: str) -> None:
@@ -62,6 +64,8 @@ def _add_member(
         tree.add_folder(stored)
     elif mode & _SET_ID:
         raise ArchiveError("set-id bit", subject=subject, found=_shown(info))
+    elif kind in {0, stat.S_IFREG, stat.S_IFLNK} and tree.leaves_out(stored):
+        return
     elif kind == stat.S_IFLNK:
         with archive.open(info) as content:
             tree.add_link(stored, content.read(_MAX_LINK_BYTES).decode("utf-8"))

@@ -11,10 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backports import zstd
+
 from lockgate_release.archives import ArchiveKind, Limits, unpack
 
-PACKED = [ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ, ArchiveKind.ZIP]
-TARS = [ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ]
+TARS = [ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ, ArchiveKind.TAR_ZST]
+PACKED = [*TARS, ArchiveKind.ZIP]
+PADDED = [ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ]
+"""The formats that may go on behind their end: with zeros, or with another stream."""
 SMALL = Limits(size_bytes=1 << 20, entries=200)
 _MODES = {
     tarfile.REGTYPE: stat.S_IFREG,
@@ -80,7 +84,14 @@ def zip_of(entries: Iterable[Entry]) -> bytes:
 
 
 def compress(tar: bytes, kind: ArchiveKind) -> bytes:
-    return gzip.compress(tar, 1) if kind is ArchiveKind.TAR_GZ else lzma.compress(tar, preset=0)
+    match kind:
+        case ArchiveKind.TAR_GZ:
+            return gzip.compress(tar, 1)
+        case ArchiveKind.TAR_XZ:
+            return lzma.compress(tar, preset=0)
+        case _:
+            checksum = zstd.CompressionParameter.checksum_flag
+            return zstd.compress(tar, options={checksum: 1})
 
 
 def pack(kind: ArchiveKind, *entries: Entry) -> bytes:

@@ -7,10 +7,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
 from lockgate_release.archives import ArchiveKind, Limits
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.archives.craft import (
+    PADDED,
     TARS,
     Entry,
     Room,
@@ -23,7 +25,7 @@ from tests.unit.release.archives.craft import (
     tree_of,
 )
 
-GZ, XZ = ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ
+GZ, XZ, ZST = ArchiveKind.TAR_GZ, ArchiveKind.TAR_XZ, ArchiveKind.TAR_ZST
 END = bytes(1024)
 
 
@@ -211,17 +213,18 @@ def test_zeros_behind_the_end_of_a_tar_are_padding(room: Room, kind: ArchiveKind
 def test_what_stands_behind_the_compressed_stream_is_refused(
     room: Room, kind: ArchiveKind, rest: bytes
 ) -> None:
-    _refuse(room, kind, pack(kind, file("a")) + rest, "damaged")
+    words = "damaged" if kind is not ZST else "bytes after its end"
+    _refuse(room, kind, pack(kind, file("a")) + rest, words)
 
 
-@pytest.mark.parametrize("kind", TARS)
+@pytest.mark.parametrize("kind", PADDED)
 def test_a_stream_in_two_pieces_is_one_stream(room: Room, kind: ArchiveKind) -> None:
     tar = tar_of([file("a", b"1" * 3000), file("b")])
     data = compress(tar[:2000], kind) + compress(tar[2000:], kind)
     assert set(room.unpack(kind, data)) == {"a", "b"}
 
 
-@pytest.mark.parametrize("kind", TARS)
+@pytest.mark.parametrize("kind", PADDED)
 def test_zeros_behind_the_compressed_stream_are_padding(room: Room, kind: ArchiveKind) -> None:
     assert room.unpack(kind, pack(kind, file("a")) + bytes(200_000)) == {"a": "f x"}
 
@@ -260,10 +263,39 @@ def test_lzma_without_a_container_is_another_kind(room: Room) -> None:
     _refuse(room, XZ, data, "damaged")
 
 
+@pytest.mark.parametrize("size_bytes", [None, 3000])
+def test_a_zst_that_asks_for_more_memory_than_a_small_machine_has_is_refused(
+    room: Room, size_bytes: int | None
+) -> None:
+    """Also where it is small: what counts is what a client would have to hold for it."""
+    tar = tar_of([file("a", b"1" * 3000)])
+    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 24})
+    data = packer.compress(tar[:size_bytes]) + packer.compress(tar) + packer.flush()
+    _refuse(room, ZST, data, "asks for too much memory")
+    largest = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 23})
+    assert set(room.unpack(ZST, largest.compress(tar) + largest.flush())) == {"a"}
+
+
+def test_a_zst_is_one_frame_and_nothing_else(room: Room) -> None:
+    tar = tar_of([file("a", b"1" * 3000), file("b")])
+    data = compress(tar, ZST)
+    skippable = b"\x50\x2a\x4d\x18\x04\0\0\0evil"
+    for rest in (compress(b"", ZST), skippable, bytes(512)):
+        _refuse(Room(room.home / str(len(rest))), ZST, data + rest, "bytes after its end")
+    two = compress(tar[:2000], ZST) + compress(tar[2000:], ZST)
+    _refuse(Room(room.home / "two"), ZST, two)
+
+
+def test_a_zst_cut_off_anywhere_is_refused(room: Room) -> None:
+    data = compress(tar_of([file("a", bytes(range(256)) * 40)]), ZST)
+    for at in range(0, len(data), 23):
+        _refuse(Room(room.home / str(at)), ZST, data[:at], "damaged")
+
+
 def test_a_checksum_at_the_very_end_is_checked(room: Room) -> None:
     for kind in TARS:
         data = bytearray(pack(kind, file("a")))
-        data[-6 if kind is GZ else -20] ^= 1
+        data[{GZ: -6, XZ: -20, ZST: -1}[kind]] ^= 1
         _refuse(Room(room.home / kind), kind, bytes(data), "damaged")
 
 

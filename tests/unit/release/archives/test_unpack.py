@@ -135,6 +135,8 @@ def test_without_limits_a_publisher_s_are_taken(tmp_path: Path) -> None:
         ("A.TGZ", ArchiveKind.TAR_GZ),
         ("a.tar.xz", ArchiveKind.TAR_XZ),
         ("a.txz", ArchiveKind.TAR_XZ),
+        ("a.tar.zst", ArchiveKind.TAR_ZST),
+        ("a.TZST", ArchiveKind.TAR_ZST),
         ("a.zip", ArchiveKind.ZIP),
         ("a-1.0-py3-none-any.whl", ArchiveKind.ZIP),
         ("a.gz", ArchiveKind.FILE),
