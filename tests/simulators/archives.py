@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from backports import zstd
+
 from lockgate_release.digests import (
     EntryKind,
     TreeDigest,
@@ -14,6 +16,7 @@ from lockgate_release.digests import (
     digest_bytes,
     digest_entries,
 )
+from lockgate_release.documents import ChunkHasher, Chunks
 
 Tree = Mapping[str, bytes]
 """File contents by their paths. What begins with `#!` is executable."""
@@ -49,6 +52,8 @@ def make_archive(tree: Tree, kind: str = "tar.gz") -> bytes:
     match kind:
         case "tar.gz":
             return gzip.compress(_make_tar(tree), mtime=0)
+        case "tar.zst":
+            return zstd.compress(_make_tar(tree))
         case "zip":
             return _make_zip(tree)
         case "file":
@@ -87,3 +92,10 @@ def make_tar_of(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+def chunks_of(data: bytes) -> Chunks | None:
+    """The chunks that a publisher signs for a file."""
+    hasher = ChunkHasher(len(data))
+    hasher.update(data)
+    return hasher.finish()

@@ -45,6 +45,7 @@ from lockgate_release.trust import chain as trust_chain
 from lockgate_release.trust import sign
 from lockgate_release.trust.keys import generate_signer, public_keys_of
 from lockgate_release.trust.roles import EXPIRY, Role
+from tests.simulators.archives import chunks_of
 
 __all__ = ["NOW", "Build", "PublisherSimulator"]
 
@@ -417,4 +418,5 @@ def _describe_artifact(platform: Platform, data: bytes, *, kind: str, name: str)
         tree_sha256=digest.sha256,
         tree_size=digest.size_bytes,
         path=artifact_path(sha256),
+        chunks=chunks_of(data),
     )

@@ -55,7 +55,7 @@ from lockgate_release.trust.sign import (
     sign_channel,
     to_bytes,
 )
-from tests.simulators.archives import Tree, make_archive, tree_digest
+from tests.simulators.archives import Tree, chunks_of, make_archive, tree_digest
 
 STABLE = ChannelName("stable")
 Program = Tree
@@ -347,6 +347,7 @@ class SignedRepository:
             tree_sha256=digest.sha256,
             tree_size=digest.size_bytes,
             path=artifact_path(sha256),
+            chunks=chunks_of(data),
         )
 
     def _store_document(self, document: Document) -> None:

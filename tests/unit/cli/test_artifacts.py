@@ -1,6 +1,7 @@
 """From a file to what a release says of it."""
 
 import io
+import random
 import tarfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from lockgate_cli.artifacts import describe_file, parse_source
 from lockgate_cli.output import Progress
 from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import Chunks
 from lockgate_release.errors import ArchiveError, LocalError, UsageError
 from tests.simulators.archives import make_archive, make_tar_of, tree_digest
 
@@ -38,6 +40,22 @@ def test_a_single_file_is_a_program_by_its_own_name(tmp_path: Path) -> None:
     facts = describe_file(path, name="app", progress=QUIET)
     assert facts.artifact.kind == "file"
     assert facts.programs == {"app"}
+
+
+def test_a_large_artifact_is_described_chunk_by_chunk(tmp_path: Path) -> None:
+    content = random.Random(3).randbytes((2 << 20) + 5)
+    path = tmp_path / "app"
+    path.write_bytes(content)
+    artifact = describe_file(path, name="app", progress=QUIET).artifact
+    pieces = [content[at : at + (1 << 20)] for at in range(0, len(content), 1 << 20)]
+    assert artifact.sha256 == digest_bytes(content)
+    assert artifact.chunks == Chunks(size_bytes=1 << 20, sha256=tuple(map(digest_bytes, pieces)))
+
+
+def test_a_small_artifact_is_one_chunk_and_lists_none(tmp_path: Path) -> None:
+    path = tmp_path / "app"
+    path.write_bytes(bytes(1 << 20))
+    assert describe_file(path, name="app", progress=QUIET).artifact.chunks is None
 
 
 def test_an_archive_that_leaves_its_folder_is_refused_by_name(tmp_path: Path) -> None:

@@ -142,12 +142,13 @@ def client(installed: str = "", **changes: Any) -> ClientState:
 
 def full_release() -> dict[str, Any]:
     """A release document in which every object has a field from the future."""
+    chunks = {"size_bytes": 2**20, "sha256": ["ab" * 32, "cd" * 32], "x": 1}
     found: dict[str, Any] = {
         "_type": "lockgate.release",
         "app": "demo",
         "version": "1.2.0",
         "released_at": "2026-01-31T08:00:00Z",
-        "artifacts": [{**artifact().to_json(), "x": [1]}],
+        "artifacts": [{**artifact().to_json(), "size": 2**20 + 1, "chunks": chunks, "x": [1]}],
         "install": {
             "entrypoint": "bin/demo",
             "health": {"command": ["bin/demo", "-c"], "timeout_s": 9, "tries": 2, "x": None},

@@ -67,6 +67,7 @@ KINDS: dict[str, tuple[Value, RoundTrip]] = {
 # What may be left out, by the path with array places left out.
 OPTIONAL = {
     "release": {
+        "artifacts.chunks",
         "install",
         "install.entrypoint",
         "install.health",
@@ -181,6 +182,13 @@ WRONG_VALUES: list[tuple[str, Place, Any]] = [
     *[("release", ("artifacts", 0, "kind"), wrong) for wrong in ("", "Tar", "-x", "x" * 33)],
     ("release", ("artifacts", 0, "size"), -1),
     ("release", ("artifacts", 0, "size"), 2**53 + 1),
+    ("release", ("artifacts", 0, "chunks", "size_bytes"), 2**20 - 1),
+    ("release", ("artifacts", 0, "chunks", "size_bytes"), 0),
+    *[
+        ("release", ("artifacts", 0, "chunks", "sha256"), wrong)
+        for wrong in ([], ["ab" * 32], ["ab" * 32] * 3, ["ab" * 32] * 129)
+    ],
+    ("release", ("artifacts", 0, "chunks", "sha256", 1), "AB" * 32),
     ("release", ("artifacts", 0, "tree_size"), -1),
     ("release", ("artifacts", 0, "sha256"), "AB" * 32),
     ("release", ("artifacts", 0, "tree_sha256"), "ab" * 31),

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from lockgate_release.documents import ChannelPolicy, PolicyDocument, RolloutState
+from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import (
+    ChannelPolicy,
+    ChunkHasher,
+    Chunks,
+    PolicyDocument,
+    RolloutState,
+    chunk_bytes_for,
+)
 from lockgate_release.names import ChannelName, Platform
 from tests.unit.release.builders import (
     APP,
@@ -93,3 +101,29 @@ def test_a_star_stands_for_one_part_of_a_path(path: str, is_allowed: bool) -> No
 
 def test_a_rule_without_paths_allows_nothing() -> None:
     assert not ChannelPolicy(paths=()).allows_path("releases/1.0.0/release.json")
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "chunk_bytes"),
+    [(0, MIB), (1, MIB), (128 * MIB, MIB), (128 * MIB + 1, 2 * MIB), (1 << 40, 1 << 33)],
+)
+def test_chunks_are_the_smallest_that_are_few_enough(size_bytes: int, chunk_bytes: int) -> None:
+    assert chunk_bytes_for(size_bytes) == chunk_bytes
+    assert -(-size_bytes // chunk_bytes) <= 128
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, MIB, MIB + 1, 2 * MIB, 3 * MIB - 1])
+@pytest.mark.parametrize("step_bytes", [1 << 16, MIB - 1, MIB, 5 * MIB])
+def test_chunks_do_not_depend_on_how_the_bytes_came(size_bytes: int, step_bytes: int) -> None:
+    data = bytes(range(251)) * (size_bytes // 251 + 1)
+    data = data[:size_bytes]
+    hasher = ChunkHasher(size_bytes)
+    for at in range(0, size_bytes, step_bytes):
+        hasher.update(data[at : at + step_bytes])
+    assert hasher.sha256 == digest_bytes(data)
+    pieces = tuple(digest_bytes(data[at : at + MIB]) for at in range(0, size_bytes, MIB))
+    expected = Chunks(size_bytes=MIB, sha256=pieces) if size_bytes > MIB else None
+    assert hasher.finish() == expected

@@ -13,7 +13,9 @@ from lockgate_release.documents.channel import (
     Rollout,
     RolloutState,
     parse_channel,
+    stricter,
 )
+from lockgate_release.documents.chunks import ChunkHasher, Chunks, chunk_bytes_for
 from lockgate_release.documents.entry import ReleaseEntry, parse_entry
 from lockgate_release.documents.extras import ExtrasDocument, parse_extras
 from lockgate_release.documents.policy import ChannelPolicy, PolicyDocument, parse_policy
@@ -32,6 +34,8 @@ __all__ = [
     "ChannelDocument",
     "ChannelOffer",
     "ChannelPolicy",
+    "ChunkHasher",
+    "Chunks",
     "ExtrasDocument",
     "HealthCheck",
     "Install",
@@ -44,9 +48,11 @@ __all__ = [
     "Rollout",
     "RolloutState",
     "TrustedRelease",
+    "chunk_bytes_for",
     "parse_channel",
     "parse_entry",
     "parse_extras",
     "parse_policy",
     "parse_release",
+    "stricter",
 ]

@@ -37,6 +37,7 @@ __all__ = [
     "Rollout",
     "RolloutState",
     "parse_channel",
+    "stricter",
 ]
 
 TYPE = "lockgate.channel"
@@ -63,6 +64,17 @@ class Remedy(StrEnum):
     """Leave it for the last good one on this machine, or else for the newest allowed release."""
     BLOCK_NEW = "block-new"
     """Stay: only new installations are blocked."""
+
+
+def stricter(said: Remedy | None, known: Remedy | None) -> Remedy | None:
+    """Return the remedy that counts when one is said now and one was seen before.
+
+    What is said now, unless it would keep a release that was to be left: whoever holds the
+    server's key can say anything, but not make a client forget what it has verified.
+    """
+    if said is None or (said is Remedy.BLOCK_NEW and known is not None):
+        return known
+    return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lockgate_release.documents.chunks import Chunks, read_chunks
 from lockgate_release.documents.common import (
     open_document,
     read_sha256,
@@ -48,6 +49,7 @@ class Artifact:
         tree_sha256: Digest of the unpacked tree (see `digests`).
         tree_size: Bytes in all files of the unpacked tree: the limit while unpacking.
         path: Where the file lies below the app's address.
+        chunks: The digests of its chunks, or None: the whole file is the only one.
     """
 
     platform: Platform
@@ -58,11 +60,12 @@ class Artifact:
     tree_sha256: Sha256Hex
     tree_size: int
     path: str
+    chunks: Chunks | None = None
     unknown: JsonObject = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Return the artifact as it stands in the document."""
-        known = {
+        known: dict[str, object] = {
             "platform": self.platform,
             "name": self.name,
             "kind": self.kind,
@@ -72,6 +75,8 @@ class Artifact:
             "tree_size": self.tree_size,
             "path": self.path,
         }
+        if self.chunks is not None:
+            known["chunks"] = self.chunks.to_json()
         return with_unknown(known, self.unknown)
 
 
@@ -227,15 +232,18 @@ def _read_artifact(fields: Fields) -> Artifact:
     expected = f"artifacts/{sha256[:2]}/{sha256}"
     if path != expected:
         fields.fail("path", "wrong value", expected=expected, found=repr(path[:200]))
+    size = fields.integer("size", minimum=0)
+    chunks = fields.object("chunks", optional=True)
     return Artifact(
         platform=Platform(fields.checked("platform", is_platform, "a platform tag")),
         name=fields.text("name", pattern=r"(?!\.)[^/\\\x00-\x1f]+", max_length=255),
         kind=fields.text("kind", pattern=r"[a-z0-9][a-z0-9._-]*", max_length=32),
-        size=fields.integer("size", minimum=0),
+        size=size,
         sha256=sha256,
         tree_sha256=read_sha256(fields, "tree_sha256"),
         tree_size=fields.integer("tree_size", minimum=0),
         path=path,
+        chunks=read_chunks(chunks, size) if fields.has("chunks") else None,
         unknown=rest_of(fields),
     )
 
