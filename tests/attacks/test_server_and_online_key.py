@@ -8,7 +8,7 @@ from lockgate_release.errors import ExitCode
 from lockgate_release.layout import release_path, target_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.keys import generate_signer
-from lockgate_updater import Held, Unknown
+from lockgate_updater import Held, Leave, Unknown
 from tests.attacks.claims import assert_refused
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import HEALTHY, STABLE, RepositorySimulator
@@ -159,6 +159,23 @@ def test_server_cannot_take_a_revocation_back(
     assert held.obstacle == "revoked"
     assert client.update(force=True) == "held"
     assert client.runs() == "1.0.0"
+
+
+def test_server_cannot_weaken_a_remedy(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    repository.revoke("1.0.0")
+    client.updater.check()
+    again = replace(repository.channels[STABLE].revoked[0], remedy=Remedy.BLOCK_NEW)
+    repository.issue(STABLE, revoked=(again,))
+    repository.publish("2.0.0", NEXT)
+    for _ in range(2):
+        leave = client.updater.check()
+        assert isinstance(leave, Leave)
+        assert leave.remedy is Remedy.REPLACE
+    # Nor when the document that says so is gone, and memory alone speaks.
+    repository.files.clear()
+    assert isinstance(client.updater.check(), Leave)
 
 
 def test_publishers_can_take_a_revocation_back(

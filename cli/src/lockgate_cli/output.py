@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import click
 
+from lockgate_release.words import harmless
+
 __all__ = [
     "Progress",
     "fail",
@@ -31,31 +33,24 @@ _BAR_CELLS = 24
 _REDRAW_S = 0.1
 
 
-def _clean(text: str) -> str:
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}"
-        for char in text
-    )
-
-
 def say(text: str = "") -> None:
     """Leave words for a person on stderr."""
-    click.echo(_clean(text), err=True)
+    click.echo(harmless(text), err=True)
 
 
 def warn(text: str) -> None:
     """Leave a warning for a person on stderr."""
-    click.echo(click.style("warning: ", fg="yellow") + _clean(text), err=True)
+    click.echo(click.style("warning: ", fg="yellow") + harmless(text), err=True)
 
 
 def fail(text: str) -> None:
     """Leave the reason why a command ends in failure on stderr."""
-    click.echo(click.style("error: ", fg="red") + _clean(text), err=True)
+    click.echo(click.style("error: ", fg="red") + harmless(text), err=True)
 
 
 def show(text: str) -> None:
     """Leave data on stdout."""
-    click.echo(_clean(text))
+    click.echo(harmless(text))
 
 
 def show_json(value: object) -> None:
@@ -65,7 +60,7 @@ def show_json(value: object) -> None:
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Leave rows below their heads on stdout, in columns as wide as they need to be."""
-    cells = [list(heads), *[[_clean(cell).replace("\n", " ") for cell in row] for row in rows]]
+    cells = [list(heads), *[[harmless(cell).replace("\n", " ") for cell in row] for row in rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         pairs = zip(row, widths, strict=True)
@@ -125,7 +120,7 @@ class _Line:
     def __init__(
         self, *, label: str, size_bytes: int, clock: Callable[[], float], started: float
     ) -> None:
-        self._label = _clean(label)
+        self._label = harmless(label)
         self._size_bytes = size_bytes
         self._clock = clock
         self._started = started

@@ -10,7 +10,8 @@ The rules, in the order they are applied:
    publishers allowed: the release is live, its document is the one that was pinned, its entry
    names this channel, the policy allows its path. Anything else is the work of a thief or a bug,
    and is refused loudly, not skipped.
-3. A client that has a revoked release leaves it, if the remedy says so.
+3. A client that has a revoked release leaves it, if the remedy says so. A remedy that says so
+   and was seen is not taken back by a milder one, unless its publishers lifted that.
 4. Offers are looked at newest first, whatever their order in the document; the first that fits
    is taken. A release older than the one installed is never offered.
 5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
@@ -18,7 +19,7 @@ The rules, in the order they are applied:
    skipped or not the pinned one, without an artifact for this platform, asking for what this
    updater cannot do, or out of reach from the installed version.
 6. Nor when its rollout is paused or halted, or the gate does not let this client through. Only the
-   gate can be passed by a person who asks.
+   gate can be passed by a person who asks, and only if it is open at all (0 means nobody).
 7. When a newer release was looked at and did not fit, the client is held, and the reason is the
    newest one's. When none was newer, it is up to date.
 """
@@ -30,6 +31,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from lockgate_release.capabilities import PYTHON_WHEELS, name_extras
 from lockgate_release.decision_values import (
     ClientState,
     Considered,
@@ -49,6 +51,7 @@ from lockgate_release.documents import (
     Remedy,
     RolloutState,
     TrustedRelease,
+    stricter,
 )
 from lockgate_release.errors import (
     DocumentError,
@@ -220,11 +223,10 @@ class _Judge:
 
     def _revoked(self, version: str) -> Remedy | None:
         revocation = self._channel.revocation_of(version)
-        if revocation is not None:
-            return revocation.remedy
+        said = revocation.remedy if revocation else None
         if self._is_lifted(version):
-            return None
-        return self._state.known_revocations.get(version)
+            return said
+        return stricter(said, self._state.known_revocations.get(version))
 
     def _is_lifted(self, version: str) -> bool:
         return any(
@@ -324,11 +326,8 @@ class _Judge:
         version = release.document.version
         for item in self._state.quarantine:
             if item.sha256 == release.sha256 and self._now < item.until:
-                until = format_instant(item.until)
-                return (
-                    Obstacle.QUARANTINED,
-                    f"{version} failed here and is not tried before {until}",
-                )
+                text = f"{version} failed here and is not tried before {format_instant(item.until)}"
+                return Obstacle.QUARANTINED, text
         if version in self._state.skipped:
             return Obstacle.SKIPPED, f"{version} is skipped on this machine"
         if self._state.pinned and version != self._state.pinned:
@@ -342,15 +341,16 @@ class _Judge:
         if artifact is None:
             return Obstacle.NO_ARTIFACT, f"{version} has nothing for {self._state.platform}"
         needed = {*release.document.requires.capabilities, archive_capability(artifact.kind)}
-        missing = ", ".join(sorted(needed - self._state.capabilities))
+        if release.document.install.python is not None:
+            needed.add(PYTHON_WHEELS)
+        missing = sorted(needed - self._state.capabilities)
         if missing:
-            return Obstacle.LACKS_CAPABILITY, f"{version} needs an updater that can do: {missing}"
+            listed = ", ".join(missing) + name_extras(missing)
+            return Obstacle.LACKS_CAPABILITY, f"{version} needs an updater that can do: {listed}"
         needs = release.document.requires.from_version
         if needs and self._installed is not None and self._installed < self._parse(needs):
-            return (
-                Obstacle.NEEDS_STEPPING_STONE,
-                f"{version} can only be reached from {needs} or later",
-            )
+            text = f"{version} can only be reached from {needs} or later"
+            return Obstacle.NEEDS_STEPPING_STONE, text
         return None
 
     def _against_rollout(self, offer: ChannelOffer) -> tuple[Obstacle | None, str]:
@@ -364,19 +364,23 @@ class _Judge:
                 pass
             case _:
                 assert_never(rollout.state)
+        return self._against_gate(offer)
+
+    def _against_gate(self, offer: ChannelOffer) -> tuple[Obstacle | None, str]:
+        version, rollout = offer.version, offer.rollout
         place = bucket(rollout.salt, self._state.client_id)
         numbers = f"bucket {place}, exposure {rollout.exposure_bp} of 10000"
         arm = self._arm(offer)
         if arm is Arm.OFFERED:
             return None, f"{version} is offered ({numbers})"
-        if self._state.passes_gate:
+        if self._state.passes_gate and rollout.exposure_bp > 0:
             return None, f"{version} is offered to a person who asked ({numbers})"
+        if self._state.passes_gate:
+            return Obstacle.OUTSIDE_GATE, f"{version} is offered to nobody yet ({numbers})"
+        text = f"{version} is not for this client yet"
         if arm is Arm.CONTROL:
-            return (
-                Obstacle.CONTROL,
-                f"{version} is not for this client yet: control arm ({numbers})",
-            )
-        return Obstacle.OUTSIDE_GATE, f"{version} is not for this client yet ({numbers})"
+            return Obstacle.CONTROL, f"{text}: control arm ({numbers})"
+        return Obstacle.OUTSIDE_GATE, f"{text} ({numbers})"
 
     def _arm(self, offer: ChannelOffer) -> Arm:
         rollout = offer.rollout

@@ -200,6 +200,21 @@ def test_rule_3_a_revocation_seen_before_is_remembered() -> None:
     assert decision.reason == "1.0.0 is revoked: seen revoked before"
 
 
+def test_rule_3_a_milder_remedy_does_not_take_back_a_stricter_one_that_was_seen() -> None:
+    milder = (revocation("1.0.0", Remedy.BLOCK_NEW),)
+    for strict in (Remedy.REPLACE, Remedy.LAST_GOOD):
+        known = client("1.0.0", known_revocations={"1.0.0": strict})
+        decision = _decide([OLD], known, revoked=milder)
+        assert isinstance(decision, Leave)
+        assert decision.remedy is strict
+        lifted = trusted("1.0.0", lifted=[STABLE])
+        assert isinstance(_decide([lifted], known, revoked=milder), UpToDate)
+    other = client("1.0.0", known_revocations={"1.0.0": Remedy.REPLACE})
+    decision = _decide([OLD], other, revoked=(revocation("1.0.0", Remedy.LAST_GOOD),))
+    assert isinstance(decision, Leave)
+    assert decision.remedy is Remedy.LAST_GOOD
+
+
 def test_rule_3_only_publishers_lift_a_revocation_that_was_seen() -> None:
     known = client("1.0.0", known_revocations={"1.0.0": Remedy.REPLACE})
     lifted = trusted("1.0.0", lifted=[STABLE])
@@ -341,7 +356,8 @@ def test_rule_5_what_this_updater_cannot_do_is_said() -> None:
     )
     decision = _decide([trusted("2.0.0", document=document)])
     assert _held(decision) is Obstacle.LACKS_CAPABILITY
-    assert "archive/tar.zst, delta/some" in str(decision)
+    wanted = "archive/tar.zst, delta/some (install lockgate-updater[zstd])"
+    assert wanted in str(decision)
     able = client(
         "1.0.0", capabilities=frozenset({archive_capability("tar.zst"), "delta/some", "more"})
     )
@@ -414,6 +430,8 @@ def test_rule_6_a_person_who_asks_passes_the_gate_and_nothing_else() -> None:
     assert isinstance(decision, Offer)
     assert decision.arm is Arm.CONTROL
     assert "a person who asked" in decision.reason
+    closed = _decide([offer_of(NEW, 0)], asking, live=[NEW])
+    assert _held(closed) is Obstacle.OUTSIDE_GATE
     cases: list[tuple[dict[str, Any], Obstacle]] = [
         ({"skipped": frozenset({"2.0.0"})}, Obstacle.SKIPPED),
         ({"known_floor": "3.0.0"}, Obstacle.BELOW_FLOOR),

@@ -1,5 +1,7 @@
 """A check ends in one of five ways, costs two requests, and changes nothing that runs."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.archives import ArchiveKind
+from lockgate_release.capabilities import PYTHON_WHEELS, ZSTD
 from lockgate_release.decision import archive_capability
 from lockgate_release.documents import PolicyDocument, Requirements
 from lockgate_release.documents.channel import RolloutState
@@ -62,7 +65,7 @@ def test_the_gate_holds_a_client_outside_of_it_and_force_passes(
     client: SimulatedClient, repository: RepositorySimulator
 ) -> None:
     client.update()
-    repository.publish("2.0.0", {**HEALTHY, "two": b"2"}, exposure_bp=0)
+    repository.publish("2.0.0", {**HEALTHY, "two": b"2"}, exposure_bp=1)
     held = client.updater.check()
     assert isinstance(held, Held)
     assert held.obstacle == "control"
@@ -70,6 +73,18 @@ def test_the_gate_holds_a_client_outside_of_it_and_force_passes(
     assert client.update() == "held"
     assert client.update(force=True) == "updated"
     assert client.runs() == "2.0.0"
+
+
+def test_a_gate_that_was_never_opened_holds_even_a_person_who_asks(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    client.update()
+    repository.publish("2.0.0", {**HEALTHY, "two": b"2"}, exposure_bp=0)
+    held = client.updater.check(force=True)
+    assert isinstance(held, Held)
+    assert "offered to nobody yet" in held.reason
+    assert client.update(force=True) == "held"
+    assert client.runs() == "1.0.0"
 
 
 def test_the_gate_is_the_published_one(
@@ -119,15 +134,40 @@ def test_an_unknown_archive_is_held_not_failed(
         "2.0.0",
         archive=b"x",
         kind="tar.gz",
-        requires=Requirements(capabilities=("archive/tar.zst",)),
+        requires=Requirements(capabilities=("archive/tar.future",)),
     )
     held = client.updater.check()
     assert isinstance(held, Held)
-    assert "archive/tar.zst" in held.reason
+    assert "archive/tar.future" in held.reason
 
 
 def test_what_this_updater_can_do_is_what_the_archives_can() -> None:
-    assert frozenset(archive_capability(kind.value) for kind in ArchiveKind) == CAPABILITIES
+    archives = {archive_capability(kind.value) for kind in ArchiveKind}
+    assert archives | {PYTHON_WHEELS} == CAPABILITIES
+
+
+@pytest.mark.parametrize(
+    ("capability", "library"), [(ZSTD, "backports.zstd"), (PYTHON_WHEELS, "installer")]
+)
+def test_without_its_library_an_updater_does_not_promise_what_it_cannot_do(
+    capability: str, library: str
+) -> None:
+    """In a Python of its own, in which the library cannot be found."""
+    hide = (
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {library!r}: raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+    )
+    show = "from lockgate_updater.session import CAPABILITIES; print(*sorted(CAPABILITIES))"
+    said = subprocess.run(
+        [sys.executable, "-c", hide + show], capture_output=True, text=True, check=True
+    ).stdout.split()
+    wanted = set(CAPABILITIES) - {capability}
+    if sys.version_info >= (3, 14):
+        wanted |= {ZSTD}
+    assert set(said) == wanted
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lockgate_release.documents import Remedy, Revocation
 from lockgate_updater.command import main
 from tests.simulators.client import CLIENT_ID, COMMAND
 from tests.simulators.faults import Kind
@@ -211,8 +212,38 @@ def test_a_dry_run_prints_the_plan(command: Command) -> None:
 
 def test_force_passes_the_gate(command: Command, repository: RepositorySimulator) -> None:
     command("update")
-    repository.publish("2.0.0", {**HEALTHY, "x": b"y"}, exposure_bp=0)
+    repository.publish("2.0.0", {**HEALTHY, "x": b"y"}, exposure_bp=1)
     assert command("update", "--force", "--json").json["version"] == "2.0.0"
+
+
+def test_a_skipped_version_is_not_installed(
+    command: Command, repository: RepositorySimulator
+) -> None:
+    repository.publish("2.0.0", {**HEALTHY, "x": b"y"})
+    held = command("update", "--skip", "2.0.0", "--skip", "1.1.0", "--json")
+    assert held.json["outcome"] == "held"
+    assert "2.0.0 is skipped on this machine" in held.json["reason"]
+    with (command.home / "lockgate.toml").open("a") as settings:
+        settings.write('skip = ["2.0.0"]\n')
+    # What an option adds does not bring back what the owner wrote down.
+    assert command("check", "--skip", "9.9.9", "--json").json["obstacle"] == "skipped"
+    assert command("check", LOCKGATE_SKIP="1.1.0 2.0.0").code == 11
+
+
+def test_words_from_elsewhere_cannot_steer_a_terminal(
+    command: Command, repository: RepositorySimulator
+) -> None:
+    command("update")
+    evil = "gone\x1b[2J\x1b]0;title\x07 \x9b31m\u202etxt.exe\u2069"
+    revocation = Revocation(version="1.1.0", reason=evil, remedy=Remedy.REPLACE, at=repository.now)
+    repository.issue(STABLE, revoked=(revocation,))
+    for verb in ("check", "explain", "update"):
+        said = command(verb)
+        assert "gone" in said.err
+        assert {char for char in said.err if not char.isprintable()} == {"\n"}, verb
+    said = command("check", "--json")
+    assert evil in said.json["reason"]
+    assert said.out.rstrip("\n").isprintable()
 
 
 def test_status_rollback_verify_and_confirm(

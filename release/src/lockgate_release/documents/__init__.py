@@ -19,6 +19,7 @@ from lockgate_release.documents.chunks import ChunkHasher, Chunks, chunk_bytes_f
 from lockgate_release.documents.entry import ReleaseEntry, parse_entry
 from lockgate_release.documents.extras import ExtrasDocument, parse_extras
 from lockgate_release.documents.policy import ChannelPolicy, PolicyDocument, parse_policy
+from lockgate_release.documents.python_wheels import PythonWheels
 from lockgate_release.documents.release import (
     Artifact,
     HealthCheck,
@@ -40,6 +41,7 @@ __all__ = [
     "HealthCheck",
     "Install",
     "PolicyDocument",
+    "PythonWheels",
     "ReleaseDocument",
     "ReleaseEntry",
     "Remedy",

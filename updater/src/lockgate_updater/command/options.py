@@ -34,4 +34,5 @@ def open_updater(options: argparse.Namespace, environ: Mapping[str, str]) -> Upd
         LocalError: It cannot be read.
     """
     flags = {name: getattr(options, name, None) for name in _FLAGS}
+    flags["skip"] = " ".join(getattr(options, "skip", []))
     return Updater.open(home_of(options, environ), flags=flags, environ=environ)

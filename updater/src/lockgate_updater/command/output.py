@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 from lockgate_release.decision import Held, Leave, Offer, UpToDate
 from lockgate_release.errors import LockgateError
 from lockgate_release.strict_json import Json, JsonObject, dump_json
+from lockgate_release.words import harmless
 from lockgate_updater.results import CheckResult, Unknown
 
 __all__ = ["check_json", "error_json", "print_json", "print_words"]
 
 
 def print_json(value: JsonObject) -> None:
-    """Print one JSON object on stdout."""
-    sys.stdout.write(dump_json(value).decode())
+    """Print one JSON object on stdout, with what a terminal would obey as escapes."""
+    text = dump_json(value).decode()
+    if not text.isascii():
+        shown = (char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+        text = "".join(shown)
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
+def _escaped(char: str) -> str:
+    # Outside of strings JSON is printable, so this character is inside of one.
+    return json.dumps(char)[1:-1]
+
+
 def print_words(text: str) -> None:
-    """Print a line for people on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line for people on stderr; control characters in it are made harmless."""
+    print(harmless(text), file=sys.stderr, flush=True)
 
 
 def error_json(error: LockgateError) -> JsonObject:

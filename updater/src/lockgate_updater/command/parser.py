@@ -38,14 +38,23 @@ def build_parser() -> argparse.ArgumentParser:
     _add_init(_verb(verbs, "init", "make a home for a client"))
     _add_common(_verb(verbs, "check", "say what an update would do"), _add_look, _add_force)
     update = _verb(verbs, "update", "download, prove, switch, and commit or roll back")
-    _add_common(update, _add_look, _add_force)
+    _add_common(update, _add_look, _add_force, _add_events)
     update.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+    watch = _verb(verbs, "watch", "keep up to date: look, act, wait, until a signal ends it")
+    _add_common(watch, _add_look, _add_events)
+    watch.add_argument("--once", action="store_true", help="look once, at once, and end")
+    watch.add_argument(
+        "--check-only", action="store_true", help="look and tell, and install nothing"
+    )
     _add_common(_verb(verbs, "status", "say what stands on this machine; asks nobody"))
     _add_common(_verb(verbs, "confirm", "commit the release on trial: it works"))
-    _add_common(_verb(verbs, "rollback", "go back to the last good version"))
+    _add_common(_verb(verbs, "rollback", "go back to the last good version"), _add_events)
     explain = _verb(verbs, "explain", "print the whole chain of reasoning")
     _add_common(explain, _add_look, _add_force)
     _add_common(_verb(verbs, "verify", "prove that the installed tree is the signed one"))
+    repair = _verb(verbs, "repair", "bring the installed tree to what was signed")
+    _add_common(repair, _add_look)
+    repair.add_argument("--dry-run", action="store_true", help="print what differs, do nothing")
     _add_run(_verb(verbs, "run", "start the installed program"))
     return parser
 
@@ -76,6 +85,19 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel", metavar="C", help="the channel to follow")
     parser.add_argument("--ca", metavar="FILE", help="certificate authorities to trust")
     parser.add_argument("--pin", metavar="VERSION", help="the only version that is wanted")
+    parser.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="VERSION",
+        help="a version that is not wanted, besides those of the settings; can be repeated",
+    )
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--events", action="store_true", help="print one JSON object a line: each event, the result"
+    )
 
 
 def _add_force(parser: argparse.ArgumentParser) -> None:

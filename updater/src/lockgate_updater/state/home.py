@@ -3,6 +3,8 @@
 <home>/lockgate.toml, root.json     what this client is, and what it trusts at first
 <home>/versions/<version>-<sha8>/   immutable trees
 <home>/current -> versions/…        the only pointer
+<home>/environments/<version>-<sha8>/   the Python environment of that tree, if it holds wheels
+<home>/cache/<version>-<sha8>/      what the program of that tree may write
 <home>/state/                       journal, memory, identity, receipts, metadata, downloads, lock
 
 The state folder is treated as hostile: it must belong to us, and no symbolic link in it is
@@ -17,6 +19,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from lockgate_release.errors import LocalError, UsageError
@@ -32,7 +35,7 @@ from lockgate_release.platforms import current_platform
 from lockgate_release.settings import SETTINGS_FILE, Settings, load_settings
 from lockgate_updater.state.durable import local_errors, read_own_file, write_durably
 
-__all__ = ["Configuration", "Home", "init", "load_configuration"]
+__all__ = ["Configuration", "Home", "IfRevoked", "init", "load_configuration"]
 
 DEFAULT_KEEP = 2
 _FOLDER_MODE = 0o700
@@ -101,6 +104,21 @@ class Home:
     def downloads(self) -> Path:
         """Partial downloads."""
         return self.state / "downloads"
+
+    @property
+    def cache(self) -> Path:
+        """What the programs of trees may write, a folder for each tree."""
+        return self.root / "cache"
+
+    @property
+    def health(self) -> Path:
+        """How the last checks went."""
+        return self.state / "health.json"
+
+    @property
+    def environments(self) -> Path:
+        """The folder of Python environments, one for each tree that holds wheels."""
+        return self.root / "environments"
 
     @property
     def lock(self) -> Path:
@@ -184,6 +202,13 @@ def _refuse_link(path: Path) -> None:
     )
 
 
+class IfRevoked(StrEnum):
+    """What to do where nothing may run that is at hand."""
+
+    RUN = "run"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """What one client is.
@@ -197,6 +222,9 @@ class Configuration:
         pinned: The only version its owner wants, or "".
         skipped: Versions its owner does not want.
         ca: A file of certificate authorities to trust instead of the system's, or "".
+        if_revoked: What a start does where all that is at hand is revoked or below the floor.
+        quiet_hours: When `watch` installs nothing new, such as `22:00-06:00`, or "".
+        check_interval_s: How long `watch` waits between checks at most, in seconds, or None.
     """
 
     app: AppName
@@ -207,6 +235,9 @@ class Configuration:
     pinned: str = ""
     skipped: frozenset[str] = frozenset()
     ca: str = ""
+    if_revoked: IfRevoked = IfRevoked.RUN
+    quiet_hours: str = ""
+    check_interval_s: int | None = None
 
 
 def load_configuration(
@@ -237,9 +268,37 @@ def load_configuration(
         platform=parse_platform(platform) if platform else current_platform(),
         keep=_read_keep(settings),
         pinned=settings.get("pin", said.get("pin")) or "",
-        skipped=frozenset(settings.get_all("skip")),
+        # An option adds: skipping one version more must not bring another one back.
+        skipped=frozenset((*settings.get_all("skip"), *(said.get("skip") or "").split())),
         ca=str(settings.path(ca)) if ca else "",
+        if_revoked=_read_if_revoked(settings),
+        quiet_hours=settings.get("quiet_hours") or "",
+        check_interval_s=_read_interval(settings),
     )
+
+
+def _read_if_revoked(settings: Settings) -> IfRevoked:
+    text = settings.get("if_revoked") or IfRevoked.RUN
+    try:
+        return IfRevoked(text)
+    except ValueError as exc:
+        raise UsageError(
+            "wrong setting", subject="if_revoked", expected="run or stop", found=repr(text)
+        ) from exc
+
+
+def _read_interval(settings: Settings) -> int | None:
+    value = settings.table.get("check_interval_s")
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value is None:
+        return None
+    if not isinstance(value, int) or not is_number or not 60 <= value <= 86_400:  # noqa: PLR2004 (as the channel's)
+        raise UsageError(
+            "wrong setting",
+            subject=f"{settings.origin}: check_interval_s",
+            expected="seconds from 60 to 86400",
+        )
+    return value
 
 
 def _read_keep(settings: Settings) -> int:

@@ -2,12 +2,14 @@
 
 Pure values and rules; `load_memory` and `store_memory` alone touch the disk.
 
-1. A revocation that was seen stays known, until the publishers lift it.
+1. A revocation that was seen stays known, until the publishers lift it; so does a remedy that says
+   to leave, whatever milder one the server lists later.
 2. A channel's floor is the highest ever seen.
 3. What the online key says does not outlive it: sequence, timestamp and the latest signed time are
    kept with the ids of the keys that may have signed them, and forgotten when one leaves root.
 4. An older sequence or timestamp than one already seen is a stale mirror, not news.
-5. A release that failed is not tried again for a while, and for longer each time.
+5. A release that failed is not tried again for a while, and for longer each time. What a wrong
+   clock wrote cannot make that while longer than it may be.
 """
 
 from __future__ import annotations
@@ -18,30 +20,30 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from lockgate_release.decision import Quarantine
-from lockgate_release.documents import ChannelDocument, Remedy, TrustedRelease
+from lockgate_release.documents import ChannelDocument, Remedy, TrustedRelease, stricter
 from lockgate_release.errors import DocumentError, LocalError, StaleMirrorError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import ChannelName, Sha256Hex, is_channel_name, is_sha256
 from lockgate_release.strict_json import Fields, Json, dump_json, parse_json
 from lockgate_release.versions import VersionScheme, is_version_text
 from lockgate_updater.state.durable import read_own_file, set_aside, write_durably
+from lockgate_updater.state.quarantine import is_believable, quarantine_end
 
 __all__ = [
     "Failure",
     "Memory",
     "OnlineWord",
+    "believable_at",
     "check_clock",
     "check_not_older",
     "learn",
     "load_memory",
+    "read_memory",
     "store_memory",
     "with_failure",
 ]
 
 FORMAT = 1
-FIRST_QUARANTINE = timedelta(hours=1)
-QUARANTINE_FACTOR = 4
-LONGEST_QUARANTINE = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(days=1)
 _MAX_FAILURES = 1000
 
@@ -220,7 +222,9 @@ def _revocations(
         for version, remedy in memory.revoked_in(document.channel).items()
         if version not in lifted
     }
-    return {**known, **{item.version: item.remedy for item in document.revoked}}
+    for item in document.revoked:
+        known[item.version] = stricter(item.remedy, known.get(item.version)) or item.remedy
+    return known
 
 
 def _highest_floor(
@@ -242,17 +246,25 @@ def with_failure(
     if known is not None and known.attempt == attempt:
         return memory
     failures = min(known.failures + 1 if known else 1, _MAX_FAILURES)
-    wait = FIRST_QUARANTINE * QUARANTINE_FACTOR ** min(failures - 1, 10)
     failure = Failure(
         sha256=sha256,
         version=version,
         failures=failures,
-        until=now + min(wait, LONGEST_QUARANTINE),
+        until=quarantine_end(now, failures),
         attempt=attempt,
         reason=reason[:500],
     )
     others = tuple(item for item in memory.failures if item.sha256 != sha256)
     return replace(memory, failures=(*others, failure))
+
+
+def believable_at(now: datetime, memory: Memory) -> Memory:
+    """Return the memory in which a quarantine is over that a wrong clock has begun (rule 5)."""
+    failures = tuple(
+        item if is_believable(item.until, now, item.failures) else replace(item, until=now)
+        for item in memory.failures
+    )
+    return replace(memory, failures=failures)
 
 
 def load_memory(path: Path) -> tuple[Memory, Path | None]:
@@ -268,6 +280,19 @@ def load_memory(path: Path) -> tuple[Memory, Path | None]:
         return _parse(data, str(path)), None
     except (DocumentError, ValueError):
         return Memory(), set_aside(path)
+
+
+def read_memory(path: Path) -> Memory:
+    """Return the memory, or an empty one where there is none or a damaged one. Changes nothing.
+
+    Raises:
+        LocalError: It cannot be read, or a newer updater wrote it.
+    """
+    data = read_own_file(path)
+    try:
+        return Memory() if data is None else _parse(data, str(path))
+    except (DocumentError, ValueError):
+        return Memory()
 
 
 def store_memory(path: Path, memory: Memory) -> None:
