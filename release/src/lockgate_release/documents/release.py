@@ -12,6 +12,11 @@ from lockgate_release.documents.common import (
     rest_of,
     with_unknown,
 )
+from lockgate_release.documents.python_wheels import (
+    PythonWheels,
+    is_inner_path,
+    read_python_wheels,
+)
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, Platform, Sha256Hex, is_platform
 from lockgate_release.platforms import best_platform
@@ -109,15 +114,23 @@ class Install:
     Attributes:
         entrypoint: The program to start, relative to the tree, or "" if there is none.
         health: How it proves itself.
+        python: How the wheels in the tree are installed, or None: it is no Python application. With
+            it, programs are relative to the environment that the wheels go into.
     """
 
     entrypoint: str = ""
     health: HealthCheck = HealthCheck()
+    python: PythonWheels | None = None
     unknown: JsonObject = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Return the instructions as they stand in the document."""
-        known = {"entrypoint": self.entrypoint, "health": self.health.to_json()}
+        known: dict[str, object] = {
+            "entrypoint": self.entrypoint,
+            "health": self.health.to_json(),
+        }
+        if self.python is not None:
+            known["python"] = self.python.to_json()
         return with_unknown(known, self.unknown)
 
 
@@ -248,21 +261,16 @@ def _read_artifact(fields: Fields) -> Artifact:
     )
 
 
-def _is_inner_path(text: str) -> bool:
-    """Whether `text` names something inside a tree."""
-    parts = text.split("/")
-    return all(part not in {"", ".", ".."} for part in parts) and "\0" not in text
-
-
 def _read_install(fields: Fields) -> Install:
     entrypoint = fields.text("entrypoint", default="")
-    if entrypoint and not _is_inner_path(entrypoint):
+    if entrypoint and not is_inner_path(entrypoint):
         fields.fail(
             "entrypoint", "wrong value", expected="a path inside the tree", found=repr(entrypoint)
         )
+    python = fields.object("python", optional=True)
     health = fields.object("health", optional=True)
     command = health.texts("command", most=100, optional=True)
-    if command and not _is_inner_path(command[0]):
+    if command and not is_inner_path(command[0]):
         health.fail(
             "command[0]", "wrong value", expected="a path inside the tree", found=repr(command[0])
         )
@@ -279,6 +287,7 @@ def _read_install(fields: Fields) -> Install:
             tries=health.integer("tries", minimum=1, maximum=_MAX_TRIES, default=_DEFAULT_TRIES),
             unknown=rest_of(health),
         ),
+        python=read_python_wheels(python) if fields.has("python") else None,
         unknown=rest_of(fields),
     )
 
