@@ -9,7 +9,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,11 +61,13 @@ class ArtifactFacts:
         artifact: What the release will say of it.
         path: The file on this machine, or None where the server holds it already.
         programs: The paths in its tree that can be started.
+        wheels: The paths in its tree of Python wheels.
     """
 
     artifact: Artifact
     path: Path | None
     programs: frozenset[str] = field(default_factory=frozenset)
+    wheels: frozenset[str] = field(default_factory=frozenset)
 
 
 def parse_source(text: str, folder: Path) -> ArtifactSource:
@@ -123,7 +125,7 @@ def describe(
         _download(api, app, Sha256Hex(source.sha256), path)
         name = source.name or _name_by_content(path, f"{stem}-{source.platform}")
         facts = describe_file(path, name=name, platform=source.platform, progress=progress)
-        return ArtifactFacts(artifact=facts.artifact, path=None, programs=facts.programs)
+        return replace(facts, path=None)
 
 
 def describe_file(
@@ -165,7 +167,8 @@ def describe_file(
         path=artifact_path(sha256),
         chunks=chunks,
     )
-    return ArtifactFacts(artifact=artifact, path=path, programs=_programs(entries))
+    wheels = frozenset(entry.path for entry in entries if entry.path.endswith(".whl"))
+    return ArtifactFacts(artifact=artifact, path=path, programs=_programs(entries), wheels=wheels)
 
 
 def send(api: Api, app: AppName, facts: ArtifactFacts, progress: Progress) -> bool:

@@ -2,6 +2,8 @@
 
 [publish]
 entrypoint = "bin/app"
+wheels = "wheels"                     # a Python application: the folder of its wheels
+python_requires = ">=3.11"
 health = ["bin/app", "--version"]     # or one text, split as a shell would
 health_timeout_s = 60
 tries = 3
@@ -20,7 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lockgate_cli.fields import parse_field
-from lockgate_release.documents import HealthCheck, Install, Requirements
+from lockgate_release.capabilities import PYTHON_WHEELS
+from lockgate_release.documents import HealthCheck, Install, PythonWheels, Requirements
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, parse_channel_name
 from lockgate_release.settings import Settings
@@ -34,6 +37,8 @@ _TABLE = "publish"
 _FLOORS = "floors"
 _TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "entrypoint": ("a text", str),
+    "wheels": ("a folder in the artifact", str),
+    "python_requires": ("a text", str),
     "health": ("a command", (str, list)),
     "health_timeout_s": ("a number of seconds", int),
     "tries": ("a number", int),
@@ -48,6 +53,8 @@ class PublishOptions:
     """What flags or the file say about how a release is installed; None: nothing."""
 
     entrypoint: str | None = None
+    wheels: str | None = None
+    python_requires: str | None = None
     health: tuple[str, ...] | None = None
     health_timeout_s: int | None = None
     tries: int | None = None
@@ -66,10 +73,24 @@ class PublishOptions:
         )
 
     def install(self) -> Install:
-        """Return what to do with the unpacked tree."""
+        """Return what to do with the unpacked tree.
+
+        Raises:
+            UsageError: A Python is asked for, and no wheels are named.
+        """
         plain = HealthCheck()
+        python = None
+        if self.wheels:
+            python = PythonWheels(wheels=self.wheels, requires=self.python_requires or "")
+        elif self.python_requires:
+            raise UsageError(
+                "says which Python, and not where the wheels are",
+                subject="python_requires",
+                expected="--wheels, or `wheels` in the table [publish], too",
+            )
         return Install(
             entrypoint=self.entrypoint or "",
+            python=python,
             health=HealthCheck(
                 command=self.health or (),
                 timeout_s=plain.timeout_s
@@ -81,9 +102,10 @@ class PublishOptions:
 
     def requires(self) -> Requirements:
         """Return what must hold before the release may be installed."""
+        needed = {PYTHON_WHEELS} if self.wheels else set()
         return Requirements(
             from_version=self.requires_from or "",
-            capabilities=tuple(sorted(set(self.capabilities or ()))),
+            capabilities=tuple(sorted(needed.union(self.capabilities or ()))),
         )
 
 

@@ -9,6 +9,7 @@ from typing import TypedDict, assert_never
 
 from lockgate_cli.fields import parse_field
 from lockgate_release.archives import ArchiveKind
+from lockgate_release.capabilities import PYTHON_WHEELS
 from lockgate_release.decision import (
     ClientState,
     Considered,
@@ -98,7 +99,8 @@ def explain_client(
         channel=client.channel,
         client_id=client.client_id,
         platform=client.platform,
-        capabilities=frozenset(archive_capability(kind.value) for kind in ArchiveKind),
+        capabilities=frozenset(archive_capability(kind.value) for kind in ArchiveKind)
+        | {PYTHON_WHEELS},
         installed=client.installed,
     )
     return decide(document, releases, policy, state, now)

@@ -29,6 +29,7 @@ from lockgate_cli.signing import keys_of, load_signers, sign_next_list
 from lockgate_release.documents import (
     ExtrasDocument,
     Install,
+    PythonWheels,
     ReleaseDocument,
     Requirements,
     parse_extras,
@@ -47,6 +48,7 @@ __all__ = [
     "Prepared",
     "Promotion",
     "Publication",
+    "check_programs",
     "load_publishers",
     "make_plan",
     "prepare",
@@ -176,7 +178,7 @@ def prepare(call: Call, api: Api, base: Base, wish: Publication) -> Prepared:
         for source in sorted(wish.sources, key=lambda source: source.platform)
     )
     for found in facts:
-        _check_programs(wish.install, found)
+        check_programs(wish.install, found)
     document = ReleaseDocument(
         app=wish.app,
         version=wish.version,
@@ -344,9 +346,12 @@ def _check_source(base: Base, wish: Promotion) -> None:
         )
 
 
-def _check_programs(install: Install, found: ArtifactFacts) -> None:
+def check_programs(install: Install, found: ArtifactFacts) -> None:
     """Refuse a release that every client would have to roll back."""
     named = {"entrypoint": install.entrypoint, "health": "".join(install.health.command[:1])}
+    if install.python is not None:
+        _check_wheels(install.python, named, found)
+        return
     for option, program in named.items():
         if program and program not in found.programs:
             near = sorted(found.programs)[:5]
@@ -354,5 +359,24 @@ def _check_programs(install: Install, found: ArtifactFacts) -> None:
                 "no such program in the artifact",
                 subject=f"{found.artifact.name}: {option}",
                 expected=f"one that can be started, such as {', '.join(near)}" if near else "one",
+                found=repr(program),
+            )
+
+
+def _check_wheels(python: PythonWheels, named: Mapping[str, str], found: ArtifactFacts) -> None:
+    """Refuse what is seen without installing: no wheels, or a program where none can be."""
+    if not any(path.rpartition("/")[0] == python.wheels for path in found.wheels):
+        raise UsageError(
+            "no wheels in that folder of the artifact",
+            subject=f"{found.artifact.name}: wheels",
+            expected="a folder that holds .whl files",
+            found=repr(python.wheels),
+        )
+    for option, program in named.items():
+        if program and not program.startswith("bin/"):
+            raise UsageError(
+                "not a program of the environment",
+                subject=f"{found.artifact.name}: {option}",
+                expected="bin/NAME, where NAME is an entry point of a wheel, or python",
                 found=repr(program),
             )

@@ -21,6 +21,8 @@ __all__ = ["publish"]
 
 _INSTALLING = (
     "entrypoint",
+    "wheels",
+    "python_requires",
     "health_timeout_s",
     "tries",
     "requires_from",
@@ -31,6 +33,10 @@ _INSTALLING = (
 
 _INSTALLING_OPTIONS = (
     click.option("--entrypoint", metavar="PATH", help="The program to start."),
+    click.option("--wheels", metavar="FOLDER", help="It is a Python application: its wheels."),
+    click.option(
+        "--python-requires", metavar="SPECIFIER", help="Which Python they need, such as '>=3.11'."
+    ),
     click.option("--health", metavar="COMMAND", help="Proves an installation by ending with 0."),
     click.option(
         "--health-timeout",
