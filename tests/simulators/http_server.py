@@ -1,5 +1,6 @@
 """The simulated repository on a loopback port, with ranges and with bodies that misbehave."""
 
+import hashlib
 import re
 import threading
 from collections.abc import Iterator
@@ -38,22 +39,28 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404)
         except TransportError as exc:
             return self._refuse(int(exc.found))
-        if self._asks_beyond(len(data)):
-            return self._refuse(416)
-        start = self._range_start(len(data))
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        return self._send_body(data[start:], fault)
+        tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
+        wanted = self._range_of(len(data), tag)
+        if wanted is None:
+            self.send_response(200)
+            start, end = 0, len(data)
+        else:
+            start, end = wanted
+            if start >= len(data):
+                return self._refuse(416)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+        if self.server.tells_tags:
+            self.send_header("ETag", tag)
+        return self._send_body(data[start:end], fault)
 
-    def _range_start(self, size: int) -> int:
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(match[1]) if match and self.server.honours_ranges else 0
-        return start if start < size else 0
-
-    def _asks_beyond(self, size: int) -> bool:
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        return self.server.honours_ranges and match is not None and int(match[1]) >= size
+    def _range_of(self, size: int, tag: str) -> tuple[int, int] | None:
+        """The part that is asked for and may be given: first byte, and the one behind the last."""
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        is_same = self.headers.get("If-Range", tag) == tag
+        if match is None or not self.server.honours_ranges or not is_same:
+            return None
+        return int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
 
     def _refuse(self, status: int) -> None:
         self.send_response(status)
@@ -93,6 +100,7 @@ class Server(ThreadingHTTPServer):
         self.repository = repository
         self.released = threading.Event()
         self.honours_ranges = True
+        self.tells_tags = False
         self.refusal_headers: dict[str, str] = {}
         self.headers_seen: list[dict[str, str]] = []
         self.paths_seen: list[str] = []

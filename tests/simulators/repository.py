@@ -72,12 +72,13 @@ class RepositorySimulator(SignedRepository):
     def __call__(self, url: str) -> Iterator[bytes]:
         return self.open(url).chunks
 
-    def open(self, url: str, *, offset: int = 0) -> Body:
+    def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:
         """Answer a request for `url` from the byte at `offset` on."""
         key = url.removeprefix(ADDRESS + "/")
         data, fault = self.answer(key)
         start = offset if offset < len(data) else 0
-        return Body(start, self._send(url, data[start:], fault))
+        end = len(data) if length_bytes is None else offset + length_bytes
+        return Body(start, self._send(url, data[start:end], fault))
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -92,7 +93,10 @@ class RepositorySimulator(SignedRepository):
             raise TransportError("the server failed", subject=key, found=str(fault.number))
         if key not in self.files:
             raise NotFoundError("no such file", subject=key)
-        return self.files[key], fault
+        data = self.files[key]
+        # A bad bit lies in the file; everything else goes wrong with the answer.
+        is_bad = fault is not None and fault.kind is Kind.CORRUPT
+        return (spoil(data, fault), None) if is_bad else (data, fault)
 
     def _send(self, url: str, data: bytes, fault: Fault | None) -> Iterator[bytes]:
         body = spoil(data, fault)

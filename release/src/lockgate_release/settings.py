@@ -31,6 +31,9 @@ SettingName: TypeAlias = Literal[
     "pin",
     "skip",
     "ca",
+    "mirrors",
+    "quiet_hours",
+    "if_revoked",
     # CI and maintainers
     "server",
     "token",

@@ -68,7 +68,7 @@ def _download(
     events: list[Event] = []
     url = f"{server.address}/demo/file"
     download_artifact(
-        transport, url, artifact or _artifact(), part, version="1", observe=events.append
+        transport, (url,), artifact or _artifact(), part, version="1", observe=events.append
     )
     return events
 

@@ -1,7 +1,11 @@
 """An artifact's bytes, verified while they arrive, going on where an earlier process broke off.
 
-What is already there is read and hashed again, never trusted by its length. Whatever the server
-sends, no more than the signed size is written, and nothing is used before its digest fits.
+1. What is there already is read and hashed again, chunk by chunk, never trusted by its length: the
+   longest verified beginning counts, and what lies behind a bad chunk is cut off.
+2. A bad chunk is found as soon as it is complete: the connection is closed before the rest comes.
+3. The file holds verified chunks, and at most one unverified piece of the chunk in progress.
+4. No more than the signed size is written. Once every chunk is right, the whole is.
+5. Where one source fails or is wrong, the next one goes on from the same byte.
 """
 
 from __future__ import annotations
@@ -12,29 +16,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
 from lockgate_release.digests import CHUNK_BYTES
 from lockgate_release.documents import Artifact
-from lockgate_release.errors import DigestMismatchError, TransportError
+from lockgate_release.errors import DigestMismatchError, LockgateError, TransportError
 from lockgate_updater.events import Observer, Progress
+from lockgate_updater.fetch.chunks import ChunkPlan, bad_chunk, bytes_of, most_telling
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.state.durable import local_errors, remove_file
 
 __all__ = ["download_artifact"]
 
 _PROGRESS_STEP_S = 0.1
-
-
-class _Digest(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
-
-
-class _Closable(Protocol):
-    """What a generator of chunks also is: closing it ends the connection."""
-
-    def close(self) -> None: ...
 
 
 class _Meter:
@@ -72,7 +66,7 @@ class _Meter:
 
 def download_artifact(
     transport: Transport,
-    url: str,
+    urls: tuple[str, ...],
     artifact: Artifact,
     part: Path,
     *,
@@ -84,28 +78,35 @@ def download_artifact(
 
     Args:
         transport: How bytes come.
-        url: Where the artifact lies.
-        artifact: Its signed size and digest.
-        part: The partial file; what is there is gone on with. After wrong bytes it is removed.
+        urls: Where the artifact lies, one or more, tried in this order.
+        artifact: Its signed size, digest and chunks.
+        part: The partial file; what is there is gone on with. Verified chunks stay in it.
         version: The release, for people.
         observe: Is told how far it has got.
         monotonic: A clock that never goes back, in seconds.
 
     Raises:
-        DigestMismatchError: Not the bytes that were signed, or more of them.
+        DigestMismatchError: Every source sent other bytes than were signed, or more of them.
         TransportError: They do not come, or not all of them: the part stays for the next time.
         LocalError: The disk refuses.
     """
     meter = _Meter(version, artifact.size, observe, monotonic)
     with local_errors("cannot be written", part), _open_part(part) as stream:
-        try:
-            if not _fill(transport, url, artifact, stream, meter):
-                # What an earlier process left may have been wrong: once more, from nothing.
-                stream.truncate(0)
-                _fill(transport, url, artifact, stream, meter)
-        except DigestMismatchError:
-            remove_file(part)
-            raise
+        gathered = _Part(stream, ChunkPlan.of(artifact))
+        meter.show(gathered.had_bytes, always=True)
+        failures: list[LockgateError] = []
+        for url in urls:
+            try:
+                _bring(transport, url, gathered, meter)
+                break
+            except (TransportError, DigestMismatchError) as exc:
+                failures.append(exc)
+        stream.flush()
+        meter.show(gathered.had_bytes, always=True)
+        if len(failures) == len(urls):
+            if gathered.is_complete or not gathered.had_bytes:
+                remove_file(part)
+            raise most_telling(failures)
 
 
 @contextmanager
@@ -115,76 +116,121 @@ def _open_part(part: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _fill(
-    transport: Transport, url: str, artifact: Artifact, stream: BinaryIO, meter: _Meter
-) -> bool:
-    """Bring the file to its full length; False if it is wrong and began with earlier bytes."""
-    digest, had = _rehash(stream, artifact)
-    meter.show(had, always=True)
-    resumed = had > 0
-    if had < artifact.size or not had:
-        body = transport.open(url, offset=had)
-        with closing(cast("_Closable", body.chunks)):
-            if body.start != had:
-                digest, had, resumed = hashlib.sha256(), 0, False
-                stream.seek(0)
-                stream.truncate()
-            had = _receive(body.chunks, url, artifact, stream, digest, had, meter)
-    meter.show(had, always=True)
-    if had < artifact.size:
-        stream.flush()
-        raise TransportError(
-            "the body ended early",
-            subject=url,
-            expected=f"{artifact.size} bytes",
-            found=f"{had} bytes",
-        )
-    if digest.hexdigest() == artifact.sha256:
-        return True
-    if resumed:
-        return False
-    raise DigestMismatchError(
-        "not the bytes that were signed",
-        subject=url,
-        expected=artifact.sha256,
-        found=digest.hexdigest(),
-    )
+class _Part:
+    """A partial file: how much of it is there, and how much of that is verified."""
 
+    def __init__(self, stream: BinaryIO, plan: ChunkPlan) -> None:
+        """Hash what is there (rule 1), and leave the file at its end."""
+        self._stream = stream
+        self._plan = plan
+        self.size_bytes = plan.size_bytes
+        self._index = 0
+        self._digest = hashlib.sha256()
+        self.had_bytes = 0
+        self._end_chunk()  # An empty file is whole before the first byte.
+        stream.seek(0)
+        while data := stream.read(CHUNK_BYTES):
+            if self._count(data):
+                break
+        if self._is_bad():
+            self.cut()
+        self._cut_at(self.had_bytes)
 
-def _rehash(stream: BinaryIO, artifact: Artifact) -> tuple[_Digest, int]:
-    """Hash what is there, and leave the file at its end; too much of it counts as nothing."""
-    digest, had = hashlib.sha256(), 0
-    stream.seek(0)
-    while chunk := stream.read(CHUNK_BYTES):
-        digest.update(chunk)
-        had += len(chunk)
-    if had <= artifact.size:
-        return digest, had
-    stream.seek(0)
-    stream.truncate()
-    return hashlib.sha256(), 0
+    @property
+    def verified_bytes(self) -> int:
+        """How much from the beginning on is proven."""
+        return self._plan.begin(self._index) if not self.is_complete else self._plan.size_bytes
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every chunk is there and right."""
+        return self._index == len(self._plan.digests)
 
-def _receive(
-    chunks: Iterator[bytes],
-    url: str,
-    artifact: Artifact,
-    stream: BinaryIO,
-    digest: _Digest,
-    had: int,
-    meter: _Meter,
-) -> int:
-    """Write what comes, as far as it was signed for, and return how much is there."""
-    for chunk in chunks:
-        had += len(chunk)
-        if had > artifact.size:
+    def take(self, data: bytes, url: str) -> None:
+        """Write what came, as far as it was signed for.
+
+        Raises:
+            DigestMismatchError: A chunk is wrong, or this is more than was signed; what is not
+                verified is cut off.
+        """
+        self._stream.write(data[: self._plan.size_bytes - self.had_bytes])
+        rest = self._count(data)
+        if self._is_bad():
+            error = bad_chunk(self._plan, self._index, url, self._digest.hexdigest())
+            self.cut()
+            raise error
+        if rest:
             raise DigestMismatchError(
                 "more bytes than were signed",
                 subject=url,
-                expected=f"{artifact.size} bytes",
+                expected=f"{self._plan.size_bytes} bytes",
                 found="more",
             )
-        digest.update(chunk)
-        stream.write(chunk)
-        meter.show(had)
-    return had
+
+    def cut(self) -> None:
+        """Drop what is not verified (rule 3)."""
+        self._digest = hashlib.sha256()
+        self._cut_at(self.verified_bytes)
+
+    def _cut_at(self, offset: int) -> None:
+        self.had_bytes = offset
+        self._stream.seek(offset)
+        self._stream.truncate()
+
+    def _count(self, data: bytes) -> memoryview:
+        """Hash what comes next, to the first bad chunk at most, and return what is left of it."""
+        rest = memoryview(data)
+        while rest and not self.is_complete and not self._is_bad():
+            piece = rest[: self._plan.end(self._index) - self.had_bytes]
+            self._digest.update(piece)
+            self.had_bytes += len(piece)
+            rest = rest[len(piece) :]
+            self._end_chunk()
+        return rest
+
+    def _end_chunk(self) -> None:
+        """Go on to the next chunk, if this one is complete and right."""
+        is_whole = self.had_bytes == self._plan.end(self._index)
+        if is_whole and self._digest.hexdigest() == self._plan.digests[self._index]:
+            self._index += 1
+            self._digest = hashlib.sha256()
+
+    def _is_bad(self) -> bool:
+        """Whether the chunk in progress is complete: one that was right is not in progress."""
+        return not self.is_complete and self.had_bytes == self._plan.end(self._index)
+
+
+def _bring(transport: Transport, url: str, part: _Part, meter: _Meter) -> None:
+    """Bring what is missing, from one source.
+
+    Raises:
+        DigestMismatchError: It sends wrong bytes, or too many.
+        TransportError: They do not come, or not all of them.
+    """
+    # The piece of a chunk that an earlier process or another source left may be what is wrong.
+    inherited_at = part.verified_bytes if part.had_bytes > part.verified_bytes else -1
+    try:
+        _receive(transport, url, part, meter)
+    except DigestMismatchError:
+        if part.verified_bytes != inherited_at:
+            raise
+        _receive(transport, url, part, meter)
+
+
+def _receive(transport: Transport, url: str, part: _Part, meter: _Meter) -> None:
+    if part.is_complete:
+        return
+    body = transport.open(url, offset=part.had_bytes)
+    if body.start != part.had_bytes:
+        part.cut()
+    with closing(bytes_of(body, part.had_bytes, url)) as pieces:
+        for data in pieces:
+            part.take(data, url)
+            meter.show(part.had_bytes)
+    if not part.is_complete:
+        raise TransportError(
+            "the body ended early",
+            subject=url,
+            expected=f"{part.size_bytes} bytes",
+            found=f"{part.had_bytes} bytes",
+        )

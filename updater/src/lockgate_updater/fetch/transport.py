@@ -54,8 +54,11 @@ class Transport(Protocol):
         """Yield the body at `url`, as `Fetch` says."""
         ...
 
-    def open(self, url: str, *, offset: int = 0) -> Body:
-        """Ask for the body at `url` from the byte at `offset` on; it may begin at 0 all the same.
+    def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:
+        """Ask for the body at `url` from the byte at `offset` on.
+
+        It may begin at 0 all the same, and go on behind `length_bytes`: servers need not know
+        ranges.
 
         Raises:
             NotFoundError: The server has no such file.
@@ -115,6 +118,7 @@ class HttpTransport:
         self._limits = limits or Limits()
         self._monotonic = monotonic
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self._validators: dict[str, str] = {}
 
     def __call__(self, url: str) -> Iterator[bytes]:
         """Yield the body at `url`.
@@ -125,21 +129,24 @@ class HttpTransport:
         """
         return self.open(url).chunks
 
-    def open(self, url: str, *, offset: int = 0) -> Body:
-        """Ask for the body at `url` from `offset` on.
+    def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:
+        """Ask for the body at `url` from `offset` on, or for `length_bytes` of it.
+
+        A file that has changed since this transport last had a piece of it comes from its start.
 
         Raises:
             NotFoundError: The server has no such file.
             TransportError: It cannot be reached, or answers with an error.
         """
-        response = self._request(url, offset)
+        response = self._request(url, self._range(url, offset, length_bytes))
         if response.status == 416:
             # Nothing lies beyond what is here: what is here must be wrong.
             response.close()
-            response = self._request(url, 0)
+            response = self._request(url, {})
         if response.status not in {200, 206}:
             response.close()
             raise _refusal(url, response)
+        self._validators[url] = _strong_validator(response.headers)
         return _HttpBody(_start_of(response), self._stream(response, url))
 
     def close(self) -> None:
@@ -148,10 +155,18 @@ class HttpTransport:
             pool.clear()
         self._pools.clear()
 
-    def _request(self, url: str, offset: int) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
+    def _range(self, url: str, offset: int, length_bytes: int | None) -> dict[str, str]:
+        """Return the headers that ask for a part of a file, or none for the whole."""
+        if not offset and length_bytes is None:
+            return {}
+        last = "" if length_bytes is None else str(offset + max(length_bytes, 1) - 1)
+        headers = {"Range": f"bytes={offset}-{last}"}
+        if validator := self._validators.get(url):
+            headers["If-Range"] = validator
+        return headers
+
+    def _request(self, url: str, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept-Encoding": "identity", "User-Agent": _USER_AGENT, **more}
         try:
             return self._pool_for(url).request(
                 "GET",
@@ -262,6 +277,23 @@ def _start_of(response: urllib3.BaseHTTPResponse) -> int:
     return int(match[1]) if response.status == 206 and match else 0
 
 
+def _strong_validator(headers: Mapping[str, str]) -> str:
+    """Return what tells whether the file is still the same one, or "".
+
+    Source: RFC 9110, sections 8.8.2.2 and 13.1.5: a date counts only if it is older than the
+    answer by a second or more.
+    """
+    tag = headers.get("ETag", "")
+    if tag:
+        return tag if tag.startswith('"') else ""
+    changed = headers.get("Last-Modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    return changed if age.total_seconds() >= 1 else ""
+
+
 def _check_whole(response: urllib3.BaseHTTPResponse, url: str) -> None:
     left = response.length_remaining
     if left:
@@ -284,7 +316,7 @@ class FolderTransport:
         """
         return self.open(url).chunks
 
-    def open(self, url: str, *, offset: int = 0) -> Body:
+    def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:  # noqa: ARG002 (who reads stops)
         """Return the file's content from `offset` on.
 
         Raises:

@@ -220,14 +220,13 @@ class Operation:
             back_to=session.record.installed,
         )
         self._transaction.go(State.DOWNLOADING, attempt)
-        url = f"{session.client.configuration.repository}/{session.client.configuration.app}/"
         try:
             stage(
                 self._home,
                 offer,
                 receipt,
                 transport=session.transport,
-                url=url + offer.artifact.path,
+                urls=session.client.configuration.addresses_of(offer.artifact.path),
                 observe=session.observe,
             )
         except RepositoryError:

@@ -45,7 +45,7 @@ def stage(
     receipt: Receipt,
     *,
     transport: Transport,
-    url: str,
+    urls: tuple[str, ...],
     observe: Observer,
 ) -> None:
     """Leave the offered tree, proven and durable, in its folder.
@@ -64,7 +64,7 @@ def stage(
     part = part_of(home, artifact)
     _check_space(home, artifact, part)
     observe(_step(StepName.DOWNLOADING, offer, f"downloading {offer.version}"))
-    download_artifact(transport, url, artifact, part, version=offer.version, observe=observe)
+    download_artifact(transport, urls, artifact, part, version=offer.version, observe=observe)
     observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
     staging = home.versions / f"{_STAGING}{receipt.folder}"
     try:

@@ -216,6 +216,7 @@ class Configuration:
     Attributes:
         app: The app. Only the home says it: another app needs another home.
         repository: The address that the app's folder lies below.
+        mirrors: Where the same files can be had if they cannot be had there, in this order.
         channel: The channel it follows.
         platform: Its platform tag.
         keep: How many good versions stay on the disk, the current one included, 1 or more.
@@ -238,6 +239,16 @@ class Configuration:
     if_revoked: IfRevoked = IfRevoked.RUN
     quiet_hours: str = ""
     check_interval_s: int | None = None
+    mirrors: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The repository, and then its mirrors."""
+        return (self.repository, *self.mirrors)
+
+    def addresses_of(self, path: str) -> tuple[str, ...]:
+        """Return where a file below the app's folder can be had, in the order to ask."""
+        return tuple(f"{source}/{self.app}/{path}" for source in self.sources)
 
 
 def load_configuration(
@@ -271,6 +282,7 @@ def load_configuration(
         # An option adds: skipping one version more must not bring another one back.
         skipped=frozenset((*settings.get_all("skip"), *(said.get("skip") or "").split())),
         ca=str(settings.path(ca)) if ca else "",
+        mirrors=tuple(map(_parse_address, settings.get_all("mirrors"))),
         if_revoked=_read_if_revoked(settings),
         quiet_hours=settings.get("quiet_hours") or "",
         check_interval_s=_read_interval(settings),
@@ -292,7 +304,7 @@ def _read_interval(settings: Settings) -> int | None:
     is_number = isinstance(value, int) and not isinstance(value, bool)
     if value is None:
         return None
-    if not isinstance(value, int) or not is_number or not 60 <= value <= 86_400:  # noqa: PLR2004 (as the channel's)
+    if not isinstance(value, int) or not is_number or not 60 <= value <= 86_400:
         raise UsageError(
             "wrong setting",
             subject=f"{settings.origin}: check_interval_s",
