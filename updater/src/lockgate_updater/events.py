@@ -25,6 +25,7 @@ class StepName(StrEnum):
     ROLLED_BACK = "rolled-back"
     LEAVING = "leaving"
     STAYING = "staying"
+    REPAIRED = "repaired"
     WARNING = "warning"
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from lockgate_updater.diagnose.explain import Explanation
     from lockgate_updater.events import Event, Observer
     from lockgate_updater.install.operation import Operation
+    from lockgate_updater.install.repair import RepairResult
     from lockgate_updater.outcomes import Status, UpdateResult
+    from lockgate_updater.watch.loop import Waiter, Watch
 
 __all__ = ["Updater"]
 
@@ -153,6 +155,38 @@ class Updater:
         except (RepositoryError, TransportError, LocalError) as exc:
             return Unknown(reason=str(exc), error=exc)
 
+    def watch(
+        self,
+        *,
+        progress: Observer | None = None,
+        check_only: bool = False,
+        waiter: Waiter | None = None,
+        monotonic: Callable[[], float] | None = None,
+        uniform: Callable[[float, float], float] | None = None,
+    ) -> Watch:
+        """Return a loop that keeps the client up to date: use it in a `with`, and call its `run`.
+
+        Args:
+            progress: Is told each step and how far the download has got.
+            check_only: Look and tell, and install nothing.
+            waiter: How it waits; None really waits, until a signal handler or thread rings.
+            monotonic: A clock that never goes back, in seconds.
+            uniform: Draws a number between two, for the jitter.
+
+        Raises:
+            UsageError: The quiet hours make no sense.
+        """
+        from lockgate_updater.watch.loop import Watch  # noqa: PLC0415 (not for a check)
+
+        return Watch(
+            self._client,
+            observe=progress or _say_nothing,
+            check_only=check_only,
+            waiter=waiter,
+            monotonic=monotonic,
+            uniform=uniform,
+        )
+
     def update(
         self, *, progress: Observer | None = None, force: bool = False, dry_run: bool = False
     ) -> UpdateResult:
@@ -174,8 +208,15 @@ class Updater:
         observe = progress or _say_nothing
         if dry_run:
             return self._plan(force=force)
-        with self._operation("update", observe) as operation:
-            return operation.update(force=force)
+        from lockgate_updater.install.operation import Operation  # noqa: PLC0415 (not for a check)
+        from lockgate_updater.watch.health import noted  # noqa: PLC0415 (the same)
+
+        client = self._client
+        with (
+            open_session(client, purpose="update", observe=observe) as session,
+            noted(client.home.health, client.clock(), session),
+        ):
+            return Operation(session).update(force=force)
 
     def _plan(self, *, force: bool) -> UpdateResult:
         with open_session(self._client, purpose="plan", observe=_say_nothing) as session:
@@ -242,6 +283,9 @@ class Updater:
             DigestMismatchError: It is not; a `TreeDiffersError` also has each difference.
             LocalError: Nothing is installed, or it cannot be read.
         """
+        from lockgate_updater.state.environments import (  # noqa: PLC0415 (a check reads none)
+            prove_environment,
+        )
         from lockgate_updater.state.listing import examine_tree  # noqa: PLC0415 (a check reads none)
 
         with open_session(self._client, purpose="verify", observe=_say_nothing) as session:
@@ -249,7 +293,27 @@ class Updater:
             if receipt is None:
                 raise LocalError("nothing is installed", subject=str(self.home))
             examine_tree(self._client.home, receipt)
+            prove_environment(self._client.home, receipt)
             return receipt.version
+
+    def repair(self, *, progress: Observer | None = None, dry_run: bool = False) -> RepairResult:
+        """Bring the installed tree to exactly what was signed; only what differs is fetched.
+
+        Args:
+            progress: Is told what is fetched, and how far it has got.
+            dry_run: Say what differs and what would be fetched, and do nothing.
+
+        Raises:
+            UsageError: A release is on trial, or the installed one may not run any more.
+            RepositoryError: The artifact is not what was signed, or no longer in the repository.
+            TransportError: What is needed cannot be fetched; the tree is as it was.
+            LocalError: Nothing is installed, or this machine is in the way.
+        """
+        from lockgate_updater.install.repair import repair  # noqa: PLC0415 (a check mends nothing)
+
+        observe = progress or _say_nothing
+        with open_session(self._client, purpose="repair", observe=observe) as session:
+            return repair(session, dry_run=dry_run)
 
     def explain(self, *, force: bool = False) -> Explanation:
         """Return the whole chain of reasoning behind `check`.

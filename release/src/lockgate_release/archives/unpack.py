@@ -24,7 +24,7 @@ from lockgate_release.archives.tar_archive import unpack_tar
 from lockgate_release.archives.zip_archive import unpack_zip
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack", "unpack_some"]
+__all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack", "unpack_some", "unpack_stream"]
 
 # Headers and padding of a tar come on top of the files: what a stream may hold beyond them.
 _TAR_OVERHEAD_BYTES = 16 << 20
@@ -87,9 +87,26 @@ def unpack(
         ArchiveError: It is damaged, or an entry breaks a rule of `SafeTree`.
         OSError: The disk is full, or the archive cannot be read.
     """
-    limits = limits or Limits()
     with archive.open("rb") as stream:
-        _fill(SafeTree(target, limits, subject=name), stream, kind, limits, name)
+        unpack_stream(stream, kind, target, name=name, limits=limits)
+
+
+def unpack_stream(
+    stream: BinaryIO,
+    kind: ArchiveKind,
+    target: Path,
+    *,
+    name: str,
+    limits: Limits | None = None,
+) -> None:
+    """Do the same from an open archive, which can seek.
+
+    Raises:
+        ArchiveError: It is damaged, or an entry breaks a rule of `SafeTree`.
+        OSError: The disk is full, or the archive cannot be read.
+    """
+    limits = limits or Limits()
+    _fill(SafeTree(target, limits, subject=name), stream, kind, limits, name)
 
 
 def unpack_some(

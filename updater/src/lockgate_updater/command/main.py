@@ -42,6 +42,10 @@ def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process
     try:
         if options.verb in {"check", "explain"}:
             import lockgate_updater.command.looking as verbs  # noqa: PLC0415
+        elif options.verb == "watch":
+            import lockgate_updater.command.watching as verbs  # type: ignore[no-redef] # noqa: PLC0415
+        elif options.verb in {"doctor", "repair", "verify"}:
+            import lockgate_updater.command.tending as verbs  # type: ignore[no-redef] # noqa: PLC0415
         else:
             import lockgate_updater.command.acting as verbs  # type: ignore[no-redef] # noqa: PLC0415
         if owns_process:
@@ -58,7 +62,9 @@ def _explain_failure(options: argparse.Namespace, error: LockgateError) -> int:
         print_words,
     )
 
-    if getattr(options, "json", False):
+    if getattr(options, "events", False):
+        print_json({"event": "result", **error_json(error)})
+    elif getattr(options, "json", False):
         print_json(error_json(error))
     print_words(f"lockgate-updater: {error}")
     return int(ExitCode.LAUNCHER if options.verb == "run" else error.exit_code)
