@@ -17,7 +17,7 @@ from lockgate_cli.defaults import _TABLE as PUBLISH
 from lockgate_cli.defaults import _TYPES as PUBLISH_TYPES
 from lockgate_cli.defaults import parse_options, read_floors
 from lockgate_release.settings import SettingName, Settings
-from lockgate_updater.run.trial import program_environment
+from lockgate_updater.run.environment import program_environment
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.receipts import Receipt
 from tests.docs.pages import ROOT, blocks_of
@@ -93,9 +93,9 @@ def test_every_variable_is_on_the_page_and_none_that_nothing_reads() -> None:
 
 def test_what_a_started_program_finds_is_on_the_page() -> None:
     home, receipt = Home(Path("home")), SimpleNamespace(version="1.0.0", folder="1.0.0-0")
-    found = program_environment(home, cast("Receipt", receipt), {"OTHER": "1"})
+    found = program_environment(home, cast("Receipt", receipt), {"OTHER": "1"}, Path("cache"))
     (sentence,) = re.findall(r"find in their environment: (.*?)\. ", PAGE.read_text("utf-8"))
-    assert set(found) - {"OTHER"} == set(_VARIABLE.findall(sentence))
+    assert set(found) - {"OTHER"} == set(re.findall("`([A-Z_]+)`", sentence))
     assert found["OTHER"] == "1"
 
 

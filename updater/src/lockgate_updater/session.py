@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from lockgate_release.capabilities import optional_capabilities
 from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import (
@@ -26,16 +27,26 @@ from lockgate_updater.state.home import Configuration, Home
 from lockgate_updater.state.identity import load_client_id
 from lockgate_updater.state.journal import DamagedJournalError, Record, State, load_record
 from lockgate_updater.state.lock import hold_lock
-from lockgate_updater.state.memory import Memory, check_clock, learn, load_memory, store_memory
+from lockgate_updater.state.memory import (
+    Memory,
+    believable_at,
+    check_clock,
+    learn,
+    load_memory,
+    store_memory,
+)
 from lockgate_updater.state.receipts import Receipt, load_receipts
 
 if TYPE_CHECKING:
     from lockgate_updater.events import Observer, StepName
     from lockgate_updater.install.recovery import Facts
+    from lockgate_updater.run.trial import Health
 
 __all__ = ["CAPABILITIES", "Client", "Session", "open_session"]
 
-CAPABILITIES = frozenset(map(archive_capability, ("tar.gz", "tar.xz", "zip", "file")))
+CAPABILITIES = optional_capabilities() | frozenset(
+    map(archive_capability, ("tar.gz", "tar.xz", "zip", "file"))
+)
 """What this updater can do. Held equal to the archives' kinds by a test, not by an import."""
 
 
@@ -52,6 +63,8 @@ class Client:
         clock: Tells the present, aware.
         draw: Draws new random ids.
         connect: Opens a transport.
+        boot: Tells this boot of the machine from others; "" where it cannot be known.
+        demand: What a release has to do besides passing its health command, or None.
     """
 
     home: Home
@@ -62,6 +75,8 @@ class Client:
     clock: Callable[[], datetime]
     draw: Callable[[], str]
     connect: Callable[[], Transport]
+    boot: Callable[[], str] = str
+    demand: Callable[[Receipt], Health] | None = None
 
 
 class Session:
@@ -77,6 +92,8 @@ class Session:
         self.memory = self._load_memory()
         self.damaged: DamagedJournalError | None = None
         self.record = self._load_record()
+        self.interval_s: int | None = None
+        """How often the channel wants to be looked at, in seconds, once it was seen."""
 
     @property
     def channel(self) -> str:
@@ -182,6 +199,7 @@ class Session:
             )
         check_clock(learned, self.client.clock())
         self.remember(learned)
+        self.interval_s = findings.channel.check_interval_s
         return findings
 
     def remember(self, memory: Memory) -> None:
@@ -254,7 +272,7 @@ class Session:
             from lockgate_updater.events import StepName  # noqa: PLC0415 (almost never)
 
             self.say(StepName.WARNING, "", f"the memory was damaged; it was set aside as {aside}")
-        return memory
+        return believable_at(self.client.clock(), memory)
 
     def _load_record(self) -> Record:
         try:

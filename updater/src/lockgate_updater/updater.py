@@ -276,6 +276,40 @@ class Updater:
         observe = progress or _say_nothing
         return launch(self._client, arguments, program=program, observe=observe)
 
+    def update_itself(
+        self, *, progress: Observer | None = None, force: bool = False, own: Updater | None = None
+    ) -> UpdateResult:
+        """Update the updater that looks after this home; it is used from its next start on.
+
+        Held, with words, while the app is on trial, being committed or being rolled back.
+
+        Args:
+            progress: Is told each step and how far the download has got.
+            force: A person asks, and may pass the gate.
+            own: The client of the updater's own home; None opens what `[updater] home` says.
+
+        Raises:
+            UsageError: The updater has no home of its own.
+            RepositoryError: Its repository is wrong; nothing was installed.
+            TransportError: It cannot be reached, or breaks off; the next time goes on.
+            LocalError: This machine is in the way.
+        """
+        from lockgate_updater.install.itself import (  # noqa: PLC0415 (not for a check)
+            find_own_home,
+            update_itself,
+        )
+
+        if own is None:
+            # What the environment says is about the app.
+            surroundings = {
+                name: value
+                for name, value in self._client.environ.items()
+                if not name.startswith("LOCKGATE_")
+            }
+            own = Updater.open(find_own_home(self._client.home), environ=surroundings)
+        observe = progress or _say_nothing
+        return update_itself(self._client, own._client, observe, force=force)
+
     def verify(self) -> str:
         """Prove that the running tree is the one that was signed, and return its version.
 

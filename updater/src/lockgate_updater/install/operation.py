@@ -18,8 +18,10 @@ from lockgate_updater.events import StepName
 from lockgate_updater.install.stage import part_of, stage, sweep
 from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
+from lockgate_updater.run.revoked import why_not_allowed
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import remove_file
+from lockgate_updater.state.home import IfRevoked
 from lockgate_updater.state.journal import Attempt, State
 from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, receipt_for
 
@@ -166,20 +168,31 @@ class Operation:
         return self._still(Outcome.STAYS, text, decision)
 
     def leave_if_known_revoked(self) -> UpdateResult | None:
-        """Go to the last good version if what is installed is known as revoked. Asks nobody.
+        """Leave what is known as revoked, if a good version is at hand. Asks nobody.
+
+        Where this machine's policy is to stop, what is known to be below the floor is left too.
 
         Raises:
             LocalError: This machine is in the way.
         """
         session = self._session
-        leaving = session.receipt(session.record.installed)
-        channel = session.client.configuration.channel
-        if leaving is None or not session.memory.must_leave(channel, leaving.version):
+        configuration = session.client.configuration
+        channel, record = configuration.channel, session.record
+        attempt = record.attempt
+        if record.state is State.TRIAL and attempt is not None:
+            if not session.memory.must_leave(channel, attempt.version):
+                return None
+            reason = f"{attempt.version} is revoked"
+            return self._transaction.begin_rollback(attempt, reason, quarantine=False)
+        leaving = session.receipt(record.installed)
+        if leaving is None or record.state is not State.IDLE:
+            return None
+        reason = why_not_allowed(session.memory, channel, leaving.version)
+        is_revoked = session.memory.must_leave(channel, leaving.version)
+        if not is_revoked and not (reason and configuration.if_revoked is IfRevoked.STOP):
             return None
         target = self._last_good()
-        if session.record.state is not State.IDLE or target is None:
-            return None
-        return self._go_back(leaving, target, f"{leaving.version} is revoked")
+        return None if target is None else self._go_back(leaving, target, reason)
 
     def _last_good(self) -> Receipt | None:
         """Return the newest good tree that may run, other than what is installed, proven."""
@@ -205,9 +218,7 @@ class Operation:
         if again is None or receipt_for(again) != receipt:
             self._transaction.drop_attempt()
             return None
-        attempt = replace(attempt, tries_left=receipt.install.health.tries)
-        self._transaction.go(State.TRIAL, attempt)
-        result = self._transaction.prove(attempt)
+        result = self._transaction.begin_trial(attempt, receipt)
         return replace(result, decision=decision)
 
     def _stage(self, offer: Offer, receipt: Receipt) -> Attempt:
@@ -233,7 +244,8 @@ class Operation:
             remove_file(part_of(self._home, offer.artifact))
             self._transaction.drop_attempt()
             raise
-        self._transaction.go(State.STAGED, attempt)
+        # A power cut that takes this back costs a download: nothing is done on its word alone.
+        self._transaction.go(State.STAGED, attempt, with_name=False)
         return attempt
 
     def _go_back(

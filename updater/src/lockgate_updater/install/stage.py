@@ -21,8 +21,15 @@ from lockgate_release.errors import DigestMismatchError, LocalError
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.transport import Transport
+from lockgate_updater.install.wheels import (
+    build_environment,
+    check_python,
+    ensure_environment,
+    name_environment,
+)
 from lockgate_updater.state.cache import cached_folders, remove_cache
-from lockgate_updater.state.durable import local_errors, sync_folder, sync_tree
+from lockgate_updater.state.durable import local_errors, sync_folders, sync_tree
+from lockgate_updater.state.environments import drop_environments, remove_environment
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.listing import listing_path, store_listing
 from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, store_receipt
@@ -57,7 +64,9 @@ def stage(
         TransportError: It does not come; the partial download stays.
         LocalError: The disk refuses, or is too full.
     """
+    check_python(receipt.install.python, version=offer.version)
     if _is_there_already(home, receipt):
+        ensure_environment(home, receipt)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is on the disk already"))
         return
     artifact = offer.artifact
@@ -70,16 +79,19 @@ def stage(
     try:
         listing = _unpack(part, artifact, staging)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
+        build_environment(home, receipt, staging)
         _name(home, staging, receipt, listing)
+        with local_errors("cannot be removed", part):
+            part.unlink()
+        # Both at once: the name is there before anybody is told of it, and the download stays away.
+        sync_folders(home.versions, home.downloads)
     except BaseException:
         # Wrong, or too big for this disk, or interrupted: nothing half is left behind. If even that
         # fails, the next start removes it; what went wrong first is what people must hear.
         with suppress(OSError):
             remove_tree(staging)
+            drop_environments(home)
         raise
-    with local_errors("cannot be removed", part):
-        part.unlink()
-        sync_folder(home.downloads)
 
 
 def _step(name: StepName, offer: Offer, text: str) -> Step:
@@ -132,38 +144,56 @@ def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
 
 
 def _name(home: Home, staging: Path, receipt: Receipt, listing: bytes) -> None:
-    """Give a proven tree its name: content first, then its receipt, then the name."""
+    """Give a proven tree its name, once its content and its receipt are on the disk.
+
+    Without its tree a receipt says nothing, so one sync is enough for both.
+    """
     tree = home.tree(receipt.folder)
     with local_errors("cannot be installed", tree):
         remove_tree(tree)
-        # Before the sync of the tree, so that it costs none of its own.
         store_listing(home, receipt.folder, listing)
-        sync_tree(staging)
-        store_receipt(home, receipt)
+        store_receipt(home, receipt, with_name=False)
+        sync_tree(staging, home.receipts)
+        name_environment(home, receipt)
         staging.rename(tree)
-        sync_folder(home.versions)
 
 
-def remove_installed(home: Home, folder: str) -> None:
-    """Remove a tree that nothing points to: first from sight, then from the disk, then its receipt.
+def remove_installed(home: Home, *folders: str, after: Path | None = None) -> None:
+    """Remove trees that nothing points to, and what is known of them: from sight, then for good.
 
-    Each step is on the disk before the next, so that half a tree never comes back under its name.
+    They are out of sight, on the disk, before any of their content goes, so that half a tree never
+    comes back under its name. A tree without its receipt, or a receipt without its tree, is none.
+
+    Args:
+        home: Whose.
+        folders: The trees; one that is gone already is no fault.
+        after: A folder whose entries must be on the disk by then as well.
 
     Raises:
-        LocalError: It cannot be removed.
+        LocalError: One cannot be removed.
     """
-    tree, receipt = home.tree(folder), home.receipts / f"{folder}.json"
-    with local_errors("cannot be removed", tree):
-        if os.path.lexists(tree):
-            doomed = home.versions / f"{_STAGING}{folder}"
-            remove_tree(doomed)
-            tree.rename(doomed)
-            sync_folder(home.versions)
-            remove_tree(doomed)
-        listing_path(home, folder).unlink(missing_ok=True)
-        remove_cache(home, folder)
-        receipt.unlink(missing_ok=True)
-        sync_folder(home.receipts)
+    changed = [after] if after is not None else []
+    with local_errors("cannot be removed", home.versions):
+        for folder in folders:
+            _hide(home, folder)
+        if folders:
+            changed += [home.versions, home.receipts]
+        if changed:
+            sync_folders(*changed)
+        for folder in folders:
+            remove_tree(home.versions / f"{_STAGING}{folder}")
+
+
+def _hide(home: Home, folder: str) -> None:
+    tree = home.tree(folder)
+    if os.path.lexists(tree):
+        doomed = home.versions / f"{_STAGING}{folder}"
+        remove_tree(doomed)
+        tree.rename(doomed)
+    remove_environment(home, folder)
+    listing_path(home, folder).unlink(missing_ok=True)
+    remove_cache(home, folder)
+    (home.receipts / f"{folder}.json").unlink(missing_ok=True)
 
 
 def drop_unfinished(home: Home) -> None:
@@ -180,6 +210,7 @@ def drop_unfinished(home: Home) -> None:
         for path in home.receipts.glob("*.tree"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
+        drop_environments(home)
         # python-tuf's.
         for path in (home.state / "metadata").glob("tmp*"):
             path.unlink()
@@ -196,8 +227,13 @@ def drop_staging(home: Home) -> None:
             remove_tree(path)
 
 
-def sweep(home: Home, *, keep: frozenset[str]) -> None:
+def sweep(home: Home, *, keep: frozenset[str], after: Path | None = None) -> None:
     """Remove every tree but those in `keep`, their receipts, and all downloads.
+
+    Args:
+        home: Whose.
+        keep: The folders of the trees that stay.
+        after: A folder whose entries must be on the disk before anything of a tree is removed.
 
     Raises:
         LocalError: Something cannot be removed.
@@ -206,8 +242,7 @@ def sweep(home: Home, *, keep: frozenset[str]) -> None:
     with local_errors("cannot be removed", home.root):
         folders = {path.name for path in home.versions.iterdir()}
         folders |= {path.stem for path in home.receipts.glob("*.json")}
-        for folder in sorted(folders - keep):
-            remove_installed(home, folder)
+        remove_installed(home, *sorted(folders - keep), after=after)
         for folder in sorted(cached_folders(home) - keep):
             remove_cache(home, folder)
         for path in home.downloads.iterdir():

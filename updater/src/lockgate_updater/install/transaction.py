@@ -9,19 +9,25 @@ can be done twice with the same end, so a step that was cut off is simply done a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from lockgate_release.errors import LocalError
 from lockgate_updater.events import StepName
 from lockgate_updater.install.recovery import Action, ActionName, recover
 from lockgate_updater.install.stage import drop_staging, drop_unfinished, remove_installed, sweep
 from lockgate_updater.install.switch import point_to, read_current
+from lockgate_updater.install.wheels import ensure_startable
 from lockgate_updater.outcomes import Outcome, UpdateResult
-from lockgate_updater.run.trial import program_environment, run_health
+from lockgate_updater.run import reboot
+from lockgate_updater.run.environment import health_environment
+from lockgate_updater.run.revoked import why_not_allowed
+from lockgate_updater.run.trial import Health, run_health
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import set_aside
 from lockgate_updater.state.journal import Attempt, Record, State, store_record
 from lockgate_updater.state.memory import with_failure
-from lockgate_updater.state.receipts import load_receipts, store_receipt, version_of
+from lockgate_updater.state.receipts import Receipt, load_receipts, store_receipt, version_of
 
 __all__ = ["Transaction"]
 
@@ -52,6 +58,7 @@ class Transaction:
             )
             session.damaged = None
             self._store(session.record)
+        self._forgive_restart()
         waits = not starting and self._waits_for_confirm()
         action = recover(session.record, session.facts(), waits=waits)
         if session.record.state is not State.IDLE and not self._waits_for_confirm():
@@ -116,35 +123,66 @@ class Transaction:
                 remove_installed(self._home, attempt.folder)
         self._store(record.at_rest(record.installed))
 
-    def prove(self, attempt: Attempt) -> UpdateResult:
-        """Switch to a tree and let it prove itself: by its command, or later by its program.
+    def begin_trial(self, attempt: Attempt, receipt: Receipt) -> UpdateResult:
+        """Put a staged tree on trial, with all its tries, and let it prove itself.
 
         Raises:
             LocalError: This machine is in the way.
         """
-        session = self._session
-        receipt = session.receipt(attempt.folder)
+        attempt = replace(attempt, tries_left=receipt.install.health.tries)
+        if receipt.install.health.command:
+            # One record says both that it is on trial and that its first try is taken.
+            return self._prove_by_command(attempt, receipt)
+        self.go(State.TRIAL, attempt)
+        return self._prove_by_program(attempt, receipt)
+
+    def prove(self, attempt: Attempt) -> UpdateResult:
+        """Go on with a trial: by the tree's command, or later by its program.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
+        receipt = self._session.receipt(attempt.folder)
         assert receipt is not None
+        if receipt.install.health.command:
+            return self._prove_by_command(attempt, receipt)
+        return self._prove_by_program(attempt, receipt)
+
+    def _switch_to(self, attempt: Attempt) -> None:
         if read_current(self._home) != attempt.folder:
             point_to(self._home, attempt.folder)
-            session.say(StepName.SWITCHED, attempt.version, f"switched to {attempt.version}")
-        if not receipt.install.health.command:
-            if receipt.install.entrypoint:
-                return self.on_trial(attempt)
-            return self.commit(attempt, "it has no program that could fail")
+            text = f"switched to {attempt.version}"
+            self._session.say(StepName.SWITCHED, attempt.version, text)
+
+    def _prove_by_program(self, attempt: Attempt, receipt: Receipt) -> UpdateResult:
+        self._switch_to(attempt)
+        if receipt.install.entrypoint:
+            return self.on_trial(attempt)
+        return self.commit(attempt, "it has no program that could fail")
+
+    def _prove_by_command(self, attempt: Attempt, receipt: Receipt) -> UpdateResult:
+        session = self._session
         # The try is taken off before the start: a machine that dies on it has used it up.
         attempt = self.take_try(attempt)
         text = f"{attempt.version} is on trial: {' '.join(receipt.install.health.command)}"
-        environment = program_environment(self._home, receipt, session.client.environ)
         try:
+            self._switch_to(attempt)
+            ensure_startable(self._home, receipt)
+            environment = health_environment(self._home, receipt, session.client.environ)
             session.say(StepName.ON_TRIAL, attempt.version, text)
             health = run_health(self._home, receipt, environment)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, LocalError):
+            # It says nothing of the release: a person, or this disk, has ended it.
             self.give_try_back(attempt)
             raise
         if health.passed:
             return self.commit(attempt, health.reason)
         return self.begin_rollback(attempt, health.reason, quarantine=True)
+
+    def _examine(self, receipt: Receipt, environment: Mapping[str, str]) -> Health:
+        health = run_health(self._home, receipt, environment)
+        demand = self._session.client.demand
+        return health if demand is None or not health.passed else demand(receipt)
 
     def on_trial(self, attempt: Attempt) -> UpdateResult:
         """Say that a release waits for its program to confirm it."""
@@ -165,7 +203,7 @@ class Transaction:
         Raises:
             LocalError: It cannot be written: then nothing may be started.
         """
-        taken = replace(attempt, tries_left=attempt.tries_left - 1)
+        taken = reboot.begun(attempt, self._session.client.boot())
         self.go(State.TRIAL, taken)
         return taken
 
@@ -175,7 +213,29 @@ class Transaction:
         Raises:
             LocalError: It cannot be written.
         """
-        self.go(State.TRIAL, replace(attempt, tries_left=attempt.tries_left + 1))
+        self.go(State.TRIAL, reboot.settled(attempt, given_back=True))
+
+    def use_try_up(self, attempt: Attempt) -> None:
+        """Leave a try used up: its program has ended badly, and a restart gives it back no more.
+
+        Raises:
+            LocalError: It cannot be written.
+        """
+        self.go(State.TRIAL, reboot.settled(attempt, given_back=False))
+
+    def _forgive_restart(self) -> None:
+        """Give back a try that a restart of the machine has cut off."""
+        session = self._session
+        attempt = session.record.attempt
+        if session.record.state is not State.TRIAL or attempt is None:
+            return
+        receipt = session.receipt(attempt.folder)
+        tries = receipt.install.health.tries if receipt else 0
+        again = reboot.forgiven(attempt, session.client.boot(), tries=tries)
+        if again is not None:
+            text = "the machine restarted during a try, which is given back"
+            session.say(StepName.RECOVERED, attempt.version, text)
+            self.go(State.TRIAL, again)
 
     def commit(self, attempt: Attempt, reason: str) -> UpdateResult:
         """Make the tree on trial the good one: the point of no return.
@@ -195,8 +255,9 @@ class Transaction:
         if read_current(self._home) != attempt.folder:
             point_to(self._home, attempt.folder)
         previous = version_of(attempt.back_to)
-        self._store(self._session.record.at_rest(attempt.folder))
-        sweep(self._home, keep=self.kept())
+        # Until the sweep has put it on the disk, a power cut brings back `committed`: forward again.
+        self._store(self._session.record.at_rest(attempt.folder), with_name=False)
+        sweep(self._home, keep=self.kept(), after=self._home.state)
         text = f"{attempt.version} is installed: {reason}"
         self._session.say(StepName.COMMITTED, attempt.version, text)
         return UpdateResult(
@@ -251,6 +312,11 @@ class Transaction:
         drop_staging(self._home)
         where = f"back to {version}" if version else "nothing is installed"
         text = f"{attempt.version} was left, {where}: {attempt.reason}"
+        channel = session.client.configuration.channel
+        if why := why_not_allowed(session.memory, channel, version):
+            why = f"{why}, and was returned to because nothing else is at hand"
+            session.say(StepName.WARNING, version, f"WARNING: {why}")
+            text = f"{text}; {why}"
         session.say(StepName.ROLLED_BACK, version, text)
         left = was_installed and not attempt.quarantine
         return UpdateResult(
@@ -260,14 +326,20 @@ class Transaction:
             reason=text,
         )
 
-    def go(self, state: State, attempt: Attempt) -> None:
+    def go(self, state: State, attempt: Attempt, *, with_name: bool = True) -> None:
         """Announce the next state of an attempt.
+
+        Args:
+            state: The state.
+            attempt: The attempt.
+            with_name: Whether it must be on the disk before anything else is done. Else a power
+                cut may bring back the state before it, until the next announcement.
 
         Raises:
             LocalError: It cannot be written: then it must not be entered.
         """
-        self._store(self._session.record.going(state, attempt))
+        self._store(self._session.record.going(state, attempt), with_name=with_name)
 
-    def _store(self, record: Record) -> None:
-        store_record(self._home.journal, record)
+    def _store(self, record: Record, *, with_name: bool = True) -> None:
+        store_record(self._home.journal, record, with_name=with_name)
         self._session.record = record

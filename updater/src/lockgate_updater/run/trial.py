@@ -14,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lockgate_updater.state.environments import environment_path
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.receipts import Receipt
 
-__all__ = ["Health", "program_environment", "program_path", "run_health"]
+__all__ = ["Health", "program_path", "programs_root", "run_health"]
 
 _SHOWN_BYTES = 400
 
@@ -37,21 +38,14 @@ class Health:
 
 def program_path(home: Home, receipt: Receipt, program: str) -> Path:
     """Return where a program of a tree lies. Its name was checked when the document was read."""
-    return home.tree(receipt.folder) / program
+    return programs_root(home, receipt) / program
 
 
-def program_environment(home: Home, receipt: Receipt, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a program that is started from a tree.
-
-    It can find its home and say `confirm`; nothing else of what the client is set to is passed on,
-    because an updater started by the program would take it for a setting.
-    """
-    return {
-        **environ,
-        "LOCKGATE_HOME": str(home.root),
-        "LOCKGATE_VERSION": receipt.version,
-        "LOCKGATE_TREE": str(home.tree(receipt.folder)),
-    }
+def programs_root(home: Home, receipt: Receipt) -> Path:
+    """Return what programs are relative to: the tree, or the environment of its wheels."""
+    if receipt.install.python is not None:
+        return environment_path(home, receipt.folder)
+    return home.tree(receipt.folder)
 
 
 def run_health(home: Home, receipt: Receipt, environment: Mapping[str, str]) -> Health:

@@ -1,6 +1,7 @@
 """The few ways in which this package touches the disk, each safe against cuts and planted links.
 
-* What is written is on the disk before the function returns: file, then the folder's entry.
+* What is written is on the disk before the function returns: file, then the folder's entry. Where
+  a name is left to a later sync, there is what was there before or what was written, never a part.
 * Nothing is read or written through a symbolic link in the last part of a path.
 * Every failure is a `LocalError` that names the file.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -22,6 +23,7 @@ __all__ = [
     "remove_file",
     "set_aside",
     "sync_folder",
+    "sync_folders",
     "sync_tree",
     "write_durably",
 ]
@@ -66,8 +68,14 @@ def read_own_file(path: Path, *, limit_bytes: int = MAX_RECORD_BYTES) -> bytes |
     return data
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, *, with_name: bool = True) -> None:
     """Leave `data` at `path`, whole and on the disk, or leave what was there.
+
+    Args:
+        path: Where.
+        data: What.
+        with_name: Whether the name is put on the disk too. Else that is left to a later sync of
+            the folder, and a power cut before it may bring back what was there.
 
     Raises:
         LocalError: It cannot be written.
@@ -81,7 +89,8 @@ def write_durably(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        if with_name:
+            sync_folder(path.parent)
 
 
 def remove_file(path: Path) -> None:
@@ -122,17 +131,35 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_tree(root: Path) -> None:
-    """Put everything below `root` on the disk.
-
-    One `syncfs` where the system has it: for a tree of 400 files it costs a fiftieth of 400 fsyncs.
+def sync_folders(*folders: Path) -> None:
+    """Put the entries of several folders on the disk, with one sync where they share a file system.
 
     Raises:
         LocalError: The disk failed.
     """
-    with local_errors("cannot be put on the disk", root):
-        if not _sync_file_system(root):
+    with local_errors("cannot be put on the disk", folders[0]):
+        for folder in _not_covered(folders):
+            sync_folder(folder)
+
+
+def sync_tree(*roots: Path) -> None:
+    """Put everything below some folders on the disk, with one sync where they share a file system.
+
+    A `syncfs` where the system has it: for a tree of 400 files it costs a seventh of 400 fsyncs.
+
+    Raises:
+        LocalError: The disk failed.
+    """
+    with local_errors("cannot be put on the disk", roots[0]):
+        for root in _not_covered(roots):
             _sync_each(root)
+
+
+def _not_covered(folders: Iterable[Path]) -> Iterable[Path]:
+    """Sync each file system that the folders lie on; return the folders, if that cannot be done."""
+    by_device = {folder.stat().st_dev: folder for folder in folders}
+    synced = all(_sync_file_system(folder) for folder in by_device.values())
+    return () if synced else folders
 
 
 def _sync_file_system(root: Path) -> bool:

@@ -16,9 +16,10 @@ from lockgate_release.gate import is_client_id
 from lockgate_release.strict_json import dump_json, parse_json
 from lockgate_updater.state.durable import read_own_file, write_durably
 
-__all__ = ["load_client_id", "machine_identity", "new_client_id", "store_client_id"]
+__all__ = ["boot_id", "load_client_id", "machine_identity", "new_client_id", "store_client_id"]
 
 _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/sys/class/net")
 _EXPECTED = "a UUID in 36 lower-case characters"
 
@@ -41,6 +42,24 @@ def machine_identity() -> str:
             return _hash(f"machine-id {text}")
     addresses = sorted(_read_text(path) for path in _NETWORK.glob("*/address"))
     return _hash(f"host {os.uname().nodename} {' '.join(addresses)}")
+
+
+def boot_id() -> str:
+    """Return what tells this boot of the machine from all others, or "" where nothing does."""
+    return _read_text(_BOOT_ID)[:64] or _boot_session()
+
+
+def _boot_session() -> str:
+    """Return the boot's id as macOS has it."""
+    import ctypes  # noqa: PLC0415 (only where there is no /proc, and only for a trial)
+
+    sysctl = getattr(ctypes.CDLL(None), "sysctlbyname", None)
+    if sysctl is None:
+        return ""
+    text = ctypes.create_string_buffer(64)
+    size = ctypes.c_size_t(len(text))
+    failed = sysctl(b"kern.bootsessionuuid", text, ctypes.byref(size), None, ctypes.c_size_t(0))
+    return "" if failed else text.value.decode("ascii", "replace")
 
 
 def _read_text(path: Path) -> str:

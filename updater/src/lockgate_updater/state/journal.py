@@ -62,6 +62,8 @@ class Attempt:
         tries_left: Starts that are left before it has failed.
         quarantine: While rolling back: whether the release has failed here.
         reason: While rolling back: why.
+        boot: The machine's boot in which a try is in flight, taken and not yet judged, or "".
+        forgiven: How many tries were given back because the machine restarted.
     """
 
     id: str
@@ -72,6 +74,8 @@ class Attempt:
     tries_left: int = 0
     quarantine: bool = False
     reason: str = ""
+    boot: str = ""
+    forgiven: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +111,14 @@ def is_folder_name(text: str) -> bool:
     return bool(separator) and is_version_text(version) and shaped
 
 
-def store_record(path: Path, record: Record) -> None:
+def store_record(path: Path, record: Record, *, with_name: bool = True) -> None:
     """Leave the record on the disk.
+
+    Args:
+        path: Where.
+        record: What is announced.
+        with_name: Whether it must be there before anything else is done. Else a power cut may
+            bring back the record before it, until the folder is synced.
 
     Raises:
         LocalError: It cannot be written: what it was to announce must not be done.
@@ -133,9 +143,12 @@ def store_record(path: Path, record: Record) -> None:
                     "tries_left": attempt.tries_left,
                     "quarantine": attempt.quarantine,
                     "reason": attempt.reason[:_MAX_REASON],
+                    "boot": attempt.boot,
+                    "forgiven": attempt.forgiven,
                 },
             }
         ),
+        with_name=with_name,
     )
 
 
@@ -188,6 +201,8 @@ def _parse_attempt(fields: Fields) -> Attempt:
         tries_left=fields.integer("tries_left"),
         quarantine=fields.boolean("quarantine"),
         reason=fields.text("reason"),
+        boot=fields.text("boot", default="", max_length=64),
+        forgiven=fields.integer("forgiven", default=0),
     )
 
 

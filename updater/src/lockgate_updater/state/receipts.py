@@ -13,6 +13,7 @@ from pathlib import Path
 from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_tree
 from lockgate_release.documents import HealthCheck, Install
+from lockgate_release.documents.python_wheels import read_python_wheels
 from lockgate_release.errors import ArchiveError, DigestMismatchError, DocumentError
 from lockgate_release.names import Sha256Hex, is_sha256
 from lockgate_release.strict_json import Fields, dump_json, parse_json
@@ -86,13 +87,13 @@ def receipt_for(offer: Offer) -> Receipt:
     )
 
 
-def store_receipt(home: Home, receipt: Receipt) -> None:
-    """Leave the receipt on the disk.
+def store_receipt(home: Home, receipt: Receipt, *, with_name: bool = True) -> None:
+    """Leave the receipt on the disk; its name too, unless that is left to a later sync.
 
     Raises:
         LocalError: It cannot be written.
     """
-    health = receipt.install.health
+    health, python = receipt.install.health, receipt.install.python
     write_durably(
         _path(home, receipt.folder),
         dump_json(
@@ -107,8 +108,10 @@ def store_receipt(home: Home, receipt: Receipt) -> None:
                 "timeout_s": health.timeout_s,
                 "tries": health.tries,
                 "rank": receipt.rank,
+                **({} if python is None else {"python": python.to_json()}),
             }
         ),
+        with_name=with_name,
     )
 
 
@@ -171,6 +174,7 @@ def _load(home: Home, folder: str) -> Receipt | None:
 
 def _parse(fields: Fields) -> Receipt:
     fields.integer("format", minimum=FORMAT, maximum=FORMAT)
+    python = fields.object("python", optional=True)
     return Receipt(
         folder=fields.checked("folder", is_folder_name, "a tree's folder"),
         version=fields.checked("version", is_version_text, "a version"),
@@ -178,6 +182,7 @@ def _parse(fields: Fields) -> Receipt:
         tree_sha256=Sha256Hex(fields.checked("tree_sha256", is_sha256, "a SHA-256")),
         install=Install(
             entrypoint=fields.text("entrypoint"),
+            python=read_python_wheels(python) if fields.has("python") else None,
             health=HealthCheck(
                 command=fields.texts("command"),
                 timeout_s=fields.integer("timeout_s", minimum=1),
