@@ -1,11 +1,12 @@
 """Who has stolen the bucket (or sits on the wire) can serve old files and deny service; no more."""
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lockgate_release.errors import ExitCode
+from lockgate_release.errors import DigestMismatchError, ExitCode
 from lockgate_release.instants import utc_now
 from lockgate_release.trust.roles import Role
 from lockgate_updater import Leave, Unknown
@@ -206,3 +207,21 @@ def test_a_role_cannot_be_dropped_from_the_snapshot(
     client.updater.check()
     repository.resign(without=Role.RELEASES)
     assert_refused(client, "repository.trust")
+
+
+def test_bad_bytes_in_one_chunk_cost_no_more_than_that_chunk(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    """Whoever sits on the wire cannot make a client fetch all of a file that is wrong."""
+    mib = 1 << 20
+    large = {"bin/app": NEXT["bin/app"], "data": random.Random(1).randbytes(6 * mib)}
+    artifact = repository.publish("2.0.0", large).artifacts[0]
+    assert artifact.chunks is not None
+    assert len(artifact.chunks.sha256) == -(-artifact.size // mib) == 7
+    repository.spoil("artifacts/", Kind.CORRUPT, 2 * mib + 5)
+    before = repository.body_bytes
+    with pytest.raises(DigestMismatchError, match="chunk 3 of 7"):
+        client.update()
+    documents_bytes = 64 << 10
+    assert repository.body_bytes - before < 3 * mib + documents_bytes
+    assert_artifact_refused(client, "repository.digest")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lockgate_release.decision import paths_to_fetch
 from lockgate_release.documents import ChannelDocument, PolicyDocument, TrustedRelease
-from lockgate_release.errors import RepositoryError
+from lockgate_release.errors import (
+    ExpiredError,
+    LockgateError,
+    RepositoryError,
+    StaleMirrorError,
+    TransportError,
+)
 from lockgate_release.layout import POLICY_PATH, channel_path
 from lockgate_release.trust.verify import Fetch, TrustedView
 from lockgate_updater.state.durable import read_own_file
@@ -49,12 +55,34 @@ def look(
 ) -> Findings:
     """Return what the repository says now, or, with no `fetch`, what the cache says.
 
+    Where the repository cannot be reached, or shows something old, its mirrors are asked in their
+    order. If none of them knows better, what the repository itself did wrong is what is raised.
+
     Raises:
         RepositoryError: It is not what it must be, or older than what was seen, or has no such
             channel.
         TransportError: It cannot be reached.
         LocalError: The cache cannot be used.
     """
+    failures: list[LockgateError] = []
+    for source in configuration.sources if fetch else (configuration.repository,):
+        at = replace(configuration, repository=source)
+        try:
+            return _look_at(home, at, anchor, memory, fetch=fetch, installed=installed)
+        except (TransportError, StaleMirrorError, ExpiredError) as exc:
+            failures.append(exc)
+    raise failures[0]
+
+
+def _look_at(
+    home: Home,
+    configuration: Configuration,
+    anchor: bytes,
+    memory: Memory,
+    *,
+    fetch: Fetch | None,
+    installed: str,
+) -> Findings:
     view = TrustedView(
         app=configuration.app,
         repository=configuration.repository,
