@@ -33,7 +33,7 @@ from lockgate_updater.run.trial import program_path, programs_root
 from lockgate_updater.session import Client, open_session
 from lockgate_updater.state.environments import is_startable
 from lockgate_updater.state.home import Home
-from lockgate_updater.state.journal import State, load_record
+from lockgate_updater.state.journal import NewerJournalError, State, load_record
 from lockgate_updater.state.memory import Memory, read_memory
 from lockgate_updater.state.receipts import Receipt, load_receipts
 
@@ -123,8 +123,11 @@ def _last_committed(home: Home) -> Receipt | None:
     if not home.is_ours():
         return None
     try:
-        record = load_record(home.journal)
         receipts = load_receipts(home)
+        record = load_record(home.journal)
+    except NewerJournalError:
+        # Trees are ranked as they are committed, whatever the journal's format says.
+        return next((receipt for receipt in receipts.values() if receipt.is_good), None)
     except LocalError:
         return None
     if record is None:
