@@ -27,6 +27,8 @@ class Bench:
         self.address = address
         self.home = folder / "home"
         self.start = stage.home
+        self.history = tuple(stage.history)
+        self.files = stage.repository.checkpoint()
         self.expected = Expected(
             home=self.home,
             may_run=frozenset(stage.folders[version] for version in scenario.may_run),

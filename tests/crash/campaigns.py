@@ -10,6 +10,7 @@ from tests.crash.faults import fail, fail_on
 from tests.crash.kills import kill, kill_recovery, start_program
 from tests.crash.losses import cut_power
 from tests.crash.scenarios import SCENARIOS
+from tests.crash.servers import misbehave
 from tests.crash.tally import Sample, Tally
 from tests.crash.together import go_on_together, kill_at_random, race, start_meanwhile, take_over
 from tests.crash.trace import compare_with_strace
@@ -39,6 +40,7 @@ CAMPAIGNS = {
     "together": Campaign(go_on_together, ("first", "update", "failing", "replaced")),
     "meanwhile": Campaign(start_meanwhile, ("update", "failing")),
     "race": Campaign(race, ("first", "update")),
+    "server": Campaign(misbehave, ("first", "update", "failing", "revoked", "replaced")),
     "random": Campaign(
         kill_at_random, ("first", "update", "failing", "revoked", "replaced", "large")
     ),

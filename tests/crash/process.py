@@ -7,6 +7,7 @@ import os
 import pkgutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from tests.crash.shim import WATCH, Call, Strike
 from tests.simulators.http_server import serve
 from tests.simulators.repository import RepositorySimulator
 
-__all__ = ["Ending", "Process", "Program", "run", "serving", "updater"]
+__all__ = ["Ending", "Process", "Program", "in_a_child", "run", "serving", "updater"]
 
 _TOO_LONG_S = 60
 _LOOK_EVERY_S = 0.5
@@ -117,15 +118,30 @@ def updater(home: Path, arguments: Sequence[str]) -> Program:
 @contextmanager
 def serving(repository: RepositorySimulator) -> Iterator[str]:
     """Serve the repository as it is now from a process of its own; the address of the server."""
+
+    def live(say: int) -> None:
+        with serve(repository) as server:
+            os.write(say, server.address.encode())
+            signal.pause()
+
+    with in_a_child(live) as address:
+        yield address
+
+
+@contextmanager
+def in_a_child(live: Callable[[int], None]) -> Iterator[str]:
+    """Run a server in a process of its own, that ends with this one; the address of the server.
+
+    Args:
+        live: Writes the address to the handle it is given, and serves.
+    """
     reading, writing = os.pipe()
     rig = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
-            with serve(repository) as server:
-                os.write(writing, server.address.encode())
-                while os.getppid() == rig:
-                    time.sleep(_LOOK_EVERY_S)
+            threading.Thread(target=_end_with, args=(rig,), daemon=True).start()
+            live(writing)
         finally:
             os._exit(0)
     os.close(writing)
@@ -136,3 +152,9 @@ def serving(repository: RepositorySimulator) -> Iterator[str]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def _end_with(rig: int) -> None:
+    while os.getppid() == rig:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(0)

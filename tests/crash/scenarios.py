@@ -43,6 +43,7 @@ class Stage:
         self.trees: dict[str, str] = {}
         self.folders: dict[str, str] = {"": ""}
         self.releases: dict[str, str] = {}
+        self.history: list[dict[str, bytes]] = []
         self._anchor = folder / "root.json"
         self._anchor.write_bytes(self.repository.root_bytes)
 
@@ -78,6 +79,7 @@ class Stage:
 
     def act(self, command: Command) -> None:
         """Run a command in the home as it is so far."""
+        self.history.append(self.repository.checkpoint())
         with serving(self.repository) as address:
             ending = run(self.home, updater(self.home, addressed(command, address)))
         assert ending.code == 0, f"{command}: {ending.code} {ending.said}"

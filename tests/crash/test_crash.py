@@ -55,6 +55,8 @@ def _try(campaign: str, scenarios: str, every: int) -> list[dict[str, Any]]:
         ("takeover", "update", 12),
         ("together", "first", 12),
         ("race", "update", 10),
+        ("server", "update", 9),
+        ("server", "first revoked", 30),
         ("random", "first update failing revoked", 40),
     ],
 )

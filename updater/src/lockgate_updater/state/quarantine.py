@@ -27,7 +27,8 @@ def is_believable(until: datetime, now: datetime, failures: int) -> bool:
 
 
 def _length(failures: int) -> timedelta:
-    return min(_FIRST * _FACTOR ** min(failures - 1, 10), _LONGEST)
+    factor: int = _FACTOR ** min(failures - 1, 10)
+    return min(_FIRST * factor, _LONGEST)
 
 
 def _later(now: datetime, wait: timedelta) -> datetime:
