@@ -33,6 +33,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.headers_seen.append(dict(self.headers.items()))
         self.server.paths_seen.append(self.path)
+        if self.path in self.server.redirects:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirects[self.path])
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         try:
             data, fault = self.server.repository.answer(urlsplit(self.path).path.lstrip("/"))
         except NotFoundError:
@@ -101,6 +106,7 @@ class Server(ThreadingHTTPServer):
         self.released = threading.Event()
         self.honours_ranges = True
         self.tells_tags = False
+        self.redirects: dict[str, str] = {}
         self.refusal_headers: dict[str, str] = {}
         self.headers_seen: list[dict[str, str]] = []
         self.paths_seen: list[str] = []

@@ -32,6 +32,7 @@ SettingName: TypeAlias = Literal[
     "skip",
     "ca",
     "mirrors",
+    "proxy",
     "quiet_hours",
     "if_revoked",
     # CI and maintainers

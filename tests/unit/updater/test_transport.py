@@ -274,7 +274,7 @@ def test_an_empty_artifact_is_downloaded(
 
 def test_files_of_a_folder_are_found_or_not(tmp_path: Path) -> None:
     (tmp_path / "a b").write_bytes(b"0123456789")
-    transport = open_transport(f"file://{tmp_path}", {}, "")
+    transport = open_transport((f"file://{tmp_path}",), {}, "")
     address = f"file://{tmp_path}/a%20b"
     assert b"".join(transport(address)) == b"0123456789"
     assert b"".join(transport.open(address, offset=4).chunks) == b"456789"

@@ -75,7 +75,9 @@ class Updater:
         configuration = load_configuration(place, surroundings, flags)
 
         def connect() -> Transport:
-            return open_transport(configuration.repository, surroundings, configuration.ca)
+            return open_transport(
+                configuration.sources, surroundings, configuration.ca, configuration.network
+            )
 
         return cls(
             Client(

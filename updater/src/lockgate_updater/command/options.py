@@ -34,5 +34,8 @@ def open_updater(options: argparse.Namespace, environ: Mapping[str, str]) -> Upd
         LocalError: It cannot be read.
     """
     flags = {name: getattr(options, name, None) for name in _FLAGS}
+    if flags["ca"]:
+        # What is typed is meant from where it is typed; what the home's file says, from the home.
+        flags["ca"] = str(Path(flags["ca"]).absolute())
     flags["skip"] = " ".join(getattr(options, "skip", []))
     return Updater.open(home_of(options, environ), flags=flags, environ=environ)

@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,8 +21,9 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from lockgate_release.errors import TransportError
+from lockgate_release.errors import LocalError, TransportError
 from lockgate_release.trust.verify import NotFoundError
+from lockgate_updater.fetch.network import Network, Throttle, origin_of
 
 __all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport", "parse_retry_after"]
 
@@ -103,7 +105,10 @@ class HttpTransport:
         environ: Mapping[str, str],
         ca: str = "",
         limits: Limits | None = None,
+        network: Network | None = None,
+        sources: Iterable[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Prepare a transport; nothing is opened yet.
 
@@ -111,7 +116,10 @@ class HttpTransport:
             environ: For `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
             ca: A file of certificate authorities instead of the system's, or "".
             limits: When to give up.
+            network: Proxy, headers and bandwidth; None says nothing of them.
+            sources: The repository and its mirrors: who gets the headers.
             monotonic: A clock that never goes back, in seconds.
+            sleep: Waits for so many seconds.
         """
         self._environ = environ
         self._ca = ca
@@ -119,6 +127,9 @@ class HttpTransport:
         self._monotonic = monotonic
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._validators: dict[str, str] = {}
+        self._network = network or Network()
+        self._trusted = frozenset(map(origin_of, sources))
+        self._throttle = Throttle(self._network.bandwidth_bytes_s, monotonic=monotonic, sleep=sleep)
 
     def __call__(self, url: str) -> Iterator[bytes]:
         """Yield the body at `url`.
@@ -166,7 +177,8 @@ class HttpTransport:
         return headers
 
     def _request(self, url: str, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept-Encoding": "identity", "User-Agent": _USER_AGENT, **more}
+        said = dict(self._network.headers) if origin_of(url) in self._trusted else {}
+        headers = {**said, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT, **more}
         try:
             return self._pool_for(url).request(
                 "GET",
@@ -186,6 +198,8 @@ class HttpTransport:
                     backoff_factor=0.2,
                     # Whoever calls obeys it, or not; nobody sleeps here for as long as it says.
                     respect_retry_after_header=False,
+                    # Who is redirected to may be anybody: a secret is not for them.
+                    remove_headers_on_redirect=[name for name, _ in self._network.headers],
                 ),
             )
         except (HTTPError, OSError, ValueError) as exc:
@@ -193,12 +207,15 @@ class HttpTransport:
 
     def _stream(self, response: urllib3.BaseHTTPResponse, url: str) -> Iterator[bytes]:
         began = self._monotonic()
-        received = 0
+        received, paused_s = 0, 0.0
+        step_bytes = min(_CHUNK_BYTES, self._throttle.rate_bytes_s or _CHUNK_BYTES)
         try:
             # read1 returns what has come: a server that drips is seen, not waited for.
-            while chunk := response.read1(_CHUNK_BYTES):
+            while chunk := response.read1(step_bytes):
                 received += len(chunk)
-                self._check_speed(url, received, self._monotonic() - began)
+                paused_s += self._throttle.take(len(chunk))
+                # What we wait for ourselves is not the server's slowness.
+                self._check_speed(url, received, self._monotonic() - began - paused_s)
                 yield chunk
             _check_whole(response, url)
         except (HTTPError, OSError) as exc:
@@ -223,6 +240,8 @@ class HttpTransport:
         proxy = self._proxy_for(url)
         if proxy not in self._pools:
             ca = self._ca or None
+            if ca:
+                _check_ca(ca)
             self._pools[proxy] = (
                 urllib3.ProxyManager(proxy, ca_certs=ca)
                 if proxy
@@ -231,6 +250,8 @@ class HttpTransport:
         return self._pools[proxy]
 
     def _proxy_for(self, url: str) -> str:
+        if self._network.proxy:
+            return self._network.proxy
         parts = urlsplit(url)
         named = {
             name: self._environ.get(f"{name}_proxy")
@@ -242,6 +263,24 @@ class HttpTransport:
         if named["no"] and proxy_bypass_environment(parts.hostname or "", {"no": named["no"]}):
             return ""
         return named.get(parts.scheme, "") or named["all"]
+
+
+def _check_ca(path: str) -> None:
+    """Refuse a file of authorities that none can be read from.
+
+    Raises:
+        LocalError: It is missing, or holds no certificate.
+    """
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as exc:  # ssl.SSLError is one
+        raise LocalError(
+            "not a file of certificate authorities",
+            subject=path,
+            expected="certificates as PEM",
+            found=str(exc),
+            hint="The setting `ca` (or --ca) names it.",
+        ) from exc
 
 
 def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> TransportError:
@@ -340,8 +379,28 @@ class FolderTransport:
             raise TransportError("cannot be read", subject=str(path), found=str(exc)) from exc
 
 
-def open_transport(repository: str, environ: Mapping[str, str], ca: str) -> Transport:
-    """Return the transport for a repository's address."""
-    if repository.startswith("file://"):
-        return FolderTransport()
-    return HttpTransport(environ=environ, ca=ca)
+class _AnyTransport:
+    """HTTP and folders, each address by its scheme."""
+
+    def __init__(self, http: HttpTransport) -> None:
+        self._http = http
+        self._folder = FolderTransport()
+
+    def __call__(self, url: str) -> Iterator[bytes]:
+        return self._for(url)(url)
+
+    def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:
+        return self._for(url).open(url, offset=offset, length_bytes=length_bytes)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _for(self, url: str) -> Transport:
+        return self._folder if url.startswith("file://") else self._http
+
+
+def open_transport(
+    sources: tuple[str, ...], environ: Mapping[str, str], ca: str, network: Network | None = None
+) -> Transport:
+    """Return the transport for a repository's address and those of its mirrors."""
+    return _AnyTransport(HttpTransport(environ=environ, ca=ca, network=network, sources=sources))

@@ -18,7 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from lockgate_release.names import (
 )
 from lockgate_release.platforms import current_platform
 from lockgate_release.settings import SETTINGS_FILE, Settings, load_settings
+from lockgate_updater.fetch.network import Network, read_network
 from lockgate_updater.state.durable import local_errors, read_own_file, write_durably
 
 __all__ = ["Configuration", "Home", "IfRevoked", "init", "load_configuration"]
@@ -216,6 +217,7 @@ class Configuration:
     Attributes:
         app: The app. Only the home says it: another app needs another home.
         repository: The address that the app's folder lies below.
+        network: Proxy, headers and bandwidth.
         mirrors: Where the same files can be had if they cannot be had there, in this order.
         channel: The channel it follows.
         platform: Its platform tag.
@@ -240,6 +242,7 @@ class Configuration:
     quiet_hours: str = ""
     check_interval_s: int | None = None
     mirrors: tuple[str, ...] = ()
+    network: Network = field(default_factory=Network)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -283,6 +286,7 @@ def load_configuration(
         skipped=frozenset((*settings.get_all("skip"), *(said.get("skip") or "").split())),
         ca=str(settings.path(ca)) if ca else "",
         mirrors=tuple(map(_parse_address, settings.get_all("mirrors"))),
+        network=read_network(settings, environ),
         if_revoked=_read_if_revoked(settings),
         quiet_hours=settings.get("quiet_hours") or "",
         check_interval_s=_read_interval(settings),
