@@ -69,17 +69,29 @@ def what_runs(home: Path) -> str:
 def list_home(home: Path) -> Listing:
     """Everything in a home. What two runs may not agree on is left out.
 
-    That is: random ids, times, words for people, and which verified documents the last look has
-    left in the cache. A journal at rest says no more than a missing one: what is installed is then
-    derived from the disk, which is compared itself.
+    That is: random ids, times, words for people (how the last looks went is nothing else), folders
+    for a program's caches, and which verified documents the last look has left in the cache. A
+    journal at rest says no more than a missing one: what is installed is then derived from the
+    disk, which is compared itself.
     """
     found: dict[str, str] = {}
     for folder, folders, files in os.walk(home):
         for name in folders + files:
             path = Path(folder, name)
-            if not _is_cached_document(path) and not _is_journal_at_rest(path):
+            if not _is_left_out(path):
                 found[str(path.relative_to(home))] = _describe(path)
     return found
+
+
+def _is_left_out(path: Path) -> bool:
+    how_looks_went = path.name == "health.json" and path.parent.name == "state"
+    # A tree's folder for caches is made when it is missing; one without its tree is left over.
+    made_anew = (
+        path.parent.name == "cache" and Path(path.parents[1], "versions", path.name).exists()
+    )
+    if how_looks_went or made_anew or path.name == "cache":
+        return True
+    return _is_cached_document(path) or _is_journal_at_rest(path)
 
 
 def _is_cached_document(path: Path) -> bool:

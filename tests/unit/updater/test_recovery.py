@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lockgate_release.names import Sha256Hex
 from lockgate_updater.install.recovery import (
@@ -130,3 +132,69 @@ def test_every_record_on_every_disk_has_an_action_that_keeps_a_program(state: St
 )
 def test_without_a_journal_only_a_committed_tree_is_installed(facts: Facts, installed: str) -> None:
     assert derive(facts) == Record(installed=installed)
+
+
+FOLDERS = ("", OLD, NEW, OTHER)
+DISKS = st.builds(
+    lambda trees, good, current: Facts(
+        current=current,
+        trees=frozenset(trees),
+        good=tuple(folder for folder in good if folder in trees),
+    ),
+    st.sets(st.sampled_from(FOLDERS[1:])),
+    st.permutations(FOLDERS[1:]),
+    st.sampled_from(FOLDERS),
+)
+ATTEMPTS = st.builds(
+    lambda folder, back_to, tries_left: Attempt(
+        id="a",
+        folder=folder,
+        version="2.0.0",
+        release_sha256=Sha256Hex("0" * 64),
+        back_to=back_to,
+        tries_left=tries_left,
+    ),
+    st.sampled_from(FOLDERS[1:]),
+    st.sampled_from(FOLDERS),
+    st.integers(0, 3),
+)
+RECORDS = st.builds(Record, installed=st.sampled_from(FOLDERS)) | st.builds(
+    Record,
+    state=st.sampled_from([state for state in State if state is not State.IDLE]),
+    installed=st.sampled_from(FOLDERS),
+    attempt=ATTEMPTS,
+    recoveries=st.integers(0, MAX_RECOVERIES + 1),
+)
+
+
+@given(record=RECORDS, facts=DISKS, waits=st.booleans())
+def test_recovery_is_total_and_never_leads_to_a_tree_that_is_not_there(
+    record: Record, facts: Facts, waits: bool
+) -> None:
+    action = recover(record, facts, waits=waits)
+    assert action == recover(record, facts, waits=waits)
+    assert action.folder in {*facts.trees, ""}
+
+
+@given(facts=DISKS, record=st.builds(Record, installed=st.sampled_from(FOLDERS)))
+def test_what_was_recovered_at_rest_needs_nothing_more(facts: Facts, record: Record) -> None:
+    action = recover(record, facts, waits=False)
+    if action.name is not ActionName.REST_AT:
+        assert action.name is ActionName.NOTHING
+        return
+    settled = Facts(current=action.folder, trees=facts.trees, good=facts.good)
+    again = recover(record.at_rest(action.folder), settled, waits=False)
+    assert again.name is ActionName.NOTHING
+
+
+@given(facts=DISKS, record=RECORDS)
+def test_the_same_attempt_is_not_gone_on_with_for_ever(facts: Facts, record: Record) -> None:
+    """The loop guard: after so many starts nothing goes on before commit."""
+    tired = Record(
+        state=record.state,
+        installed=record.installed,
+        attempt=record.attempt,
+        recoveries=MAX_RECOVERIES,
+    )
+    going_on = {ActionName.KEEP_STAGED, ActionName.CONTINUE_TRIAL}
+    assert recover(tired, facts, waits=False).name not in going_on

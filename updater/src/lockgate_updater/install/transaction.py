@@ -170,7 +170,7 @@ class Transaction:
             ensure_startable(self._home, receipt)
             environment = health_environment(self._home, receipt, session.client.environ)
             session.say(StepName.ON_TRIAL, attempt.version, text)
-            health = run_health(self._home, receipt, environment)
+            health = self._examine(receipt, environment)
         except (KeyboardInterrupt, LocalError):
             # It says nothing of the release: a person, or this disk, has ended it.
             self.give_try_back(attempt)
@@ -255,7 +255,7 @@ class Transaction:
         if read_current(self._home) != attempt.folder:
             point_to(self._home, attempt.folder)
         previous = version_of(attempt.back_to)
-        # Until the sweep has put it on the disk, a power cut brings back `committed`: forward again.
+        # Until the sweep has put it on the disk, a power cut brings `committed` back: no harm.
         self._store(self._session.record.at_rest(attempt.folder), with_name=False)
         sweep(self._home, keep=self.kept(), after=self._home.state)
         text = f"{attempt.version} is installed: {reason}"
