@@ -8,9 +8,6 @@ import pytest
 
 from lockgate_release.documents import HealthCheck, Install, PythonWheels
 from lockgate_release.errors import ArchiveError, DigestMismatchError, LocalError
-from lockgate_updater.install.wheels import rebuild_environment
-from lockgate_updater.state.home import Home
-from lockgate_updater.state.receipts import load_receipts
 from tests.simulators.archives import Tree
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import RepositorySimulator
@@ -125,9 +122,7 @@ def test_a_changed_environment_is_seen_by_verify_and_made_again_from_the_wheels(
     module.write_text("WORDS = 'evil'\n")
     with pytest.raises(DigestMismatchError, match="not the environment that was made"):
         client.updater.verify()
-    home = Home.at(client.home)
-    (receipt,) = load_receipts(home).values()
-    rebuild_environment(home, receipt)
+    client.updater.repair()
     assert client.updater.verify() == "1.0.0"
     assert _say(client) == "myapp 1.0.0 hello"
     assert client.leftovers() == []

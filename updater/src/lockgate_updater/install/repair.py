@@ -39,6 +39,7 @@ from lockgate_updater.events import StepName
 from lockgate_updater.install.signed_source import SignedSource, find_source
 from lockgate_updater.install.stage import drop_staging
 from lockgate_updater.install.transaction import Transaction
+from lockgate_updater.install.wheels import ensure_environment
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import local_errors, sync_tree
 from lockgate_updater.state.home import Home
@@ -119,7 +120,13 @@ def repair(session: Session, *, dry_run: bool) -> RepairResult:
     source = find_source(session, receipt)
     _refuse_what_may_not_run(session, receipt)
     work = _Repair(session, receipt, source)
-    return work.plan() if dry_run else work.carry_out()
+    if dry_run:
+        return work.plan()
+    result = work.carry_out()
+    if ensure_environment(session.home, receipt):
+        text = f"the Python environment of {receipt.version} was made again from its wheels"
+        session.say(StepName.REPAIRED, receipt.version, text)
+    return result
 
 
 def _refuse_trial(session: Session) -> None:
