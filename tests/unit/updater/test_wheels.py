@@ -8,6 +8,7 @@ import pytest
 
 from lockgate_release.documents import HealthCheck, Install, PythonWheels
 from lockgate_release.errors import ArchiveError, DigestMismatchError, LocalError
+from lockgate_updater import Updater
 from tests.simulators.archives import Tree
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import RepositorySimulator
@@ -236,3 +237,48 @@ def test_what_a_killed_updater_was_making_is_removed(client: SimulatedClient) ->
     assert client.update() == "up-to-date"
     assert set(_environments(client)) == {"1.0.0"}
     assert client.leftovers() == []
+
+
+_KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from lockgate_updater import Updater
+seen = 0
+def watch(event, arguments):
+    global seen
+    if event in {"os.rename", "os.remove", "os.symlink"} and "environment" in str(arguments):
+        seen += 1
+        if seen == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+Updater.open(sys.argv[1]).update()
+"""
+
+
+@pytest.mark.parametrize("step", [1, 4, 5, 6, 7])
+def test_an_update_killed_while_it_makes_the_environment_leaves_all_old_and_goes_on(
+    repository: RepositorySimulator, tmp_path: Path, step: int
+) -> None:
+    served = tmp_path / "served"
+
+    def serve() -> None:
+        for key, data in repository.files.items():
+            (served / key).parent.mkdir(parents=True, exist_ok=True)
+            (served / key).write_bytes(data)
+
+    serve()
+    address = served.as_uri()
+    client = make_client(repository, tmp_path / "home", address=address)
+    here = Updater.open(client.home)
+    here.update()
+    repository.publish("2.0.0", _tree("2.0.0", words="servus"), install=MYAPP)
+    serve()
+    command = [sys.executable, "-c", _KILLED_AT, str(client.home), str(step)]
+    killed = subprocess.run(command, capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr
+    assert _say(client) == "myapp 1.0.0 hello"
+    assert here.update().outcome == "updated"
+    assert _say(client) == "myapp 2.0.0 servus"
+    assert here.verify() == "2.0.0"
+    assert client.leftovers() == []
+    assert set(_environments(client)) == {"1.0.0", "2.0.0"}
