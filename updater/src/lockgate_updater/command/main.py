@@ -42,9 +42,13 @@ def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process
     try:
         if options.verb in {"check", "explain"}:
             import lockgate_updater.command.looking as verbs  # noqa: PLC0415
+        elif options.verb == "self-update":
+            import lockgate_updater.command.itself as verbs  # type: ignore[no-redef] # noqa: PLC0415
         elif options.verb == "watch":
             import lockgate_updater.command.watching as verbs  # type: ignore[no-redef] # noqa: PLC0415
-        elif options.verb in {"doctor", "repair", "verify"}:
+        elif options.verb == "doctor":
+            import lockgate_updater.command.doctoring as verbs  # type: ignore[no-redef] # noqa: PLC0415
+        elif options.verb in {"repair", "verify"}:
             import lockgate_updater.command.tending as verbs  # type: ignore[no-redef] # noqa: PLC0415
         else:
             import lockgate_updater.command.acting as verbs  # type: ignore[no-redef] # noqa: PLC0415
@@ -52,7 +56,7 @@ def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process
             gc.freeze()
     finally:
         gc.enable()
-    return int(getattr(verbs, options.verb)(options, environ))
+    return int(getattr(verbs, options.verb.replace("-", "_"))(options, environ))
 
 
 def _explain_failure(options: argparse.Namespace, error: LockgateError) -> int:

@@ -38,6 +38,7 @@ __all__ = [
     "check_not_older",
     "learn",
     "load_memory",
+    "parse_memory",
     "read_memory",
     "store_memory",
     "with_failure",
@@ -273,13 +274,21 @@ def load_memory(path: Path) -> tuple[Memory, Path | None]:
     Raises:
         LocalError: It cannot be read, or a newer updater wrote it.
     """
-    data = read_own_file(path)
-    if data is None:
-        return Memory(), None
     try:
-        return _parse(data, str(path)), None
+        return parse_memory(path), None
     except (DocumentError, ValueError):
         return Memory(), set_aside(path)
+
+
+def parse_memory(path: Path) -> Memory:
+    """Return the memory, an empty one if there is none yet. Changes nothing.
+
+    Raises:
+        DocumentError: It is damaged; a ValueError can say so too.
+        LocalError: It cannot be read, or a newer updater wrote it.
+    """
+    data = read_own_file(path)
+    return Memory() if data is None else _parse(data, str(path))
 
 
 def read_memory(path: Path) -> Memory:
