@@ -102,6 +102,7 @@ def test_what_a_started_program_finds_is_on_the_page() -> None:
 def test_every_key_of_the_file_is_on_the_page_and_none_that_nothing_reads() -> None:
     only_init = {"root"}  # the client's command reads it from the environment alone
     expected = {*get_args(SettingName), "headers", "bandwidth_bytes_s", "keep", "check_interval_s"}
+    expected |= {"updater.home"}
     expected |= {f"{PUBLISH}.{name}" for name in PUBLISH_TYPES} | {f"{FLOORS}.CHANNEL"}
     assert _keys_on_page() == expected
     client = {name for row in _rows("The client") for name in _CODE.findall(row[0])}
@@ -114,6 +115,7 @@ def test_nothing_reads_the_file_past_the_list_of_settings() -> None:
     assert reading.pop("defaults.py") == {"name"}  # [publish] and [floors], held to above
     assert {name for names in reading.values() for name in names} <= {
         "keep",
+        "updater",  # the table with `updater.home`
         *_keys_on_page(),
         "name",
     }

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lockgate_release.decision import Decision
+from lockgate_updater.watch.health import HealthReport
 
 __all__ = ["Outcome", "QuarantineStatus", "Status", "UpdateResult"]
 
@@ -74,10 +75,12 @@ class Status:
         on_trial: The version on trial, or "".
         tries_left: Starts that are left to it.
         runs: The version that `current` points to, or "".
+        updater: The version of the updater that says this.
         good: Good versions on the disk, newest first.
         quarantine: What failed here.
         revoked: Versions known as revoked in this channel.
         floor: The highest floor seen for this channel, or "".
+        health: How the client is: healthy, degraded or offline, and why.
     """
 
     app: str
@@ -88,7 +91,9 @@ class Status:
     on_trial: str
     tries_left: int
     runs: str
+    updater: str
     good: tuple[str, ...]
     quarantine: tuple[QuarantineStatus, ...]
     revoked: tuple[str, ...]
     floor: str
+    health: HealthReport

@@ -310,7 +310,8 @@ class Updater:
             }
             own = Updater.open(find_own_home(self._client.home), environ=surroundings)
         observe = progress or _say_nothing
-        return update_itself(self._client, own._client, observe, force=force)
+        theirs = own._client  # noqa: SLF001 (an updater as well)
+        return update_itself(self._client, theirs, observe, force=force)
 
     def verify(self) -> str:
         """Prove that the running tree is the one that was signed, and return its version.

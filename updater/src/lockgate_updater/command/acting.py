@@ -10,14 +10,21 @@ from pathlib import Path
 from lockgate_release.errors import ExitCode, LocalError
 from lockgate_release.instants import format_instant
 from lockgate_release.settings import Settings
-from lockgate_release.strict_json import Json, JsonObject
+from lockgate_release.strict_json import JsonObject
+from lockgate_updater.command.events import (
+    health_json,
+    health_lines,
+    observing,
+    result_json,
+    show_result,
+)
 from lockgate_updater.command.narrator import Narrator
 from lockgate_updater.command.options import home_of, open_updater
-from lockgate_updater.command.output import check_json, print_json, print_words
+from lockgate_updater.command.output import print_json, print_words
 from lockgate_updater.outcomes import Outcome, Status, UpdateResult
 from lockgate_updater.state.home import init as make_home
 
-__all__ = ["confirm", "init", "rollback", "run", "status", "update", "verify"]
+__all__ = ["confirm", "init", "rollback", "run", "status", "update"]
 
 
 def init(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -48,13 +55,10 @@ def init(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 def update(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Do what the repository says, and tell it."""
-    narrator = Narrator(sys.stderr)
     updater = open_updater(options, environ)
-    try:
-        result = updater.update(progress=narrator, force=options.force, dry_run=options.dry_run)
-    finally:
-        narrator.end_line()
-    _show(options, result)
+    with observing(options) as observe:
+        result = updater.update(progress=observe, force=options.force, dry_run=options.dry_run)
+    show_result(options, result_json(result))
     print_words(str(result))
     return _update_code(result)
 
@@ -79,10 +83,12 @@ def _status_lines(status: Status) -> list[str]:
     lines = [
         f"{status.app}, channel {status.channel}, from {status.repository}",
         f"installed: {status.installed or 'nothing'}; state: {status.state}",
+        *health_lines(status.health),
     ]
     if status.on_trial:
         lines.append(f"on trial: {status.on_trial}, {status.tries_left} tries left")
     lines.append(f"good versions on the disk: {', '.join(status.good) or 'none'}")
+    lines.append(f"updater: {status.updater}")
     if status.floor:
         lines.append(f"floor: {status.floor}")
     if status.revoked:
@@ -98,26 +104,17 @@ def _status_lines(status: Status) -> list[str]:
 def confirm(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Commit the release on trial."""
     result = open_updater(options, environ).confirm()
-    _show(options, result)
+    show_result(options, result_json(result))
     print_words(str(result))
     return ExitCode.OK
 
 
 def rollback(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Go back to the last good version."""
-    narrator = Narrator(sys.stderr)
-    result = open_updater(options, environ).rollback(progress=narrator)
-    _show(options, result)
+    with observing(options) as observe:
+        result = open_updater(options, environ).rollback(progress=observe)
+    show_result(options, result_json(result))
     print_words(str(result))
-    return ExitCode.OK
-
-
-def verify(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
-    """Prove that the installed tree is the signed one."""
-    version = open_updater(options, environ).verify()
-    if options.json:
-        print_json({"result": "verified", "version": version})
-    print_words(f"{version} is exactly the tree that was signed")
     return ExitCode.OK
 
 
@@ -126,20 +123,6 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return open_updater(options, environ).run(
         options.arguments, program=options.program, progress=Narrator(sys.stderr)
     )
-
-
-def _show(options: argparse.Namespace, result: UpdateResult) -> None:
-    if not options.json:
-        return
-    found: dict[str, Json] = {
-        "outcome": result.outcome.value,
-        "version": result.version,
-        "previous": result.previous,
-        "reason": result.reason,
-    }
-    if result.decision is not None:
-        found["decision"] = check_json(result.decision)
-    print_json(found)
 
 
 def _status_json(status: Status) -> JsonObject:
@@ -152,6 +135,7 @@ def _status_json(status: Status) -> JsonObject:
         "on_trial": status.on_trial,
         "tries_left": status.tries_left,
         "runs": status.runs,
+        "updater": status.updater,
         "good": list(status.good),
         "quarantine": [
             {
@@ -164,4 +148,5 @@ def _status_json(status: Status) -> JsonObject:
         ],
         "revoked": list(status.revoked),
         "floor": status.floor,
+        "health": health_json(status.health),
     }

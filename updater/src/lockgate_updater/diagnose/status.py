@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from lockgate_updater import __version__
 from lockgate_updater.outcomes import QuarantineStatus, Status
 from lockgate_updater.session import Session
 from lockgate_updater.state.journal import State
 from lockgate_updater.state.receipts import load_receipts
+from lockgate_updater.watch.health import judge_health, load_note, troubles_of
 
 __all__ = ["read_status"]
 
@@ -31,6 +33,7 @@ def read_status(session: Session) -> Status:
         on_trial=attempt.version if attempt else "",
         tries_left=attempt.tries_left if attempt else 0,
         runs=current.version if current else "",
+        updater=__version__,
         good=tuple(receipt.version for receipt in receipts.values() if receipt.is_good),
         quarantine=tuple(
             QuarantineStatus(
@@ -43,4 +46,13 @@ def read_status(session: Session) -> Status:
         ),
         revoked=tuple(memory.revoked_in(configuration.channel)),
         floor=memory.floors.get(configuration.channel, ""),
+        health=judge_health(
+            load_note(session.home.health),
+            troubles_of(
+                memory,
+                configuration.channel,
+                session.running_version(),
+                session.client.clock(),
+            ),
+        ),
     )

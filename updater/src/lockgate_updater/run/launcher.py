@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lockgate_release.errors import LocalError, UsageError
@@ -33,7 +33,7 @@ from lockgate_updater.run.trial import program_path, programs_root
 from lockgate_updater.session import Client, open_session
 from lockgate_updater.state.environments import is_startable
 from lockgate_updater.state.home import Home
-from lockgate_updater.state.journal import NewerJournalError, State, load_record
+from lockgate_updater.state.journal import NewerJournalError, Record, State, load_record
 from lockgate_updater.state.memory import Memory, read_memory
 from lockgate_updater.state.receipts import Receipt, load_receipts
 
@@ -130,8 +130,10 @@ def _last_committed(home: Home) -> Receipt | None:
         return next((receipt for receipt in receipts.values() if receipt.is_good), None)
     except LocalError:
         return None
-    if record is None:
-        return None
+    return None if record is None else _committed_of(record, receipts)
+
+
+def _committed_of(record: Record, receipts: Mapping[str, Receipt]) -> Receipt | None:
     match record.state:
         case State.COMMITTED if record.attempt is not None:
             return receipts.get(record.attempt.folder)

@@ -21,6 +21,7 @@ __all__ = [
     "FORMAT",
     "Attempt",
     "DamagedJournalError",
+    "NewerJournalError",
     "Record",
     "State",
     "is_folder_name",
@@ -36,6 +37,12 @@ class DamagedJournalError(LocalError):
     """The journal cannot be read: the state must be derived from the disk."""
 
     code = "local.journal"
+
+
+class NewerJournalError(LocalError):
+    """A newer updater wrote the journal: it is not guessed at."""
+
+    code = "local.newer"
 
 
 class State(StrEnum):
@@ -166,7 +173,7 @@ def load_record(path: Path) -> Record | None:
         fields = parse_json(data, subject=str(path))
         found = fields.integer("format", minimum=1)
         if found > FORMAT:
-            raise LocalError(
+            raise NewerJournalError(
                 "written by a newer updater",
                 subject=str(path),
                 expected=f"format {FORMAT}",
