@@ -6,9 +6,17 @@ import copy
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tests.crash.claims import Expected, Listing, differences, is_cached, list_home
+from tests.crash.claims import (
+    Expected,
+    Listing,
+    differences,
+    is_cached,
+    list_home,
+    what_runs,
+)
 from tests.crash.process import Ending, Process, run, serving, updater
 from tests.crash.scenarios import SCENARIOS, Command, Scenario, Stage, addressed
 from tests.crash.shim import WATCH, Strike
@@ -39,6 +47,8 @@ class Bench:
         self.command = addressed(command, address)
         self.next_command = addressed(scenario.again, address) if scenario.again else self.command
         self.undisturbed = self._undisturbed()
+        if scenario.begins_harmed:
+            self.expected = replace(self.expected, mending=self._mending())
         self.endings: list[Listing] = [list_home(self.home)]
         self.endings += [self._ending_after(detour) for detour in scenario.detours]
 
@@ -47,6 +57,11 @@ class Bench:
         assert ending.code == self.scenario.code, f"{ending.code}: {ending.said}"
         assert not (wrong := self.expected.judge()), wrong
         return ending
+
+    def _mending(self) -> tuple[Listing, Listing]:
+        """The tree that runs, as it begins and as it ends."""
+        folder = what_runs(self.home)
+        return list_home(self.start / "versions" / folder), list_home(self.home / "current")
 
     def beginning_at(self, start: Path) -> Bench:
         """The same scenario, begun from another home."""

@@ -28,12 +28,15 @@ class Expected:
         may_run: Folders that `current` may lead to; "" for no `current`.
         trees: The signed digest of each tree, by its folder.
         releases: The folder of each release, by the digest of its document.
+        mending: Of a tree that is not whole to begin with, each entry as it was and as it was
+            signed: every entry must be one of the two. Empty for trees that are whole.
     """
 
     home: Path
     may_run: frozenset[str]
     trees: Mapping[str, str]
     releases: Mapping[str, str]
+    mending: tuple[Listing, Listing] | tuple[()] = ()
 
     def judge(self) -> str:
         """What is wrong with what would run now, or ""."""
@@ -43,11 +46,24 @@ class Expected:
         if not folder:
             return ""
         tree = self.home / "versions" / folder
-        if not tree.is_dir() or digest_tree(tree).sha256 != self.trees[folder]:
+        if not tree.is_dir() or not self._is_whole(tree, self.trees[folder]):
             return f"{folder} would run, and is not what was signed"
         if folder in self._failed():
             return f"{folder} would run, and is in quarantine"
         return ""
+
+    def _is_whole(self, tree: Path, signed: str) -> bool:
+        """Whether it is what was signed, or nowhere worse than it began."""
+        if digest_tree(tree).sha256 == signed:
+            return True
+        if not self.mending:
+            return False
+        began, wanted = self.mending
+        found = list_home(tree)
+        return all(
+            found.get(path) in {began.get(path), wanted.get(path)}
+            for path in {*found, *began, *wanted}
+        )
 
     def _failed(self) -> set[str]:
         """The trees that are remembered to have failed here."""

@@ -98,7 +98,7 @@ class Stage:
 
 def addressed(command: Command, address: str) -> Command:
     """The command, told where the server is if it asks one."""
-    asks = command[0] in {"check", "update"}
+    asks = command[0] in {"check", "repair", "update"}
     return (command[0], "--repository", address, *command[1:]) if asks else command
 
 
@@ -116,6 +116,8 @@ class Scenario:
         again_codes: How that may end, besides 0 and `code`.
         detours: What may happen instead of the command, and lead to an ending of its own: other
             commands, or () for nothing at all.
+        begins_harmed: Whether what runs is not whole to begin with: then it may also stay as it
+            was, file by file, until it is.
     """
 
     about: str
@@ -126,6 +128,7 @@ class Scenario:
     again: Command = ()
     again_codes: tuple[int, ...] = ()
     detours: tuple[tuple[Command, ...], ...] = ()
+    begins_harmed: bool = False
 
 
 # -- The scenarios ----------------------------------------------------------------------------
@@ -186,6 +189,17 @@ def _large(stage: Stage) -> None:
         if not stage.home.exists():
             stage.init()
             stage.update()
+
+
+def _harmed(stage: Stage) -> None:
+    """One file of what runs has rotted, one is gone, and one is too many."""
+    stage.install("1.0.0", "2.0.0")
+    tree = stage.home / "versions" / stage.folders["2.0.0"]
+    for path in (tree, *tree.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)
+    (tree / "lib" / "data").write_bytes(b"rotten")
+    (tree / "bin" / "check").unlink()
+    (tree / "lib" / "more").write_bytes(b"nobody signed this")
 
 
 def _nothing(_: Stage) -> None:
@@ -250,6 +264,13 @@ SCENARIOS = {
         again=("update",),
         again_codes=(30,),
         detours=((),),
+    ),
+    "repair": Scenario(
+        about="a damaged tree is repaired",
+        prepare=_harmed,
+        may_run=("2.0.0",),
+        command=("repair",),
+        begins_harmed=True,
     ),
     "large": Scenario(about="update of 400 files", prepare=_large, may_run=("1.0.0", "2.0.0")),
     "damaged": Scenario(

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,7 +96,7 @@ class _Answers:
 
     def _spoiled(self, way: _Way, path: str, data: bytes) -> bytes:
         middle = len(data) // 2
-        spoiled = {
+        spoiled: dict[_Way, Callable[[], bytes]] = {
             _Way.MIX: lambda: _namesake(self._last, path) or data,
             _Way.SWAP: lambda: next(self._now[name] for name in sorted(self._now) if name != path),
             _Way.FORGE: lambda: b"\x1f" * len(data),
@@ -104,7 +104,7 @@ class _Answers:
             _Way.TRUNCATE: lambda: data[:middle],
             _Way.EMPTY: lambda: b"",
         }
-        return spoiled.get(way, lambda: data)()
+        return spoiled[way]() if way in spoiled else data
 
 
 def _namesake(files: _Files, path: str) -> bytes | None:

@@ -46,7 +46,7 @@ def _try(campaign: str, scenarios: str, every: int) -> list[dict[str, Any]]:
         ("strace", "first failing run", 1),
         ("kill", "update", 2),
         ("kill", "init first failing revoked replaced", 12),
-        ("kill", "trial confirm quit run rollback damaged", 12),
+        ("kill", "trial confirm quit run rollback damaged repair", 12),
         ("start", "failing", 12),
         ("recover", "failing", 20),
         ("cut", "failing", 40),
@@ -77,6 +77,13 @@ def test_the_rig_sees_what_is_wrong_with_programs_that_are() -> None:
     # A kill never shows a missing sync; a power cut does.
     assert set(seen["not synced"]["kill"]) <= right
     assert {"", "new p", "0" * len("new program")} <= set(seen["not synced"]["cut"])
+
+
+def test_an_update_costs_at_most_twelve_syncs_from_staged_to_at_rest() -> None:
+    counted = json.loads(_run("tests.crash.syncs"))
+    assert counted["states"] == ["downloading", "staged", "trial", "committed", "idle"]
+    assert counted["staged"] <= 12
+    assert counted["command"] <= 18
 
 
 def test_the_page_names_every_campaign_and_scenario() -> None:
