@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Mapping
 
 from lockgate_release.errors import ExitCode
 from lockgate_release.strict_json import Json
-from lockgate_updater.command.narrator import Narrator
+from lockgate_updater.command.events import observing, show_result
 from lockgate_updater.command.options import open_updater
 from lockgate_updater.command.output import error_json, print_json, print_words
 from lockgate_updater.state.listing import Difference, TreeDiffersError
@@ -34,23 +33,20 @@ def verify(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
 
 def repair(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
     """Bring the installed tree to what was signed."""
-    narrator = Narrator(sys.stderr)
-    try:
-        result = open_updater(options, environ).repair(progress=narrator, dry_run=options.dry_run)
-    finally:
-        narrator.end_line()
-    if options.json:
-        print_json(
-            {
-                "result": "planned" if result.planned else "repaired",
-                "version": result.version,
-                "differences": _differences_json(result.differences),
-                "from_disk": result.from_disk,
-                "from_artifact": result.from_artifact,
-                "fetched_bytes": result.fetched_bytes,
-                "artifact_bytes": result.artifact_bytes,
-            }
-        )
+    with observing(options) as observe:
+        result = open_updater(options, environ).repair(progress=observe, dry_run=options.dry_run)
+    show_result(
+        options,
+        {
+            "result": "planned" if result.planned else "repaired",
+            "version": result.version,
+            "differences": _differences_json(result.differences),
+            "from_disk": result.from_disk,
+            "from_artifact": result.from_artifact,
+            "fetched_bytes": result.fetched_bytes,
+            "artifact_bytes": result.artifact_bytes,
+        },
+    )
     _tell(result.differences)
     print_words(str(result))
     return ExitCode.OK

@@ -33,7 +33,7 @@ from lockgate_release.names import (
 )
 from lockgate_release.platforms import current_platform
 from lockgate_release.settings import SETTINGS_FILE, Settings, load_settings
-from lockgate_updater.fetch.network import Network, read_network
+from lockgate_updater.fetch.network import Network, parse_address, read_network
 from lockgate_updater.state.durable import local_errors, read_own_file, write_durably
 
 __all__ = ["Configuration", "Home", "IfRevoked", "init", "load_configuration"]
@@ -42,7 +42,6 @@ DEFAULT_KEEP = 2
 _FOLDER_MODE = 0o700
 _ROOT_LINK = re.compile(r"root_history/\d+\.root\.json")
 _MAX_ROOT_BYTES = 512_000
-_ADDRESS = re.compile(r"(https?|file)://[^\s?#]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +276,7 @@ def load_configuration(
     platform = settings.get("platform", said.get("platform"))
     return Configuration(
         app=parse_app_name(fixed.need("app")),
-        repository=_parse_address(settings.need("repository", said.get("repository"))),
+        repository=parse_address(settings.need("repository", said.get("repository"))),
         channel=parse_channel_name(settings.need("channel", said.get("channel"))),
         platform=parse_platform(platform) if platform else current_platform(),
         keep=_read_keep(settings),
@@ -285,7 +284,7 @@ def load_configuration(
         # An option adds: skipping one version more must not bring another one back.
         skipped=frozenset((*settings.get_all("skip"), *(said.get("skip") or "").split())),
         ca=str(settings.path(ca)) if ca else "",
-        mirrors=tuple(map(_parse_address, settings.get_all("mirrors"))),
+        mirrors=tuple(map(parse_address, settings.get_all("mirrors"))),
         network=read_network(settings, environ),
         if_revoked=_read_if_revoked(settings),
         quiet_hours=settings.get("quiet_hours") or "",
@@ -326,14 +325,6 @@ def _read_keep(settings: Settings) -> int:
     return value
 
 
-def _parse_address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
-        raise UsageError(
-            "not a repository's address", expected="http://, https:// or file://", found=repr(text)
-        )
-    return text.rstrip("/")
-
-
 def init(
     folder: Path | str,
     *,
@@ -361,7 +352,7 @@ def init(
     home = Home.at(folder)
     settings = {
         "app": parse_app_name(app),
-        "repository": _parse_address(repository),
+        "repository": parse_address(repository),
         "channel": parse_channel_name(channel),
     }
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
