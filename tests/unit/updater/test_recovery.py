@@ -91,7 +91,33 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("record", "facts", "action"), ROWS)
+CASES = [
+    "at-rest",
+    "nothing-installed",
+    "points-elsewhere",
+    "points-nowhere",
+    "points-somewhere",
+    "tree-gone",
+    "all-gone",
+    "downloading",
+    "staged",
+    "staged-gone",
+    "staged-again-and-again",
+    "trial",
+    "trial-no-try",
+    "trial-gone",
+    "trial-again-and-again",
+    "trial-no-way-back",
+    "committed",
+    "committed-gone",
+    "rolling-back",
+    "rolling-back-further",
+    "rolling-back-to-nothing",
+]
+"""What the rows are called, in their order. The page names them."""
+
+
+@pytest.mark.parametrize(("record", "facts", "action"), ROWS, ids=CASES)
 def test_each_row_of_the_table(record: Record, facts: Facts, action: Action) -> None:
     assert recover(record, facts, waits=False) == action
 
