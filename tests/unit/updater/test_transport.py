@@ -13,11 +13,11 @@ from lockgate_release.names import Platform
 from lockgate_release.trust.verify import NotFoundError
 from lockgate_updater import Event
 from lockgate_updater.fetch.download import download_artifact
+from lockgate_updater.fetch.network import parse_retry_after
 from lockgate_updater.fetch.transport import (
     HttpTransport,
     Limits,
     open_transport,
-    parse_retry_after,
 )
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.faults import Kind

@@ -1,4 +1,4 @@
-"""How a client goes out: through which proxy, with which headers to whom, and how fast.
+"""How a client goes out: to whom, through which proxy, with which headers, and how fast.
 
 Headers may hold a secret, so they go to the configured hosts and nowhere else.
 """
@@ -9,15 +9,26 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings
 
-__all__ = ["Network", "Throttle", "origin_of", "read_network"]
+__all__ = [
+    "Network",
+    "Throttle",
+    "origin_of",
+    "parse_address",
+    "parse_retry_after",
+    "read_network",
+    "strong_validator",
+]
 
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _HEADER = re.compile(rf"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*({_VALUE.pattern})")
+_ADDRESS = re.compile(r"(https?|file)://[^\s?#]+")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _PROXY = re.compile(r"https?://[^\s/?#]+/?")
 _FROM_ENVIRONMENT = "env:"
 _OURS = frozenset(
@@ -140,3 +151,50 @@ class Throttle:
         pause_s = -self._left_bytes / self.rate_bytes_s
         self._sleep(pause_s)
         return pause_s
+
+
+def parse_address(text: str) -> str:
+    """Return a repository's address without a slash at its end.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _ADDRESS.fullmatch(text):
+        raise UsageError(
+            "not a repository's address", expected="http://, https:// or file://", found=repr(text)
+        )
+    return text.rstrip("/")
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> int | None:
+    """Return the seconds a server asks to be left alone, or None if it says nothing of use.
+
+    A moment is read against the answer's own `Date`: this machine's clock has no part in it.
+
+    Source: RFC 9110, section 10.2.3.
+    """
+    said = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(said):
+        return int(said)
+    try:
+        left = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0, int(left.total_seconds()))
+
+
+def strong_validator(headers: Mapping[str, str]) -> str:
+    """Return what tells whether the file is still the same one, or "".
+
+    Source: RFC 9110, sections 8.8.2.2 and 13.1.5: a date counts only if it is older than the
+    answer by a second or more.
+    """
+    tag = headers.get("ETag", "")
+    if tag:
+        return tag if tag.startswith('"') else ""
+    changed = headers.get("Last-Modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+    except (ValueError, TypeError, OverflowError):
+        return ""
+    return changed if age.total_seconds() >= 1 else ""

@@ -12,7 +12,6 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -23,14 +22,19 @@ from urllib3.exceptions import HTTPError
 
 from lockgate_release.errors import LocalError, TransportError
 from lockgate_release.trust.verify import NotFoundError
-from lockgate_updater.fetch.network import Network, Throttle, origin_of
+from lockgate_updater.fetch.network import (
+    Network,
+    Throttle,
+    origin_of,
+    parse_retry_after,
+    strong_validator,
+)
 
-__all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport", "parse_retry_after"]
+__all__ = ["Body", "HttpTransport", "Limits", "Transport", "open_transport"]
 
 _USER_AGENT = "lockgate-updater"
 _CHUNK_BYTES = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_REDIRECTS = 5
 _CONNECT_TRIES = 2
 
@@ -157,7 +161,7 @@ class HttpTransport:
         if response.status not in {200, 206}:
             response.close()
             raise _refusal(url, response)
-        self._validators[url] = _strong_validator(response.headers)
+        self._validators[url] = strong_validator(response.headers)
         return _HttpBody(_start_of(response), self._stream(response, url))
 
     def close(self) -> None:
@@ -294,43 +298,9 @@ def _refusal(url: str, response: urllib3.BaseHTTPResponse) -> TransportError:
     return error
 
 
-def parse_retry_after(headers: Mapping[str, str]) -> int | None:
-    """Return the seconds a server asks to be left alone, or None if it says nothing of use.
-
-    A moment is read against the answer's own `Date`: this machine's clock has no part in it.
-
-    Source: RFC 9110, section 10.2.3.
-    """
-    said = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(said):
-        return int(said)
-    try:
-        left = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return max(0, int(left.total_seconds()))
-
-
 def _start_of(response: urllib3.BaseHTTPResponse) -> int:
     match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
     return int(match[1]) if response.status == 206 and match else 0
-
-
-def _strong_validator(headers: Mapping[str, str]) -> str:
-    """Return what tells whether the file is still the same one, or "".
-
-    Source: RFC 9110, sections 8.8.2.2 and 13.1.5: a date counts only if it is older than the
-    answer by a second or more.
-    """
-    tag = headers.get("ETag", "")
-    if tag:
-        return tag if tag.startswith('"') else ""
-    changed = headers.get("Last-Modified", "")
-    try:
-        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
-    except (ValueError, TypeError, OverflowError):
-        return ""
-    return changed if age.total_seconds() >= 1 else ""
 
 
 def _check_whole(response: urllib3.BaseHTTPResponse, url: str) -> None:

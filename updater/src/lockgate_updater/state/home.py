@@ -304,10 +304,9 @@ def _read_if_revoked(settings: Settings) -> IfRevoked:
 
 def _read_interval(settings: Settings) -> int | None:
     value = settings.table.get("check_interval_s")
-    is_number = isinstance(value, int) and not isinstance(value, bool)
     if value is None:
         return None
-    if not isinstance(value, int) or not is_number or not 60 <= value <= 86_400:
+    if not isinstance(value, int) or isinstance(value, bool) or not 60 <= value <= 86_400:
         raise UsageError(
             "wrong setting",
             subject=f"{settings.origin}: check_interval_s",
