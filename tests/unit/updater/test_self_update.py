@@ -1,6 +1,7 @@
 """The updater updates itself, and whatever the new one does, there is one that works."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from lockgate_release.errors import UsageError
 from lockgate_updater import Updater, UpdateResult
+from lockgate_updater.events import Event, Observer, Step
 from lockgate_updater.install.entry import entry_path
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.journal import State, load_record, store_record
@@ -186,6 +188,44 @@ def test_killed_in_a_trial_the_entry_starts_the_updater_it_came_from(
     assert ended.returncode == 30, ended.stderr
     assert json.loads(ended.stdout)["outcome"] == "rolled-back"
     assert scene.own.runs() == "1.0.0"
+
+
+def _die_at(step: str) -> Observer:
+    def observe(event: Event) -> None:
+        if isinstance(event, Step) and event.name.value == step:
+            os._exit(9)
+
+    return observe
+
+
+@pytest.mark.parametrize(
+    ("step", "changed", "before", "after"),
+    [
+        ("switched", {}, "1.0.0", "1.0.0"),
+        (
+            "on-trial",
+            {"lockgate_updater__state__journal": b"raise SystemExit(9)"},
+            "1.0.0",
+            "1.0.0",
+        ),
+        ("failed", {"lockgate_updater__state__journal": b"raise SystemExit(9)"}, "1.0.0", "1.0.0"),
+        ("committed", {}, "1.1.0", "1.1.0"),
+    ],
+)
+def test_killed_at_a_step_there_is_an_updater_and_the_next_run_converges(
+    scene: Scene, step: str, changed: dict[str, bytes], before: str, after: str
+) -> None:
+    scene.publish("1.1.0", **changed)
+    child = os.fork()
+    if child == 0:
+        scene.app.updater.update_itself(own=scene.own.updater, progress=_die_at(step))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert scene.starts() == before
+    scene.update_itself()
+    assert scene.starts() == after
+    assert scene.own.runs() == after
+    assert scene.own.leftovers() == []
 
 
 @pytest.mark.parametrize("harm", ["dangling", "missing", "no-program", "damaged-journal"])
