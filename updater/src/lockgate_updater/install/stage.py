@@ -17,7 +17,7 @@ from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
 from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
 from lockgate_release.documents import Artifact
-from lockgate_release.errors import DigestMismatchError, LocalError
+from lockgate_release.errors import DigestMismatchError
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.transport import Transport
@@ -32,6 +32,7 @@ from lockgate_updater.state.durable import local_errors, sync_folders, sync_tree
 from lockgate_updater.state.environments import drop_environments, remove_environment
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.listing import listing_path, store_listing
+from lockgate_updater.state.preflight import check_room
 from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, store_receipt
 
 __all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
@@ -110,18 +111,9 @@ def _is_there_already(home: Home, receipt: Receipt) -> bool:
 
 
 def _check_space(home: Home, artifact: Artifact, part: Path) -> None:
-    with local_errors("cannot be read", home.root):
-        disk = os.statvfs(home.root)
+    with local_errors("cannot be read", part):
         here = part.stat().st_size if part.is_file() else 0
-    free = disk.f_bavail * disk.f_frsize
-    needed = max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES
-    if free < needed:
-        raise LocalError(
-            "not enough space",
-            subject=str(home.root),
-            expected=f"{needed} bytes free",
-            found=f"{free} bytes",
-        )
+    check_room(home.root, max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES)
 
 
 def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
