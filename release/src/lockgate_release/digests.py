@@ -191,32 +191,46 @@ def walk_tree(root: Path) -> Iterator[TreeEntry]:
         ArchiveError: It holds a device, a socket, a pipe or a set-id file.
         OSError: It cannot be read.
     """
-    pending = [root]
+    # Paths are plain texts here: objects for them would cost more than the hashing of small files.
+    pending = [""]
     while pending:
-        with os.scandir(pending.pop()) as found:
+        folder = pending.pop()
+        with os.scandir(root / folder) as found:
             for item in found:
-                path = Path(item.path)
-                entry = _read_entry(path, path.relative_to(root).as_posix())
+                entry = _read_entry(item, folder + item.name)
                 if entry.kind is EntryKind.DIRECTORY:
-                    pending.append(path)
+                    pending.append(f"{entry.path}/")
                 yield entry
 
 
-def _read_entry(path: Path, name: str) -> TreeEntry:
-    found = path.lstat()
+def _read_entry(item: os.DirEntry[str], name: str) -> TreeEntry:
+    path = item.path
+    found = item.stat(follow_symlinks=False)
     mode = found.st_mode
     if stat.S_ISLNK(mode):
         return TreeEntry(path=name, kind=EntryKind.LINK, value=os.readlink(path))  # noqa: PTH115
     if stat.S_ISDIR(mode):
         return TreeEntry(path=name, kind=EntryKind.DIRECTORY)
     if not stat.S_ISREG(mode):
-        raise ArchiveError("not a file, folder or link", subject=str(path))
+        raise ArchiveError("not a file, folder or link", subject=path)
     if mode & _SET_ID:
-        raise ArchiveError("set-id bit", subject=str(path), expected="a plain file")
+        raise ArchiveError("set-id bit", subject=path, expected="a plain file")
     return TreeEntry(
         path=name,
         kind=EntryKind.FILE,
         executable=bool(mode & _EXECUTABLE),
-        value=digest_file(path),
+        value=_digest_plain_file(path, found.st_size),
         size_bytes=found.st_size,
     )
+
+
+def _digest_plain_file(path: str, size_bytes: int) -> Sha256Hex:
+    """Return the digest of a file's content, reading a small one at once and without a buffer."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        digest = hashlib.sha256()
+        while chunk := os.read(handle, min(size_bytes + 1, CHUNK_BYTES)):
+            digest.update(chunk)
+        return Sha256Hex(digest.hexdigest())
+    finally:
+        os.close(handle)
