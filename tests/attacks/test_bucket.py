@@ -50,11 +50,27 @@ def test_bucket_cannot_freeze_a_client_beyond_the_expiry(tmp_path: Path) -> None
     assert frozen.code == "repository.expired"
     assert "frozen" in frozen.reason
     assert "clock" in frozen.reason
+    assert client.runs() == ""
+
+
+def test_bucket_that_freezes_is_told_from_a_wrong_clock_and_cannot_talk_its_way_out(
+    tmp_path: Path,
+) -> None:
+    """What it says of the time changes the words, never the end."""
+    repository = RepositorySimulator(now=utc_now() - timedelta(days=8))
+    repository.publish("1.0.0")
+    client = make_client(repository, tmp_path / "home")
+    for told, code in ((timedelta(0), "repository.frozen"), (timedelta(days=7), "local.clock")):
+        repository.server_time = utc_now() - told
+        result = client.updater.check()
+        assert isinstance(result, Unknown)
+        assert result.code == code
+        assert client.runs() == ""
 
 
 def test_a_clock_before_what_was_signed_is_unknown_not_up_to_date(client: SimulatedClient) -> None:
     client.now -= timedelta(days=400)
-    assert_refused(client, "local", exit_code=ExitCode.LOCAL)
+    assert_refused(client, "local.clock", exit_code=ExitCode.LOCAL)
 
 
 def test_bucket_cannot_mix_an_old_snapshot_with_a_new_timestamp(

@@ -7,6 +7,7 @@ the server's online key (`offer`, `issue`, `revoke`, `resign`), or publishers (`
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from lockgate_release.errors import TransportError
@@ -79,6 +80,9 @@ class RepositorySimulator(SignedRepository):
         start = offset if offset < len(data) else 0
         end = len(data) if length_bytes is None else offset + length_bytes
         return Body(start, self._send(url, data[start:end], fault))
+
+    server_time: datetime | None = None
+    """What the answers say of the present."""
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 __all__ = [
     "ArchiveError",
+    "ClockError",
     "ConflictError",
     "DeniedError",
     "DigestMismatchError",
@@ -25,6 +26,7 @@ __all__ = [
     "DocumentError",
     "ExitCode",
     "ExpiredError",
+    "FrozenError",
     "LocalError",
     "LockgateError",
     "RefusedOfferError",
@@ -109,6 +111,12 @@ class ExpiredError(RepositoryError):
     code = "repository.expired"
 
 
+class FrozenError(ExpiredError):
+    """Metadata has passed its expiry, and this machine's clock is not to blame."""
+
+    code = "repository.frozen"
+
+
 class StaleMirrorError(RepositoryError):
     """An older state than one already seen was served: not news, and not to be acted on."""
 
@@ -157,6 +165,12 @@ class LocalError(LockgateError):
 
     code = "local"
     exit_code = ExitCode.LOCAL
+
+
+class ClockError(LocalError):
+    """This machine's clock is wrong, so that nothing can be said of what is fresh."""
+
+    code = "local.clock"
 
 
 class DiskFullError(LocalError):

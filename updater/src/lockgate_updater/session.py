@@ -15,12 +15,15 @@ from lockgate_release.capabilities import optional_capabilities
 from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import (
+    ClockError,
     DocumentError,
+    ExpiredError,
     LocalError,
     RepositoryError,
     TransportError,
     VersionError,
 )
+from lockgate_updater.fetch.freshness import check_clock, explain_expiry
 from lockgate_updater.fetch.look import Findings, look
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.state.home import Configuration, Home
@@ -30,7 +33,6 @@ from lockgate_updater.state.lock import hold_lock
 from lockgate_updater.state.memory import (
     Memory,
     believable_at,
-    check_clock,
     learn,
     load_memory,
     store_memory,
@@ -152,7 +154,7 @@ class Session:
         """
         try:
             return self._decide(self.look(), force=force)
-        except (RepositoryError, TransportError) as exc:
+        except (RepositoryError, TransportError, ClockError) as exc:
             remembered = self._remembered(force=force)
             if remembered is None:
                 raise
@@ -180,14 +182,15 @@ class Session:
             TransportError: It cannot be reached.
             LocalError: This machine is in the way.
         """
-        findings = look(
-            self.home,
-            self.client.configuration,
-            self.client.anchor,
-            self.memory,
-            fetch=None if offline else self.transport,
-            installed=self.running_version(),
-        )
+        with self._explained_expiry(offline=offline):
+            findings = look(
+                self.home,
+                self.client.configuration,
+                self.client.anchor,
+                self.memory,
+                fetch=None if offline else self.transport,
+                installed=self.running_version(),
+            )
         with _as_document_error():
             learned = learn(
                 self.memory,
@@ -197,10 +200,25 @@ class Session:
                 findings.key_ids,
                 findings.timestamp_version,
             )
-        check_clock(learned, self.client.clock())
+        # Before the memory is kept: a document from the future is not remembered, so that a server
+        # with a wrong clock does not keep clients from all that come after it.
+        check_clock(learned.online.signed_at, self.client.clock())
         self.remember(learned)
         self.interval_s = findings.channel.check_interval_s
         return findings
+
+    @contextmanager
+    def _explained_expiry(self, *, offline: bool = False) -> Iterator[None]:
+        """Say of expired documents whether the repository is frozen or the clock wrong."""
+        try:
+            yield
+        except ExpiredError as exc:
+            raise explain_expiry(
+                exc,
+                now=self.client.clock(),
+                signed_at=self.memory.online.signed_at,
+                server_time=None if offline else self.transport.server_time,
+            ) from exc
 
     def remember(self, memory: Memory) -> None:
         """Keep the memory, and store it if it says something new.
@@ -239,7 +257,7 @@ class Session:
         return self._decide(findings, force=force)
 
     def _decide(self, findings: Findings, *, force: bool) -> Decision:
-        with _as_document_error():
+        with _as_document_error(), self._explained_expiry():
             return decide(
                 findings.channel,
                 findings.releases,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lockgate_release.errors import LocalError, LockgateError
 from lockgate_release.trust.verify import TrustedView
+from lockgate_updater.fetch.freshness import check_clock
 from lockgate_updater.fetch.look import read_anchor
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.install.switch import read_current
@@ -22,7 +23,7 @@ from lockgate_updater.state.home import Configuration, Home, load_configuration
 from lockgate_updater.state.journal import Record, State, load_record
 from lockgate_updater.state.listing import compare_tree, examine_tree, load_listing
 from lockgate_updater.state.lock import read_holder
-from lockgate_updater.state.memory import check_clock, parse_memory
+from lockgate_updater.state.memory import parse_memory
 from lockgate_updater.state.receipts import load_receipts
 
 __all__ = ["Finding", "Level", "Patient", "examine"]
@@ -138,7 +139,7 @@ def _check_memory(patient: Patient) -> tuple[Level, str]:
 
 
 def _check_clock(patient: Patient) -> tuple[Level, str]:
-    check_clock(parse_memory(patient.home.memory), patient.now)
+    check_clock(parse_memory(patient.home.memory).online.signed_at, patient.now)
     return Level.OK, "not before anything that was signed and seen here"
 
 

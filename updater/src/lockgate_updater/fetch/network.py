@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ __all__ = [
     "origin_of",
     "parse_address",
     "parse_retry_after",
+    "parse_server_time",
     "read_network",
     "strong_validator",
 ]
@@ -181,6 +183,20 @@ def parse_retry_after(headers: Mapping[str, str]) -> int | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0, int(left.total_seconds()))
+
+
+def parse_server_time(headers: Mapping[str, str]) -> datetime | None:
+    """Return the present as an answer tells it, or None: its `Date`, and its `Age` in a cache.
+
+    Source: RFC 9110, section 6.6.1, and RFC 9111, section 5.1.
+    """
+    age = headers.get("Age", "").strip()
+    age_s = int(age) if _SECONDS.fullmatch(age) else 0
+    try:
+        told = parsedate_to_datetime(headers.get("Date", "")) + timedelta(seconds=age_s)
+        return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def strong_validator(headers: Mapping[str, str]) -> str:

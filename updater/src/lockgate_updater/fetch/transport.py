@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -27,6 +28,7 @@ from lockgate_updater.fetch.network import (
     Throttle,
     origin_of,
     parse_retry_after,
+    parse_server_time,
     strong_validator,
 )
 
@@ -70,6 +72,11 @@ class Transport(Protocol):
             NotFoundError: The server has no such file.
             TransportError: It cannot be reached.
         """
+        ...
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The present as the last answer told it, or None: a hint for words, never for trust."""
         ...
 
     def close(self) -> None:
@@ -131,6 +138,7 @@ class HttpTransport:
         self._monotonic = monotonic
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._validators: dict[str, str] = {}
+        self.server_time: datetime | None = None
         self._network = network or Network()
         self._trusted = frozenset(map(origin_of, sources))
         self._throttle = Throttle(self._network.bandwidth_bytes_s, monotonic=monotonic, sleep=sleep)
@@ -161,6 +169,7 @@ class HttpTransport:
         if response.status not in {200, 206}:
             response.close()
             raise _refusal(url, response)
+        self.server_time = parse_server_time(response.headers)
         self._validators[url] = strong_validator(response.headers)
         return _HttpBody(_start_of(response), self._stream(response, url))
 
@@ -316,6 +325,8 @@ def _broken(url: str, exc: Exception) -> TransportError:
 class FolderTransport:
     """Bytes from a folder that holds what a server would serve: an offline mirror."""
 
+    server_time: datetime | None = None
+
     def __call__(self, url: str) -> Iterator[bytes]:
         """Yield the content of the file that the `file://` address names.
 
@@ -361,6 +372,10 @@ class _AnyTransport:
 
     def open(self, url: str, *, offset: int = 0, length_bytes: int | None = None) -> Body:
         return self._for(url).open(url, offset=offset, length_bytes=length_bytes)
+
+    @property
+    def server_time(self) -> datetime | None:
+        return self._http.server_time
 
     def close(self) -> None:
         self._http.close()

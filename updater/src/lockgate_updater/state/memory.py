@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from lockgate_release.decision import Quarantine
@@ -34,7 +34,6 @@ __all__ = [
     "Memory",
     "OnlineWord",
     "believable_at",
-    "check_clock",
     "check_not_older",
     "learn",
     "load_memory",
@@ -45,7 +44,6 @@ __all__ = [
 ]
 
 FORMAT = 1
-CLOCK_TOLERANCE = timedelta(days=1)
 _MAX_FAILURES = 1000
 
 
@@ -151,25 +149,6 @@ def check_not_older(
             subject="timestamp.json",
             expected=f"version {known.timestamp_version} or later",
             found=f"version {timestamp_version}",
-        )
-
-
-def check_clock(memory: Memory, now: datetime) -> None:
-    """Refuse to judge freshness by a clock that stands before what was already signed.
-
-    Asked before the memory is kept: a document from the future is not remembered, so that one
-    signed by a server with a wrong clock does not keep clients from all that come after it.
-
-    Raises:
-        LocalError: The clock is behind.
-    """
-    signed_at = memory.online.signed_at
-    if signed_at is not None and now < signed_at - CLOCK_TOLERANCE:
-        raise LocalError(
-            "this machine's clock is wrong",
-            expected=f"a time after {format_instant(signed_at)}, which was signed already",
-            found=format_instant(now),
-            hint="Set the clock.",
         )
 
 
