@@ -60,7 +60,10 @@ def test_bucket_that_freezes_is_told_from_a_wrong_clock_and_cannot_talk_its_way_
     repository = RepositorySimulator(now=utc_now() - timedelta(days=8))
     repository.publish("1.0.0")
     client = make_client(repository, tmp_path / "home")
-    for told, code in ((timedelta(0), "repository.frozen"), (timedelta(days=7), "local.clock")):
+    for told, code in (
+        (timedelta(0), "repository.expired.frozen"),
+        (timedelta(days=7), "local.clock"),
+    ):
         repository.server_time = utc_now() - told
         result = client.updater.check()
         assert isinstance(result, Unknown)

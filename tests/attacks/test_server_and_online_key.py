@@ -219,7 +219,7 @@ def test_a_document_from_the_future_keeps_nobody_from_what_comes_after_it(
     honest = repository.now
     repository.now = honest + timedelta(days=3000)
     repository.issue(STABLE)
-    assert_refused(client, "local", exit_code=ExitCode.LOCAL)
+    assert_refused(client, "local.clock", exit_code=ExitCode.LOCAL)
     repository.now = honest
     repository.publish("2.0.0", NEXT)
     assert client.update() == "updated"

@@ -114,7 +114,7 @@ class ExpiredError(RepositoryError):
 class FrozenError(ExpiredError):
     """Metadata has passed its expiry, and this machine's clock is not to blame."""
 
-    code = "repository.frozen"
+    code = "repository.expired.frozen"
 
 
 class StaleMirrorError(RepositoryError):

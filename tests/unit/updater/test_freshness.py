@@ -21,9 +21,11 @@ EXPIRED = ExpiredError("expired metadata", subject="timestamp.json", found="2030
     [
         pytest.param(NOW + 2 * DAY, None, "local.clock", id="before-what-was-signed"),
         pytest.param(NOW - 9 * DAY, NOW - 8 * DAY, "local.clock", id="ahead-of-the-server"),
-        pytest.param(NOW - 9 * DAY, NOW, "repository.frozen", id="both-agree"),
-        pytest.param(NOW - 9 * DAY, NOW + 30 * DAY, "repository.frozen", id="behind-the-server"),
-        pytest.param(None, NOW, "repository.frozen", id="nothing-seen-before"),
+        pytest.param(NOW - 9 * DAY, NOW, "repository.expired.frozen", id="both-agree"),
+        pytest.param(
+            NOW - 9 * DAY, NOW + 30 * DAY, "repository.expired.frozen", id="behind-the-server"
+        ),
+        pytest.param(None, NOW, "repository.expired.frozen", id="nothing-seen-before"),
         pytest.param(NOW - 9 * DAY, None, "repository.expired", id="no-word-of-the-server"),
         pytest.param(NOW - 9 * DAY, NOW - 99 * DAY, "repository.expired", id="a-lying-server"),
     ],
