@@ -6,13 +6,14 @@ STAMP := .venv/.ready
 DISTRIBUTIONS := release updater server cli
 PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
+R2 := tests/simulators/r2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crash check format docs conformance bench lock clean
+.PHONY: help setup demo test r2 crash check format docs conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Build .venv with everything pinned (instant when nothing changed)
 
@@ -30,6 +31,12 @@ demo: setup  ## Publish, update, break, roll back and revoke a real program (KEE
 
 test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
 	$(BIN)/python -m pytest --cov -n 2 $(ARGS)
+
+r2: $(R2)/node_modules/.package-lock.json  ## Install Cloudflare's R2 emulator, which some tests need (takes node and npm)
+
+$(R2)/node_modules/.package-lock.json: $(R2)/package.json $(R2)/package-lock.json
+	cd $(R2) && npm ci --no-progress --loglevel=error
+	@touch $@
 
 crash: setup  ## Kill, starve and cut off the updater at every system call, and print the table (ARGS="kill update" picks some)
 	$(BIN)/python -m tests.crash $(ARGS)
@@ -66,5 +73,5 @@ lock:  ## Pin requirements-dev.in again (UPGRADE=1 takes the newest versions)
 	  $(foreach name,lockgate lockgate-release lockgate-updater lockgate-server,--no-emit-package $(name))
 
 clean:  ## Remove .venv and everything built
-	rm -rf .venv dist .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(R2)/node_modules
 	find $(CODE) -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,7 +1,10 @@
 """Every adapter of a port, and every simulator that stands in for one."""
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
 from tests.simulators.faulty_store import FaultyStore
 from tests.simulators.memory_store import MemoryStore
+from tests.simulators.r2_server import R2Server, need_r2
 from tests.simulators.s3_server import ACCESS_KEY, SECRET_KEY, s3_server
 
 LEAST_PART_BYTES = 5 << 20
@@ -24,7 +28,22 @@ BUCKET = "releases"
 
 PREFIX = "some/prefix/"
 
+OWN_SERVICE = os.environ.get("LOCKGATE_TEST_S3", "")
+"""The address of a bucket of yours, on which the same tests run too; see the how-to on buckets."""
+
 OpenS3 = Callable[[str, S3Limits], S3Store]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service that speaks S3, and how a bucket of it is opened."""
+
+    address: S3Address
+    session: boto3.session.Session
+
+    def open(self, bucket: str, limits: S3Limits) -> S3Store:
+        """Open a store in a bucket."""
+        return S3Store(replace(self.address, bucket=bucket), limits=limits, session=self.session)
 
 
 @pytest.fixture(scope="session")
@@ -36,28 +55,56 @@ def s3_session() -> boto3.session.Session:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint(s3_session: boto3.session.Session) -> Iterator[str]:
+def moto(s3_session: boto3.session.Session) -> Iterator[Service]:
     with s3_server() as endpoint:
         client = s3_session.client("s3", endpoint_url=endpoint)
         client.create_bucket(Bucket=BUCKET)
         client.close()
-        yield endpoint
+        yield Service(address=_address(endpoint), session=s3_session)
 
 
 @pytest.fixture(scope="session")
-def open_s3(s3_endpoint: str, s3_session: boto3.session.Session) -> Iterator[OpenS3]:
+def r2(
+    s3_session: boto3.session.Session, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    need_r2()
+    with R2Server(tmp_path_factory.mktemp("r2"), BUCKET) as server:
+        yield Service(address=_address(server.endpoint, region="auto"), session=s3_session)
+
+
+@pytest.fixture(scope="session")
+def own() -> Service:
+    """A service of whoever runs the tests; below its prefix, everything is theirs to delete."""
+    address = S3Address.parse(OWN_SERVICE)
+    run = f"{address.prefix}lockgate-test-{secrets.token_hex(4)}/"
+    return Service(address=replace(address, prefix=run), session=boto3.session.Session())
+
+
+def _address(endpoint: str, region: str | None = None) -> S3Address:
+    return S3Address(
+        bucket=BUCKET, prefix=PREFIX, endpoint=endpoint, region=region, style=Style.PATH
+    )
+
+
+@pytest.fixture(scope="session")
+def open_s3(moto: Service) -> Iterator[OpenS3]:
     """Opens a store in a bucket, with the limits a test wants."""
     with ExitStack() as opened:
 
         def open_s3(bucket: str, limits: S3Limits) -> S3Store:
-            address = S3Address(
-                bucket=bucket, prefix=PREFIX, endpoint=s3_endpoint, style=Style.PATH
-            )
-            store = S3Store(address, limits=limits, session=s3_session)
+            store = moto.open(bucket, limits)
             opened.callback(store.close)
             return store
 
         yield open_s3
+
+
+@contextmanager
+def emptied(store: S3Store) -> Iterator[S3Store]:
+    """The store, whose bucket is emptied at the end."""
+    yield store
+    for info in list(store.list("")):
+        store.delete(info.key)
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +115,35 @@ def one_s3_store(open_s3: OpenS3) -> S3Store:
 @pytest.fixture
 def s3_store(one_s3_store: S3Store) -> Iterator[S3Store]:
     """A store in a bucket, empty."""
-    yield one_s3_store
-    for info in list(one_s3_store.list("")):
-        one_s3_store.delete(info.key)
+    with emptied(one_s3_store) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def one_r2_store(r2: Service) -> Iterator[S3Store]:
+    with closing(r2.open(BUCKET, S3Limits(part_bytes=LEAST_PART_BYTES))) as store:
+        yield store
+
+
+@pytest.fixture
+def r2_store(one_r2_store: S3Store) -> Iterator[S3Store]:
+    """A store in a bucket of the R2 emulator, empty."""
+    with emptied(one_r2_store) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def one_own_store(own: Service) -> Iterator[S3Store]:
+    limits = S3Limits(part_bytes=LEAST_PART_BYTES)
+    with closing(own.open(own.address.bucket, limits)) as store:
+        yield store
+
+
+@pytest.fixture
+def own_store(one_own_store: S3Store) -> Iterator[S3Store]:
+    """A store in a bucket of whoever runs the tests, empty."""
+    with emptied(one_own_store) as store:
+        yield store
 
 
 @pytest.fixture
@@ -85,12 +158,14 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
     "faulty": lambda _: FaultyStore(MemoryStore()),
 }
 
+SERVICES = ["s3", "r2", *(["own"] if OWN_SERVICE else [])]
 
-@pytest.fixture(params=[*STORES, "s3"])
+
+@pytest.fixture(params=[*STORES, *SERVICES])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
-    if request.param == "s3":
+    if request.param in SERVICES:
         # It needs a server, which only the tests of this adapter start.
-        yield request.getfixturevalue("s3_store")
+        yield request.getfixturevalue(f"{request.param}_store")
     else:
         made = STORES[request.param](tmp_path)
         yield made
