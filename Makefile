@@ -35,6 +35,7 @@ test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" pi
 r2: $(R2)/node_modules/.package-lock.json  ## Install Cloudflare's R2 emulator, which some tests need (takes node and npm)
 
 $(R2)/node_modules/.package-lock.json: $(R2)/package.json $(R2)/package-lock.json
+	@node -e 'if (parseInt(process.versions.node) < 20) { console.error("the R2 emulator needs Node 20 or newer"); process.exit(2) }'
 	cd $(R2) && npm ci --no-progress --loglevel=error
 	@touch $@
 
