@@ -11,7 +11,8 @@ import pytest
 
 from lockgate_release.errors import LocalError
 from lockgate_updater import Unknown
-from lockgate_updater.state.lock import Owner, hold_lock, read_holder
+from lockgate_updater.state.lock import hold_lock, read_holder
+from lockgate_updater.state.owner import Owner
 from tests.simulators.client import SimulatedClient
 
 HOLDER = """

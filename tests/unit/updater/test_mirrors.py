@@ -8,7 +8,8 @@ import pytest
 from lockgate_release.errors import StaleMirrorError, TransportError, UsageError
 from lockgate_release.instants import utc_now
 from lockgate_updater import Unknown
-from lockgate_updater.state.home import Home, load_configuration
+from lockgate_updater.state.configuration import load_configuration
+from lockgate_updater.state.home import Home
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import ADDRESS, HEALTHY, RepositorySimulator
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lockgate_updater.events import Event, Progress, Step
     from lockgate_updater.outcomes import Outcome, Status, UpdateResult
     from lockgate_updater.results import CheckResult, Unknown
-    from lockgate_updater.state.home import init
+    from lockgate_updater.state.creation import init
     from lockgate_updater.updater import Updater
 
 __version__ = "0.1.0"
@@ -55,7 +55,7 @@ _HOMES = {
     "UpToDate": "lockgate_release.decision",
     "UpdateResult": "lockgate_updater.outcomes",
     "Updater": "lockgate_updater.updater",
-    "init": "lockgate_updater.state.home",
+    "init": "lockgate_updater.state.creation",
 }
 
 

@@ -26,7 +26,8 @@ from lockgate_release.errors import (
 from lockgate_updater.fetch.freshness import check_clock, explain_expiry
 from lockgate_updater.fetch.look import Findings, look
 from lockgate_updater.fetch.transport import Transport
-from lockgate_updater.state.home import Configuration, Home
+from lockgate_updater.state.configuration import Configuration
+from lockgate_updater.state.home import Home
 from lockgate_updater.state.identity import load_client_id
 from lockgate_updater.state.journal import DamagedJournalError, Record, State, load_record
 from lockgate_updater.state.lock import hold_lock

@@ -15,7 +15,8 @@ from lockgate_updater.fetch.look import read_anchor
 from lockgate_updater.fetch.transport import Transport, open_transport
 from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Client, Session, open_session
-from lockgate_updater.state.home import Configuration, Home, init, load_configuration
+from lockgate_updater.state.configuration import Configuration, load_configuration
+from lockgate_updater.state.home import Home
 from lockgate_updater.state.identity import boot_id, machine_identity, new_client_id
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class Updater:
             TrustError: `root` is no valid root.
             LocalError: The disk refuses.
         """
+        from lockgate_updater.state.creation import init  # noqa: PLC0415 (once for each client)
+
         init(
             home,
             app=app,

@@ -22,7 +22,7 @@ from lockgate_updater.command.narrator import Narrator
 from lockgate_updater.command.options import home_of, open_updater
 from lockgate_updater.command.output import print_json, print_words
 from lockgate_updater.outcomes import Outcome, Status, UpdateResult
-from lockgate_updater.state.home import init as make_home
+from lockgate_updater.state.creation import init as make_home
 
 __all__ = ["confirm", "init", "rollback", "run", "status", "update"]
 

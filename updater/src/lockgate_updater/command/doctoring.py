@@ -11,7 +11,8 @@ from lockgate_updater.command.options import home_of
 from lockgate_updater.command.output import print_json, print_words
 from lockgate_updater.diagnose.doctor import Level, Patient, examine
 from lockgate_updater.fetch.transport import Transport, open_transport
-from lockgate_updater.state.home import Configuration, Home
+from lockgate_updater.state.configuration import Configuration
+from lockgate_updater.state.home import Home
 
 __all__ = ["doctor"]
 

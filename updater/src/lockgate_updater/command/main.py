@@ -6,10 +6,11 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lockgate_release.errors import ExitCode, LockgateError
-from lockgate_updater.command.parser import build_parser
+from lockgate_updater.command.parser import VERBS, parse_arguments
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Verb and options; None takes this process's own, and takes the process over.
     """
-    options = build_parser().parse_args(arguments)
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(_do(options, os.environ, owns_process=arguments is None))
     except LockgateError as exc:
@@ -40,23 +41,13 @@ def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process
     # All that imports make stays: looking for garbage in it would be a tenth of a cold check.
     gc.disable()
     try:
-        if options.verb in {"check", "explain"}:
-            import lockgate_updater.command.looking as verbs  # noqa: PLC0415
-        elif options.verb == "self-update":
-            import lockgate_updater.command.itself as verbs  # type: ignore[no-redef] # noqa: PLC0415
-        elif options.verb == "watch":
-            import lockgate_updater.command.watching as verbs  # type: ignore[no-redef] # noqa: PLC0415
-        elif options.verb == "doctor":
-            import lockgate_updater.command.doctoring as verbs  # type: ignore[no-redef] # noqa: PLC0415
-        elif options.verb in {"repair", "verify"}:
-            import lockgate_updater.command.tending as verbs  # type: ignore[no-redef] # noqa: PLC0415
-        else:
-            import lockgate_updater.command.acting as verbs  # type: ignore[no-redef] # noqa: PLC0415
+        module = f"lockgate_updater.command.{VERBS[options.verb].module}"
+        do = getattr(import_module(module), options.verb.replace("-", "_"))
         if owns_process:
             gc.freeze()
     finally:
         gc.enable()
-    return int(getattr(verbs, options.verb.replace("-", "_"))(options, environ))
+    return int(do(options, environ))
 
 
 def _explain_failure(options: argparse.Namespace, error: LockgateError) -> int:

@@ -1,14 +1,19 @@
-"""What can be typed: verbs and options, and nothing else. Imports only what a cold start needs."""
+"""What can be typed: a table of verbs and their options. Imports only what a cold start needs.
+
+A parser is made for the verb that was asked for; all of them are made for help and for documents.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from lockgate_updater import __version__
 
-__all__ = ["build_parser"]
+__all__ = ["VERBS", "Verb", "build_parser", "parse_arguments"]
 
+PROGRAM = "lockgate-updater"
 _EXIT_CODES = """\
 exit codes:
   0   done; check: up to date
@@ -24,68 +29,69 @@ exit codes:
 Settings come from flags, then LOCKGATE_* in the environment, then lockgate.toml in the home.
 """
 
+Adder = Callable[[argparse.ArgumentParser], object]
+
+
+class Verb(NamedTuple):
+    """One verb of the command line.
+
+    Attributes:
+        text: What it does, in a few words.
+        module: Where its function is, below `lockgate_updater.command`.
+        options: What adds its options to a parser.
+    """
+
+    text: str
+    module: str
+    options: tuple[Adder, ...]
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(
-        prog="lockgate-updater",
+        prog=PROGRAM,
         description="Keeps one installed app up to date: checks, verifies, installs, goes back.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    _add_init(_verb(verbs, "init", "make a home for a client"))
-    _add_common(_verb(verbs, "check", "say what an update would do"), _add_look, _add_force)
-    update = _verb(verbs, "update", "download, prove, switch, and commit or roll back")
-    _add_common(update, _add_look, _add_force, _add_events)
-    update.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
-    watch = _verb(verbs, "watch", "keep up to date: look, act, wait, until a signal ends it")
-    _add_common(watch, _add_look, _add_events)
-    watch.add_argument("--once", action="store_true", help="look once, at once, and end")
-    watch.add_argument(
-        "--check-only", action="store_true", help="look and tell, and install nothing"
-    )
-    _add_common(_verb(verbs, "status", "say what stands on this machine; asks nobody"))
-    _add_common(_verb(verbs, "confirm", "commit the release on trial: it works"))
-    _add_common(_verb(verbs, "rollback", "go back to the last good version"), _add_events)
-    explain = _verb(verbs, "explain", "print the whole chain of reasoning")
-    _add_common(explain, _add_look, _add_force)
-    itself = _verb(verbs, "self-update", "update the updater that looks after this home")
-    _add_common(itself, _add_force)
-    _add_common(_verb(verbs, "verify", "prove that the installed tree is the signed one"))
-    doctor = _verb(verbs, "doctor", "look for everything that can be wrong here; change nothing")
-    _add_common(doctor, _add_look)
-    doctor.add_argument("--deep", action="store_true", help="read every file of the installed tree")
-    repair = _verb(verbs, "repair", "bring the installed tree to what was signed")
-    _add_common(repair, _add_look, _add_events)
-    repair.add_argument("--dry-run", action="store_true", help="print what differs, do nothing")
-    _add_run(_verb(verbs, "run", "start the installed program"))
+    for name, verb in VERBS.items():
+        _fill(verbs.add_parser(name, help=verb.text, allow_abbrev=False), name, verb)
     return parser
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    text: str,
-) -> argparse.ArgumentParser:
-    return verbs.add_parser(name, help=text, description=text.capitalize() + ".")
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what the command line says; one that makes no sense ends the process, with help.
+
+    Args:
+        arguments: Verb and options.
+    """
+    name = arguments[0] if arguments else ""
+    if name not in VERBS:
+        return build_parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} {name}", allow_abbrev=False)
+    return _fill(parser, name, VERBS[name]).parse_args(arguments[1:])
 
 
-def _add_home(parser: argparse.ArgumentParser) -> None:
+def _fill(parser: argparse.ArgumentParser, name: str, verb: Verb) -> argparse.ArgumentParser:
+    parser.description = f"{verb.text.capitalize()}."
+    parser.set_defaults(verb=name)
+    for add in verb.options:
+        add(parser)
+    return parser
+
+
+def _home(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--home", metavar="DIR", help="the client's home (LOCKGATE_HOME)")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
-def _add_common(
-    parser: argparse.ArgumentParser, *more: Callable[[argparse.ArgumentParser], None]
-) -> None:
-    _add_home(parser)
-    for add in more:
-        add(parser)
-
-
-def _add_look(parser: argparse.ArgumentParser) -> None:
+def _look(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repository", metavar="URL", help="where releases come from")
     parser.add_argument("--channel", metavar="C", help="the channel to follow")
     parser.add_argument("--ca", metavar="FILE", help="certificate authorities to trust")
@@ -99,13 +105,13 @@ def _add_look(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_events(parser: argparse.ArgumentParser) -> None:
+def _events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events", action="store_true", help="print one JSON object a line: each event, the result"
     )
 
 
-def _add_force(parser: argparse.ArgumentParser) -> None:
+def _force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
@@ -113,8 +119,11 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_init(parser: argparse.ArgumentParser) -> None:
-    _add_home(parser)
+def _switch(name: str, text: str) -> Adder:
+    return lambda parser: parser.add_argument(name, action="store_true", help=text)
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--app", metavar="APP", help="the app")
     parser.add_argument("--repository", metavar="URL", help="where releases come from")
     parser.add_argument("--root", metavar="FILE", help="the trust anchor, root.json")
@@ -122,8 +131,7 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client-id", metavar="UUID", default="", help="instead of a random one")
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--home", metavar="DIR", help="the client's home (LOCKGATE_HOME)")
+def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--program", metavar="PATH", default="", help="a program of the tree, not the release's own"
     )
@@ -133,3 +141,45 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="-- ARG",
         help="for the program; where the release names none, the first names it",
     )
+
+
+_COMMON = (_home, _json)
+VERBS = {
+    "init": Verb("make a home for a client", "acting", (*_COMMON, _init)),
+    "check": Verb("say what an update would do", "looking", (*_COMMON, _look, _force)),
+    "update": Verb(
+        "download, prove, switch, and commit or roll back",
+        "acting",
+        (*_COMMON, _look, _force, _events, _switch("--dry-run", "print the plan and do nothing")),
+    ),
+    "watch": Verb(
+        "keep up to date: look, act, wait, until a signal ends it",
+        "watching",
+        (
+            *_COMMON,
+            _look,
+            _events,
+            _switch("--once", "look once, at once, and end"),
+            _switch("--check-only", "look and tell, and install nothing"),
+        ),
+    ),
+    "status": Verb("say what stands on this machine; asks nobody", "acting", _COMMON),
+    "confirm": Verb("commit the release on trial: it works", "acting", _COMMON),
+    "rollback": Verb("go back to the last good version", "acting", (*_COMMON, _events)),
+    "explain": Verb("print the whole chain of reasoning", "looking", (*_COMMON, _look, _force)),
+    "self-update": Verb(
+        "update the updater that looks after this home", "itself", (*_COMMON, _force)
+    ),
+    "verify": Verb("prove that the installed tree is the signed one", "tending", _COMMON),
+    "doctor": Verb(
+        "look for everything that can be wrong here; change nothing",
+        "doctoring",
+        (*_COMMON, _look, _switch("--deep", "read every file of the installed tree")),
+    ),
+    "repair": Verb(
+        "bring the installed tree to what was signed",
+        "tending",
+        (*_COMMON, _look, _events, _switch("--dry-run", "print what differs, do nothing")),
+    ),
+    "run": Verb("start the installed program", "acting", (_home, _run)),
+}

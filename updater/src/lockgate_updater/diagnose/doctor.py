@@ -19,7 +19,8 @@ from lockgate_updater.fetch.freshness import check_clock
 from lockgate_updater.fetch.look import read_anchor
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.install.switch import read_current
-from lockgate_updater.state.home import Configuration, Home, load_configuration
+from lockgate_updater.state.configuration import Configuration, load_configuration
+from lockgate_updater.state.home import Home
 from lockgate_updater.state.journal import Record, State, load_record
 from lockgate_updater.state.listing import compare_tree, examine_tree, load_listing
 from lockgate_updater.state.lock import read_holder

@@ -16,8 +16,9 @@ from lockgate_release.errors import (
 )
 from lockgate_release.layout import POLICY_PATH, channel_path
 from lockgate_release.trust.verify import Fetch, TrustedView
+from lockgate_updater.state.configuration import Configuration
 from lockgate_updater.state.durable import read_own_file
-from lockgate_updater.state.home import Configuration, Home
+from lockgate_updater.state.home import Home
 from lockgate_updater.state.memory import Memory, check_not_older
 
 __all__ = ["Findings", "look"]

@@ -20,10 +20,11 @@ from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.revoked import why_not_allowed
 from lockgate_updater.session import Session
+from lockgate_updater.state.configuration import IfRevoked
 from lockgate_updater.state.durable import remove_file
-from lockgate_updater.state.home import IfRevoked
 from lockgate_updater.state.journal import Attempt, State
-from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, receipt_for
+from lockgate_updater.state.proof import prove_tree
+from lockgate_updater.state.receipts import Receipt, load_receipts, receipt_for
 
 __all__ = ["Operation"]
 

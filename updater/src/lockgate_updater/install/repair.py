@@ -51,7 +51,8 @@ from lockgate_updater.state.listing import (
     load_listing,
     store_listing,
 )
-from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree
+from lockgate_updater.state.proof import prove_tree
+from lockgate_updater.state.receipts import Receipt, load_receipts
 
 __all__ = ["RepairResult", "repair"]
 

@@ -33,7 +33,8 @@ from lockgate_updater.state.environments import drop_environments, remove_enviro
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.listing import listing_path, store_listing
 from lockgate_updater.state.preflight import check_room
-from lockgate_updater.state.receipts import Receipt, load_receipts, prove_tree, store_receipt
+from lockgate_updater.state.proof import prove_tree
+from lockgate_updater.state.receipts import Receipt, load_receipts, store_receipt
 
 __all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
 

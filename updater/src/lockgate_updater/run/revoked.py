@@ -11,7 +11,7 @@ from lockgate_release.errors import LocalError
 from lockgate_release.names import ChannelName
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.session import Client
-from lockgate_updater.state.home import IfRevoked
+from lockgate_updater.state.configuration import IfRevoked
 from lockgate_updater.state.memory import Memory
 
 __all__ = ["RevokedError", "check_may_start", "why_not_allowed"]

@@ -16,11 +16,19 @@ from lockgate_release.gate import is_client_id
 from lockgate_release.strict_json import dump_json, parse_json
 from lockgate_updater.state.durable import read_own_file, write_durably
 
-__all__ = ["boot_id", "load_client_id", "machine_identity", "new_client_id", "store_client_id"]
+__all__ = [
+    "boot_id",
+    "load_client_id",
+    "machine_identity",
+    "new_client_id",
+    "process_start",
+    "store_client_id",
+]
 
 _MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/sys/class/net")
+_START_FIELD = 19  # counted from the state, which is field 3
 _EXPECTED = "a UUID in 36 lower-case characters"
 
 
@@ -108,3 +116,16 @@ def store_client_id(path: Path, client_id: str, machine: str) -> None:
     if not is_client_id(client_id):
         raise UsageError("not a client id", expected=_EXPECTED, found=repr(client_id[:80]))
     write_durably(path, dump_json({"client_id": client_id, "machine": machine}))
+
+
+def process_start(pid: int) -> str:
+    """Return when a process was started, in ticks since the boot, or "" where that is not known.
+
+    Source: proc_pid_stat(5), field 22; what stands in parentheses before may hold anything.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    return fields[_START_FIELD] if len(fields) > _START_FIELD else ""

@@ -18,7 +18,8 @@ from lockgate_release.digests import EntryKind, TreeEntry, digest_file, parse_li
 from lockgate_release.errors import ArchiveError, DigestMismatchError, LocalError
 from lockgate_updater.state.durable import local_errors, read_own_file
 from lockgate_updater.state.home import Home
-from lockgate_updater.state.receipts import Receipt, prove_tree
+from lockgate_updater.state.proof import prove_tree
+from lockgate_updater.state.receipts import Receipt
 
 __all__ = [
     "Difference",

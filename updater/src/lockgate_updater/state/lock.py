@@ -12,21 +12,21 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lockgate_release.errors import DocumentError, LocalError
+from lockgate_release.errors import LocalError
 from lockgate_release.instants import format_instant, utc_now
-from lockgate_release.strict_json import Json, dump_json, parse_json
+from lockgate_release.strict_json import Json, dump_json
 from lockgate_updater.state.durable import local_errors
-from lockgate_updater.state.identity import boot_id
+from lockgate_updater.state.identity import boot_id, process_start
 
-__all__ = ["Owner", "hold_lock", "read_holder"]
+if TYPE_CHECKING:
+    from lockgate_updater.state.owner import Owner
+
+__all__ = ["hold_lock", "read_holder"]
 
 _POLL_S = 0.05
-_MAX_OWNER_BYTES = 4096
-_MAX_PID = (1 << 31) - 1
-_START_FIELD = 19  # counted from the state, which is field 3
 
 
 @contextmanager
@@ -74,61 +74,13 @@ def _write_owner(handle: int, path: Path, purpose: str) -> None:
         "pid": os.getpid(),
         "purpose": purpose,
         "since": format_instant(utc_now()),
-        "started": _start_of(os.getpid()),
+        "started": process_start(os.getpid()),
         "boot": boot_id(),
         "host": os.uname().nodename,
     }
     with local_errors("cannot be written", path):
         os.ftruncate(handle, 0)
         os.pwrite(handle, dump_json(owner), 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """Who holds a lock, as they said.
-
-    Attributes:
-        pid: The process.
-        purpose: What for.
-        since: Since when, for people.
-        started: When the process was started, in the kernel's ticks, or "".
-        boot: The boot it was started in, or "".
-        host: The machine, or "".
-    """
-
-    pid: int
-    purpose: str
-    since: str
-    started: str = ""
-    boot: str = ""
-    host: str = ""
-
-    def __str__(self) -> str:
-        """Return who it is and how it does, for people."""
-        text = f"{self.purpose} by process {self.pid} since {self.since}"
-        return f"{text}, {self.describe_state()}"
-
-    def describe_state(self) -> str:
-        """Return whether the process lives: that of another machine cannot be seen."""
-        if self.host and self.host != os.uname().nodename:
-            return f"on another machine, {self.host}"
-        here = boot_id()
-        if self.boot and here and self.boot != here:
-            return "which is gone: this machine was started anew since"
-        if self.is_alive():
-            return "which is alive"
-        return "which is gone; a process that it started still holds the lock"
-
-    def is_alive(self) -> bool:
-        """Whether this very process is alive on this machine; a pid that was reused is not it."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        started = _start_of(self.pid)
-        return not (self.started and started) or started == self.started
 
 
 def read_holder(path: Path) -> Owner | str | None:
@@ -155,28 +107,6 @@ def read_holder(path: Path) -> Owner | str | None:
 
 
 def _read_owner(handle: int) -> Owner | str:
-    try:
-        fields = parse_json(os.pread(handle, _MAX_OWNER_BYTES, 0), subject="lock")
-        return Owner(
-            pid=fields.integer("pid", minimum=1, maximum=_MAX_PID),
-            purpose=fields.text("purpose"),
-            since=fields.text("since"),
-            started=fields.text("started", default=""),
-            boot=fields.text("boot", default=""),
-            host=fields.text("host", default=""),
-        )
-    except DocumentError:
-        return "a process that did not say who it is"
+    from lockgate_updater.state.owner import read_owner  # noqa: PLC0415 (only if there is another)
 
-
-def _start_of(pid: int) -> str:
-    """Return when a process was started, in ticks since the boot, or "" where that is not known.
-
-    Source: proc_pid_stat(5), field 22; what stands in parentheses before may hold anything.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    fields = text.rpartition(")")[2].split()
-    return fields[_START_FIELD] if len(fields) > _START_FIELD else ""
+    return read_owner(handle)

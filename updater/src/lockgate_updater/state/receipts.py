@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate_release.decision import Offer
-from lockgate_release.digests import digest_tree
 from lockgate_release.documents import HealthCheck, Install
 from lockgate_release.documents.python_wheels import read_python_wheels
-from lockgate_release.errors import ArchiveError, DigestMismatchError, DocumentError
+from lockgate_release.errors import DocumentError
 from lockgate_release.names import Sha256Hex, is_sha256
 from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.versions import is_version_text
@@ -26,7 +25,6 @@ __all__ = [
     "Receipt",
     "folder_name",
     "load_receipts",
-    "prove_tree",
     "receipt_for",
     "store_receipt",
     "version_of",
@@ -129,28 +127,6 @@ def load_receipts(home: Home) -> dict[str, Receipt]:
     there = [receipt for receipt in found if _is_folder(home.tree(receipt.folder))]
     there.sort(key=lambda receipt: (-receipt.rank, receipt.folder))
     return {receipt.folder: receipt for receipt in there}
-
-
-def prove_tree(home: Home, receipt: Receipt) -> None:
-    """Read the whole tree and hold it to what was signed.
-
-    Raises:
-        DigestMismatchError: It is another tree than the one that was signed.
-        LocalError: It cannot be read.
-    """
-    tree = home.tree(receipt.folder)
-    with local_errors("cannot be read", tree):
-        try:
-            found = digest_tree(tree).sha256
-        except ArchiveError as exc:
-            found = Sha256Hex(exc.what)
-    if found != receipt.tree_sha256:
-        raise DigestMismatchError(
-            "not the tree that was signed",
-            subject=str(tree),
-            expected=receipt.tree_sha256,
-            found=found,
-        )
 
 
 def _path(home: Home, folder: str) -> Path:
