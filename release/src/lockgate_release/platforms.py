@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from lockgate_release.names import Platform
 
-__all__ = ["ANY_PLATFORM", "best_platform", "current_platform"]
+__all__ = ["ANY_PLATFORM", "best_platform", "current_platform", "platform_tag"]
 
 ANY_PLATFORM = Platform("any")
 
@@ -28,7 +28,17 @@ _MACHINES = {
 
 def current_platform() -> Platform:
     """Return the tag of this machine."""
-    system, machine = (word.lower() for word in _name_machine())
+    if hasattr(os, "uname"):
+        found = os.uname()
+        return platform_tag(found.sysname, found.machine)
+    import platform  # noqa: PLC0415 (it costs 2 ms, and knows what only Windows hides)
+
+    return platform_tag(platform.system(), platform.machine())
+
+
+def platform_tag(system: str, machine: str) -> Platform:
+    """Return the tag of a machine by the names that its system gives to itself and to it."""
+    system, machine = system.lower(), machine.lower()
     return Platform(f"{_SYSTEMS.get(system, system)}-{_MACHINES.get(machine, machine)}")
 
 
@@ -38,13 +48,3 @@ def best_platform(wanted: Platform, available: Iterable[Platform]) -> Platform |
     if wanted in tags:
         return wanted
     return ANY_PLATFORM if ANY_PLATFORM in tags else None
-
-
-def _name_machine() -> tuple[str, str]:
-    """Return the names of the system and of the processor's kind."""
-    if hasattr(os, "uname"):
-        found = os.uname()
-        return found.sysname, found.machine
-    import platform  # noqa: PLC0415 (it costs 2 ms, and knows what only Windows hides)
-
-    return platform.system(), platform.machine()

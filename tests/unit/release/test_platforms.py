@@ -5,7 +5,7 @@ import platform
 import pytest
 
 from lockgate_release.names import Platform, is_platform
-from lockgate_release.platforms import ANY_PLATFORM, best_platform, current_platform
+from lockgate_release.platforms import ANY_PLATFORM, best_platform, current_platform, platform_tag
 
 LINUX, MACOS = Platform("linux-x86_64"), Platform("macos-aarch64")
 
@@ -22,16 +22,13 @@ LINUX, MACOS = Platform("linux-x86_64"), Platform("macos-aarch64")
         ("FreeBSD", "riscv64", "freebsd-riscv64"),
     ],
 )
-def test_the_tag_of_a_machine(
-    monkeypatch: pytest.MonkeyPatch, system: str, machine: str, tag: str
-) -> None:
-    monkeypatch.setattr(platform, "system", lambda: system)
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert current_platform() == tag
+def test_the_tag_of_a_machine(system: str, machine: str, tag: str) -> None:
+    assert platform_tag(system, machine) == tag
 
 
-def test_this_machine_has_a_tag() -> None:
+def test_this_machines_tag_is_what_python_says_of_it() -> None:
     assert is_platform(current_platform())
+    assert current_platform() == platform_tag(platform.system(), platform.machine())
 
 
 @pytest.mark.parametrize(
