@@ -13,6 +13,7 @@ from lockgate_server.command.common import say
 from lockgate_server.command.revoke import revoke
 from lockgate_server.command.run import run
 from lockgate_server.command.status import status
+from lockgate_server.command.storage import storage
 from lockgate_server.command.token import token
 from lockgate_server.logs import mask
 
@@ -29,7 +30,7 @@ def lockgate_server() -> None:
     """
 
 
-for _command in (run, token, revoke, status):
+for _command in (run, token, revoke, status, storage):
     lockgate_server.add_command(_command)
 
 

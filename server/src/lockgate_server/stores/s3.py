@@ -117,6 +117,11 @@ class S3Store:
         self._limits = limits or S3Limits()
         self._bucket = Bucket(address, self._limits, session)
 
+    @property
+    def bucket(self) -> Bucket:
+        """The bucket, for what else is done with it."""
+        return self._bucket
+
     def close(self) -> None:
         """Let go of the connections."""
         self._bucket.close()
@@ -292,7 +297,7 @@ class S3Store:
         }
         if create_only:
             request["IfNoneMatch"] = "*"
-        with s3_errors(target, conditional=create_only):
+        with s3_errors(target, conditional=True):
             try:
                 answer = self._bucket.once.copy_object(**request)
             except ClientError as exc:

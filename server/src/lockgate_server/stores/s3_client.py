@@ -1,9 +1,15 @@
-"""How boto3 is set up, and what a condition looks like to it."""
+"""How boto3 is set up, and what a condition looks like to it.
+
+1. What depends on a condition is sent once, but for one case: a store that says "too often" has
+   done nothing, so it is sent again after a while. R2 takes one write a second to one name.
+2. R2 heeds a copy's condition under a name of its own, which other stores do not know and ignore.
+"""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -17,6 +23,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["Bucket", "S3Limits", "parse_etag", "quote_etag"]
+
+
+_TOO_OFTEN_ATTEMPTS = 4
+_TOO_OFTEN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +58,8 @@ class Bucket:
         name: The bucket's name.
         prefix: What stands before every key.
         repeating: Sends again what failed in passing: for what may happen twice.
-        once: Sends everything once.
+        once: Sends everything once, unless the store says that it was too often. Its copies are
+            made only where nothing is, where the store can do that.
     """
 
     def __init__(
@@ -66,6 +77,10 @@ class Bucket:
             session = session or boto3.session.Session()
             self.repeating = _client(session, address, limits, limits.attempts)
             self.once = _client(session, address, limits, 1)
+        # The stubs know no event whose handlers answer.
+        self.once.meta.events.register("needs-retry.s3", _wait_when_too_often)  # type: ignore[arg-type]
+        if address.endpoint is not None:
+            self.once.meta.events.register("before-call.s3.CopyObject", _copy_to_nothing_only)
 
     def check_is_there(self) -> None:
         """Return when the bucket exists; asked once, for the answer to a HEAD cannot tell.
@@ -107,6 +122,24 @@ def _client(
     )
     client.meta.events.unregister("before-call.s3", add_expect_header)
     return client
+
+
+def _copy_to_nothing_only(params: dict[str, Any], **_: object) -> None:
+    """Add R2's own condition to a copy."""
+    params["headers"]["cf-copy-destination-if-none-match"] = "*"
+
+
+def _wait_when_too_often(
+    response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: object
+) -> float | None:
+    """Return after how many seconds to send again what the store says it did not do."""
+    if response is None or attempts > _TOO_OFTEN_ATTEMPTS:
+        return None
+    http, parsed = response
+    if http.status_code != 429 and parsed.get("Error", {}).get("Code") != "SlowDown":
+        return None
+    # The jitter keeps those apart that were refused together; it is no secret.
+    return _TOO_OFTEN_S * attempts * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def parse_etag(header: str) -> Etag:

@@ -1,0 +1,17 @@
+"""`lockgate-server storage`: what holds of the object store, found out by looking."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_server.command.storage_check import check
+
+__all__ = ["storage"]
+
+
+@click.group()
+def storage() -> None:
+    """Find out what a store can do, and whether what lies in it is whole."""
+
+
+storage.add_command(check)
