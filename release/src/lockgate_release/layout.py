@@ -4,8 +4,9 @@
 <app>/metadata/timestamp.json       the only pointer
 <app>/targets/<path>                documents, their digest before the file name
 <app>/artifacts/<xx>/<sha256>       content-addressed
-<app>/uploads/<id>                  unverified
+<app>/uploads/<id>/…                unverified
 <app>/channels/<channel>/version.json   a copy for people
+<app>/condemned.json                what is being removed at this moment; else it is not there
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ __all__ = [
     "artifact_path",
     "channel_copy_key",
     "channel_path",
+    "condemned_key",
     "extras_path",
     "metadata_key",
     "release_path",
     "target_key",
     "timestamp_key",
+    "upload_data_key",
     "upload_key",
+    "upload_part_key",
+    "upload_record_key",
 ]
 
 POLICY_PATH = "policy.json"
@@ -81,3 +86,23 @@ def channel_copy_key(app: AppName, channel: ChannelName) -> str:
 def upload_key(app: AppName, upload_id: str) -> str:
     """Return the key of bytes that have arrived and are not yet verified."""
     return f"{app}/uploads/{upload_id}"
+
+
+def condemned_key(app: AppName) -> str:
+    """Return the key of the list of what is being removed at this moment."""
+    return f"{app}/condemned.json"
+
+
+def upload_record_key(app: AppName, upload_id: str) -> str:
+    """Return the key of what is known of an upload."""
+    return f"{upload_key(app, upload_id)}/upload.json"
+
+
+def upload_data_key(app: AppName, upload_id: str, attempt: str) -> str:
+    """Return the key of what a client sends straight to the store; no two attempts share it."""
+    return f"{upload_key(app, upload_id)}/{attempt}.data"
+
+
+def upload_part_key(app: AppName, upload_id: str, number: int, sha256: Sha256Hex) -> str:
+    """Return the key of one part that came through the server."""
+    return f"{upload_key(app, upload_id)}/{number}.{sha256}"

@@ -11,7 +11,8 @@ from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName
 from lockgate_server.ports import LostRaceError
 from lockgate_server.services.write.base import Base, check_recorded, read_base
-from lockgate_server.services.write.composing import Change, compose_next
+from lockgate_server.services.write.composing import Change, compose_next, needed_keys
+from lockgate_server.services.write.condemned import check_spared
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.flip import TakenNumberError, flip
 from lockgate_server.services.write.recovery import find_leftover, settle_intents
@@ -99,6 +100,7 @@ def change_app(
         planned = plan(base)
         if planned.change is None:
             return _outcome(base, planned)
+        check_spared(deps.store, app, needed_keys(app, planned.change))
         state = compose_next(deps, base, planned.change)
         try:
             flip(deps, state, planned.change.action, planned.change.details, caller)
@@ -129,6 +131,10 @@ def _finish_leftovers(deps: WriteDeps, base: Base, caller: Caller, own: bytes | 
     for _ in range(_MOST_LEFTOVERS):
         leftover = find_leftover(deps, base, own=own)
         if leftover is None:
+            return base
+        try:
+            check_spared(deps.store, base.app, needed_keys(base.app, leftover))
+        except ConflictError:
             return base
         state = compose_next(deps, base, leftover)
         # A lost race means that somebody else has finished it.

@@ -7,7 +7,8 @@ left them there. Numbers of the publishers' and maintainers' roles never do: the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import Targets
@@ -19,13 +20,48 @@ from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust import sign
 from lockgate_release.trust.chain import Verified
-from lockgate_release.trust.roles import Role
+from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_server.ports import Condition, Highest, IfAbsent, IfMatch, ObjectStore
 from lockgate_server.services.write.base import Base, highest_of
 from lockgate_server.services.write.channels import issue
 from lockgate_server.services.write.deps import WriteDeps
 
-__all__ = ["Change", "FirstState", "NextState", "compose_first", "compose_next"]
+__all__ = [
+    "Change",
+    "FirstState",
+    "NextState",
+    "Terms",
+    "compose_first",
+    "compose_next",
+    "needed_keys",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a state is numbered, and how long it lasts.
+
+    Attributes:
+        step: By how much timestamp and sequences count up. With 2, one number is left out.
+        taken: Keys of numbered metadata that are left out too.
+        expires_at: When the server's roles and channels expire; None: as they always do.
+    """
+
+    step: int = 1
+    taken: frozenset[str] = frozenset()
+    expires_at: datetime | None = None
+
+    def lifetime(self, role: Role, now: datetime) -> timedelta:
+        """Return for how long a role's word is given."""
+        return EXPIRY[role] if self.expires_at is None else self.expires_at - now
+
+    def issue(self, document: ChannelDocument, now: datetime) -> ChannelDocument:
+        """Return a channel's document as it is issued now."""
+        return replace(
+            issue(document, now),
+            sequence=document.sequence + self.step,
+            expires_at=now + self.lifetime(Role.CHANNELS, now),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +76,8 @@ class Change:
         targets: The next targets, verified.
         documents: Bytes of targets that these name and the store may not have, by path.
         resigned: Roles of the server's to sign again though nothing else asks for it.
+        builds_on: Keys of objects that are there already and must stay, beside `documents`.
+        terms: How the state is numbered, and how long it lasts.
     """
 
     action: str
@@ -49,6 +87,13 @@ class Change:
     targets: Verified[Targets] | None = None
     documents: Mapping[str, bytes] = field(default_factory=dict)
     resigned: frozenset[Role] = frozenset()
+    builds_on: frozenset[str] = frozenset()
+    terms: Terms = Terms()
+
+
+def needed_keys(app: AppName, change: Change) -> frozenset[str]:
+    """Return the keys of what a change needs and may find in the store already."""
+    return change.builds_on | _by_key(app, change.documents).keys()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +144,19 @@ def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
     """
     now = deps.now()
     signer = deps.keys.signer(base.app, _online_keys(base))
-    issued = [issue(document, now) for document in change.channels]
+    terms = change.terms
+    issued = [terms.issue(document, now) for document in change.channels]
     envelopes = [sign.sign_channel(document, signer) for document in issued]
     files = _sign_changed_roles(deps, base, change, envelopes, signer)
     snapshot, snapshot_files = _sign_snapshot(deps, base, change, files, signer)
-    timestamp = sign.next_timestamp(base.chain.timestamp.signed, snapshot, signer, now)
+    timestamp = sign.next_timestamp(
+        base.chain.timestamp.signed,
+        snapshot,
+        signer,
+        now,
+        step=terms.step,
+        lifetime=terms.lifetime(Role.TIMESTAMP, now),
+    )
     recorded = highest_of(base)
     return NextState(
         app=base.app,
@@ -145,9 +198,17 @@ def _sign_changed_roles(
         if verified is not None:
             files[role] = (verified.version, verified.data)
     if change.channels or Role.CHANNELS in change.resigned:
-        number = _free_number(deps.store, base.app, Role.CHANNELS, base.chain.channels.version + 1)
+        now, terms = deps.now(), change.terms
+        number = _free_number(
+            deps.store, base.app, Role.CHANNELS, base.chain.channels.version + 1, terms.taken
+        )
         signed = sign.next_channels(
-            base.chain.channels.signed, envelopes, signer, deps.now(), version=number
+            base.chain.channels.signed,
+            envelopes,
+            signer,
+            now,
+            version=number,
+            lifetime=terms.lifetime(Role.CHANNELS, now),
         )
         files[Role.CHANNELS] = (number, sign.to_bytes(signed))
     return files
@@ -163,9 +224,17 @@ def _sign_snapshot(
     """Return number and bytes of the snapshot, and the same by its key where it is a new one."""
     if not files and Role.SNAPSHOT not in change.resigned:
         return (base.chain.snapshot.version, base.chain.snapshot.data), {}
-    number = _free_number(deps.store, base.app, Role.SNAPSHOT, base.chain.snapshot.version + 1)
+    now, terms = deps.now(), change.terms
+    number = _free_number(
+        deps.store, base.app, Role.SNAPSHOT, base.chain.snapshot.version + 1, terms.taken
+    )
     signed = sign.next_snapshot(
-        base.chain.snapshot.signed, files, signer, deps.now(), version=number
+        base.chain.snapshot.signed,
+        files,
+        signer,
+        now,
+        version=number,
+        lifetime=terms.lifetime(Role.SNAPSHOT, now),
     )
     data = sign.to_bytes(signed)
     return (number, data), {metadata_key(base.app, Role.SNAPSHOT, number): data}
@@ -207,7 +276,13 @@ def _by_key(app: AppName, documents: Mapping[str, bytes]) -> dict[str, bytes]:
     return {target_key(app, path, digest_bytes(data)): data for path, data in documents.items()}
 
 
-def _free_number(store: ObjectStore, app: AppName, role: Role, number: int) -> int:
-    while store.head(metadata_key(app, role, number)) is not None:
+def _free_number(
+    store: ObjectStore,
+    app: AppName,
+    role: Role,
+    number: int,
+    taken: frozenset[str] = frozenset(),
+) -> int:
+    while (key := metadata_key(app, role, number)) in taken or store.head(key) is not None:
         number += 1
     return number

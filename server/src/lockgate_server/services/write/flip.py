@@ -118,7 +118,10 @@ def _create_document(store: ObjectStore, key: str, data: bytes) -> None:
     try:
         put_described(store, key, data, IfAbsent())
     except LostRaceError:
-        if not _holds(store, key, data):
+        found = read_object(store, key, limit_bytes=max(len(data), 1 << 26))
+        if found is None:
+            raise  # it was removed in between, so the pointer has moved too
+        if found.data != data:
             raise RepositoryError(
                 "a content address holds other content",
                 subject=key,

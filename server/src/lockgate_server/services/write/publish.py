@@ -20,6 +20,7 @@ from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.offers import allowed_in, check_offer
 from lockgate_server.services.write.publishing import (
     ReleaseList,
+    artifact_keys,
     changed_paths,
     check_artifacts,
     check_documents,
@@ -56,8 +57,9 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
     verified = verify_following(base, request.releases)
     live = read_list(verified.signed if verified else base.chain.releases.signed)
     documents: Mapping[str, bytes] = {}
+    builds_on: frozenset[str] = frozenset()
     if verified is not None:
-        documents = _check_releases(deps, base, live, request.documents)
+        documents, builds_on = _check_releases(deps, base, live, request.documents)
     channel, offer = None, None
     if request.offer is not None:
         channel = _offer(deps, base, live, request.offer)
@@ -72,6 +74,7 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
         channels=(channel,) if channel else (),
         releases=verified,
         documents=documents,
+        builds_on=builds_on,
     )
     return Plan(change=change, answer=offer)
 
@@ -110,8 +113,8 @@ def verify_following(base: Base, data: bytes | None) -> Verified[Targets] | None
 
 def _check_releases(
     deps: WriteDeps, base: Base, live: ReleaseList, sent: Mapping[str, bytes]
-) -> Mapping[str, bytes]:
-    """Return the documents to write, checked, with those that the store already has left out."""
+) -> tuple[Mapping[str, bytes], frozenset[str]]:
+    """Return the documents to write, checked, and the keys of the artifacts they name."""
     before = read_list(base.chain.releases.signed)
     check_list(live, before, base.policy, base.channels.values(), deps.now())
     changed = changed_paths(live, before)
@@ -121,7 +124,7 @@ def _check_releases(
     }
     releases = check_documents(base.app, changed, documents)
     check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
-    return documents
+    return documents, artifact_keys(base.app, releases)
 
 
 def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:

@@ -46,12 +46,14 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_release.instants import format_instant
+from lockgate_release.layout import artifact_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.roles import DELEGATED_PATHS, Role
 from lockgate_release.versions import Version
 
 __all__ = [
     "ReleaseList",
+    "artifact_keys",
     "changed_paths",
     "check_artifacts",
     "check_documents",
@@ -333,3 +335,10 @@ def check_artifacts(
                     expected=f"{artifact.size} bytes",
                     found=str(size),
                 )
+
+
+def artifact_keys(app: AppName, releases: Iterable[ReleaseDocument]) -> frozenset[str]:
+    """Return where the artifacts of these releases lie."""
+    return frozenset(
+        artifact_key(app, artifact.sha256) for release in releases for artifact in release.artifacts
+    )

@@ -10,13 +10,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
-from tuf.api.metadata import Targets
+from tuf.api.metadata import TargetFile, Targets
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import LockgateError
-from lockgate_release.layout import POLICY_PATH, artifact_key, metadata_key
+from lockgate_release.layout import POLICY_PATH, artifact_key, metadata_key, target_key
 from lockgate_release.names import Sha256Hex
 from lockgate_release.trust.chain import Verified, verify_next_releases, verify_next_targets
 from lockgate_release.trust.roles import Role
@@ -26,6 +27,7 @@ from lockgate_server.services.write.base import Base, highest_of, read_target
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.publishing import (
+    artifact_keys,
     changed_paths,
     check_artifacts,
     check_documents,
@@ -109,7 +111,12 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     policy = verified.signed.targets.get(POLICY_PATH)
     document = None if policy is None else read_target(deps.store, base.app, POLICY_PATH, policy)
     check_policy(base.app, verified.signed, document, base.policy)
-    return Change(action="adopt.targets", details=_describe(verified), targets=verified)
+    return Change(
+        action="adopt.targets",
+        details=_describe(verified),
+        targets=verified,
+        builds_on=_document_keys(base, verified.signed.targets),
+    )
 
 
 def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
@@ -122,7 +129,19 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
     }
     releases = check_documents(base.app, changed, documents)
     check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
-    return Change(action="adopt.releases", details=_describe(verified), releases=verified)
+    return Change(
+        action="adopt.releases",
+        details=_describe(verified),
+        releases=verified,
+        builds_on=_document_keys(base, changed) | artifact_keys(base.app, releases),
+    )
+
+
+def _document_keys(base: Base, targets: Mapping[str, TargetFile]) -> frozenset[str]:
+    return frozenset(
+        target_key(base.app, path, Sha256Hex(target.hashes.get("sha256", "")))
+        for path, target in targets.items()
+    )
 
 
 def _describe(verified: Verified[Targets]) -> dict[str, str | int]:

@@ -1,0 +1,1 @@
+"""What the store holds beside what is needed: told apart, verified, and removed."""

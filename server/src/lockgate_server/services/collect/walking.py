@@ -1,0 +1,251 @@
+"""What is needed, found by following names from the state in force and from those before it.
+
+The store is read as a hostile mirror: a name counts only where it is signed, or stands under a
+hash that is. Bytes are kept only while they are read; what was read once is not read again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets
+
+from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import parse_extras, parse_release
+from lockgate_release.documents.common import MAX_DOCUMENT_BYTES
+from lockgate_release.errors import RepositoryError
+from lockgate_release.layout import (
+    artifact_key,
+    channel_copy_key,
+    channel_path,
+    metadata_key,
+    target_key,
+    timestamp_key,
+)
+from lockgate_release.names import AppName, Sha256Hex
+from lockgate_release.strict_json import Json
+from lockgate_release.trust.chain import verify_next_releases, verify_next_targets
+from lockgate_release.trust.older import find_role, read_older_snapshot
+from lockgate_release.trust.roles import Role
+from lockgate_server.ports import ObjectStore
+from lockgate_server.services.collect.reachability import Claim, Why
+from lockgate_server.services.objects import read_object
+from lockgate_server.services.write.base import Base, read_target
+
+__all__ = ["Fault", "Walker"]
+
+_ARTIFACT_PATH = re.compile(r"artifacts/[0-9a-f]{2}/([0-9a-f]{64})")
+_NAMED = (Role.TARGETS, Role.RELEASES, Role.CHANNELS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that is needed and is not what it must be."""
+
+    key: str
+    what: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An artifact that a document names."""
+
+    sha256: Sha256Hex
+    size_bytes: int | None
+
+
+@dataclass(kw_only=True)
+class Walker:
+    """Follows names through one app's files, as often as it is asked to; remembers documents.
+
+    Attributes:
+        store: Where the files are.
+        app: The app.
+        strict: Whether to raise where a document in force cannot be read; else it is a fault.
+        tell: Told of each step, for people who wait.
+        faults: Documents in force that could not be read.
+    """
+
+    store: ObjectStore
+    app: AppName
+    strict: bool = True
+    tell: Callable[[str], None] = lambda _: None
+    faults: list[Fault] = field(default_factory=list)
+    _artifacts: dict[str, tuple[_Named, ...]] = field(default_factory=dict)
+    _snapshots: dict[int, Snapshot | None] = field(default_factory=dict)
+    _roles: dict[tuple[Role, int, str], Targets | None] = field(default_factory=dict)
+
+    def walk(self, base: Base, snapshots: Iterable[int], now: datetime) -> dict[str, Claim]:
+        """Return everything that is needed, by key, with why.
+
+        Args:
+            base: The state in force, verified.
+            snapshots: The numbers of all snapshots in the store.
+            now: The present, aware.
+
+        Raises:
+            RepositoryError: A document in force is missing or not what was signed, if strict.
+            TransportError: The store cannot be reached.
+            LocalError: The disk is in the way.
+        """
+        claims = dict(self._walk_in_force(base))
+        for key, claim in self._walk_pending(base):
+            claims.setdefault(key, claim)
+        for number in sorted(snapshots, reverse=True):
+            if number < base.chain.snapshot.version:
+                for key, claim in self._walk_older(base, number, now):
+                    claims.setdefault(key, claim)
+        return claims
+
+    def _walk_in_force(self, base: Base) -> Iterator[tuple[str, Claim]]:
+        chain, app = base.chain, self.app
+        by = f"state {base.timestamp_version}"
+        yield timestamp_key(app), _claim(Why.IN_FORCE, by, chain.timestamp.data)
+        for number in range(1, chain.root.version + 1):
+            data = chain.root.data if number == chain.root.version else None
+            yield metadata_key(app, Role.ROOT, number), _claim(Why.ROOT, "", data)
+        for role in (Role.SNAPSHOT, *_NAMED):
+            verified = getattr(chain, role.value)
+            key = metadata_key(app, role, verified.version)
+            yield key, _claim(Why.IN_FORCE, by, verified.data)
+        self.tell(f"{app}: {by}")
+        for channel in base.channels:
+            target = chain.channels.signed.targets[channel_path(channel)]
+            sha256 = target.hashes["sha256"]
+            yield channel_copy_key(app, channel), Claim(why=Why.IN_FORCE, by=by, sha256=sha256)
+        for role in _NAMED:
+            signed = getattr(chain, role.value).signed
+            yield from self._walk_targets(signed, Why.IN_FORCE, by, strict=self.strict)
+
+    def _walk_pending(self, base: Base) -> Iterator[tuple[str, Claim]]:
+        chain = base.chain
+        for role, number in (
+            (Role.TARGETS, chain.targets.version + 1),
+            (Role.RELEASES, chain.releases.version + 1),
+        ):
+            key = metadata_key(self.app, role, number)
+            found = read_object(self.store, key)
+            if found is None:
+                continue
+            try:
+                if role is Role.TARGETS:
+                    verified = verify_next_targets(chain.root.signed, chain.targets, found.data)
+                else:
+                    verified = verify_next_releases(chain, found.data)
+            except RepositoryError:
+                continue  # not signed: whatever it names, it cannot come into force
+            by = f"{number}.{role}"
+            yield key, _claim(Why.PENDING, by, found.data)
+            yield from self._walk_targets(verified.signed, Why.PENDING, by, strict=False)
+
+    def _walk_older(self, base: Base, number: int, now: datetime) -> Iterator[tuple[str, Claim]]:
+        snapshot = self._read_snapshot(base, number, now)
+        if snapshot is None:
+            return
+        by = f"snapshot {number}, until {snapshot.expires:%Y-%m-%d}"
+        yield metadata_key(self.app, Role.SNAPSHOT, number), Claim(why=Why.OLDER, by=by)
+        for role in _NAMED:
+            meta = snapshot.meta.get(f"{role.value}.json")
+            signed = None if meta is None else self._read_role(snapshot, role, meta)
+            if meta is None or signed is None:
+                continue
+            key = metadata_key(self.app, role, meta.version)
+            sha256 = (meta.hashes or {}).get("sha256", "")
+            yield key, Claim(why=Why.OLDER, by=by, sha256=sha256, size_bytes=meta.length)
+            yield from self._walk_targets(signed, Why.OLDER, by, strict=False)
+
+    def _read_snapshot(self, base: Base, number: int, now: datetime) -> Snapshot | None:
+        if number not in self._snapshots:
+            self.tell(f"{self.app}: snapshot {number}")
+            found = read_object(self.store, metadata_key(self.app, Role.SNAPSHOT, number))
+            root = base.chain.root.signed
+            self._snapshots[number] = (
+                read_older_snapshot(root, number, found.data, now) if found else None
+            )
+        return self._snapshots[number]
+
+    def _read_role(self, snapshot: Snapshot, role: Role, meta: MetaFile) -> Targets | None:
+        name = (role, meta.version, (meta.hashes or {}).get("sha256", ""))
+        if name not in self._roles:
+            found = read_object(self.store, metadata_key(self.app, role, meta.version))
+            self._roles[name] = find_role(snapshot, role, found.data) if found else None
+        return self._roles[name]
+
+    def _walk_targets(
+        self, signed: Targets, why: Why, by: str, *, strict: bool
+    ) -> Iterator[tuple[str, Claim]]:
+        for path, target in signed.targets.items():
+            sha256 = Sha256Hex(target.hashes.get("sha256", ""))
+            key = target_key(self.app, path, sha256)
+            yield key, Claim(why=why, by=by, sha256=sha256, size_bytes=target.length)
+            if not path.startswith("releases/"):
+                continue
+            for named in self._read_artifacts(key, path, target, strict=strict):
+                yield (
+                    artifact_key(self.app, named.sha256),
+                    Claim(
+                        why=why,
+                        by=f"{by}: {path}",
+                        sha256=named.sha256,
+                        size_bytes=named.size_bytes,
+                    ),
+                )
+
+    def _read_artifacts(
+        self, key: str, path: str, target: TargetFile, *, strict: bool
+    ) -> tuple[_Named, ...]:
+        if key in self._artifacts:
+            return self._artifacts[key]
+        if target.length > MAX_DOCUMENT_BYTES:
+            return ()
+        try:
+            data = read_target(self.store, self.app, path, target)
+            self._artifacts[key] = tuple(_artifacts_in(path, data))
+        except RepositoryError as exc:
+            if strict:
+                raise
+            # Nobody who follows the chain can use it, so what it named is needed by nobody.
+            self._artifacts[key] = ()
+            self.faults.append(Fault(key=key, what=exc.what, by=path))
+        return self._artifacts[key]
+
+
+def _claim(why: Why, by: str, data: bytes | None) -> Claim:
+    if data is None:
+        return Claim(why=why, by=by)
+    return Claim(why=why, by=by, sha256=digest_bytes(data), size_bytes=len(data))
+
+
+def _artifacts_in(path: str, data: bytes) -> Iterator[_Named]:
+    """Yield what a document of a release names, also what this version has no word for.
+
+    Raises:
+        DocumentError: It is no such document.
+    """
+    if path.endswith("/release.json"):
+        for artifact in parse_release(data, subject=path).artifacts:
+            yield _Named(artifact.sha256, artifact.size)
+        return
+    extras = parse_extras(data, subject=path)
+    for item in (*extras.deltas, *extras.attestations):
+        for sha256 in _digests_in(dict(item)):
+            yield _Named(sha256, None)
+
+
+def _digests_in(value: Json) -> Iterator[Sha256Hex]:
+    match value:
+        case str():
+            if found := _ARTIFACT_PATH.fullmatch(value):
+                yield Sha256Hex(found[1])
+        case dict():
+            for inner in value.values():
+                yield from _digests_in(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _digests_in(inner)
+        case _:
+            return
