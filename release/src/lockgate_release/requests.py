@@ -8,14 +8,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from lockgate_release.documents import Remedy
+from lockgate_release.instants import format_instant
 from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, is_channel_name
 from lockgate_release.strict_json import Fields, Json, JsonObject, parse_json
 from lockgate_release.versions import is_version_text
 
 __all__ = [
+    "MirrorRequest",
+    "MirrorSignature",
     "OfferRequest",
     "PublishRequest",
     "RegisterRequest",
@@ -265,6 +269,68 @@ class RenewRequest:
             role=fields.text("role", pattern="root|targets|releases"),
             metadata=_decode(fields, "metadata"),
             documents=_decode_all(fields, "documents"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorRequest:
+    """Sign a state for a copy, to be valid for this many seconds."""
+
+    valid_for_s: int
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        return {"valid_for_s": self.valid_for_s}
+
+    @classmethod
+    def parse(cls, data: bytes) -> MirrorRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        return cls(valid_for_s=fields.integer("valid_for_s", minimum=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorSignature:
+    """A state that was signed for a copy alone: the answer to `MirrorRequest`.
+
+    Attributes:
+        timestamp_version: Its number. The one in force is the next, and no other has this one.
+        expires_at: Until when it is valid.
+        shortened: The role of people's that ends at that time, sooner than was asked for, or "".
+        files: What the store does not hold, by path below the app's address.
+    """
+
+    timestamp_version: int
+    expires_at: datetime
+    shortened: str
+    files: Mapping[str, bytes]
+
+    def to_json(self) -> JsonObject:
+        """Return the answer's body."""
+        return {
+            "timestamp_version": self.timestamp_version,
+            "expires_at": format_instant(self.expires_at),
+            "shortened": self.shortened,
+            "files": _encode_all(self.files),
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> MirrorSignature:
+        """Return the signature in an answer.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject="answer")
+        return cls(
+            timestamp_version=fields.integer("timestamp_version", minimum=1),
+            expires_at=fields.instant("expires_at"),
+            shortened=fields.text("shortened", max_length=32),
+            files=_decode_all(fields, "files"),
         )
 
 

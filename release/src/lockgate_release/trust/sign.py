@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from securesystemslib.formats import encode_canonical
@@ -190,6 +190,7 @@ def next_channels(
     now: datetime,
     *,
     version: int | None = None,
+    lifetime: timedelta = EXPIRY[Role.CHANNELS],
 ) -> Metadata[Targets]:
     """Return the list of channels that follows `base`, with these documents put in.
 
@@ -199,12 +200,13 @@ def next_channels(
         signer: The server's.
         now: The present, aware.
         version: The number to take instead of the next, where that one is taken.
+        lifetime: How long it lasts.
     """
     targets = dict(base.targets) if base else {}
     targets.update({document.path: document.to_target() for document in documents})
     signed = Targets(
         version=version or (base.version + 1 if base else 1),
-        expires=now + EXPIRY[Role.CHANNELS],
+        expires=now + lifetime,
         targets=targets,
     )
     return _sign(signed, [signer])
@@ -217,6 +219,7 @@ def next_snapshot(
     now: datetime,
     *,
     version: int | None = None,
+    lifetime: timedelta = EXPIRY[Role.SNAPSHOT],
 ) -> Metadata[Snapshot]:
     """Return the snapshot that follows `base` and names these files, with length and hash.
 
@@ -227,26 +230,42 @@ def next_snapshot(
         signer: The server's.
         now: The present, aware.
         version: The number to take instead of the next, where that one is taken.
+        lifetime: How long it lasts.
     """
     meta = dict(base.meta) if base else {}
     for role, (number, data) in files.items():
         meta[f"{role.value}.json"] = MetaFile.from_data(number, data, ["sha256"])
     signed = Snapshot(
         version=version or (base.version + 1 if base else 1),
-        expires=now + EXPIRY[Role.SNAPSHOT],
+        expires=now + lifetime,
         meta=meta,
     )
     return _sign(signed, [signer])
 
 
 def next_timestamp(
-    base: Timestamp | None, snapshot: tuple[int, bytes], signer: Signer, now: datetime
+    base: Timestamp | None,
+    snapshot: tuple[int, bytes],
+    signer: Signer,
+    now: datetime,
+    *,
+    step: int = 1,
+    lifetime: timedelta = EXPIRY[Role.TIMESTAMP],
 ) -> Metadata[Timestamp]:
-    """Return the timestamp that follows `base` and points at this snapshot's version and bytes."""
+    """Return the timestamp that follows `base` and points at this snapshot's version and bytes.
+
+    Args:
+        base: The timestamp in force, or None before the first.
+        snapshot: Number and bytes of the snapshot.
+        signer: The server's.
+        now: The present, aware.
+        step: How far the number counts up: 2 leaves one out that was given to a copy.
+        lifetime: How long it lasts.
+    """
     number, data = snapshot
     signed = Timestamp(
-        version=base.version + 1 if base else 1,
-        expires=now + EXPIRY[Role.TIMESTAMP],
+        version=base.version + step if base else 1,
+        expires=now + lifetime,
         snapshot_meta=MetaFile.from_data(number, data, ["sha256"]),
     )
     return _sign(signed, [signer])

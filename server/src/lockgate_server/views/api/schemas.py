@@ -94,6 +94,15 @@ SCHEMAS: dict[str, Schema] = {
         {"role": {"enum": ["root", "targets", "releases"]}, "metadata": _BASE64},
         {"documents": _map(_BASE64)},
     ),
+    "MirrorRequest": _object({"valid_for_s": _NUMBER}),
+    "MirrorSignature": _object(
+        {
+            "timestamp_version": _NUMBER,
+            "expires_at": _INSTANT,
+            "shortened": _TEXT,
+            "files": _map(_BASE64),
+        }
+    ),
     "Rollout": _object(
         {
             "salt": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
