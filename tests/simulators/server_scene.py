@@ -42,6 +42,7 @@ from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_server.api import ApiDeps, create_api_app
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Highest, IfAbsent, Intent, Ledger, ObjectStore, Scope
+from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.write.apps import make_online_key, register
@@ -110,6 +111,7 @@ class Scene:
         store: Where the files are; put a faulty one around it to see it fail.
         ledger: What people did.
         publisher: Who signs.
+        uploads: How clients send parts straight to the store, if they can.
     """
 
     folder: Path
@@ -118,6 +120,7 @@ class Scene:
     ledger: Ledger = field(default_factory=MemoryLedger)
     publisher: PublisherSimulator = field(default_factory=PublisherSimulator)
     app: AppName = APP
+    uploads: DirectUploads | None = None
     naps: list[float] = field(default_factory=list)
     between_tries: Callable[[], object] = lambda: None
     _random: Iterator[int] = field(default_factory=itertools.count)
@@ -131,6 +134,7 @@ class Scene:
             now=lambda: self.now,
             random_hex=lambda size: f"{next(self._random):0{2 * size}x}"[-2 * size :],
             sleep=self._sleep,
+            uploads=self.uploads,
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -299,7 +303,7 @@ class Scene:
         )
         return secret
 
-    def api(self, token: str | None = None, **limits: int) -> Client:
+    def api(self, token: str | None = None, **limits: Any) -> Client:
         """A client of the api app, with an admin's token by default."""
         context = ApiContext(write=self.deps(), version="1.2.3", **limits)
         app = create_api_app(

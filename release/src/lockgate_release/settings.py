@@ -41,9 +41,13 @@ SettingName: TypeAlias = Literal[
     "root",
     "keys",
     "root_keys",
+    "upload_parallel",
     # The server
     "data",
     "storage",
+    "uploads",
+    "gc",
+    "gc_grace",
     "listen",
     "api_listen",
 ]

@@ -251,11 +251,21 @@ class Fields:
         self, name: str, *, minimum: int = 0, maximum: int = MAX_INTEGER, default: int | None = None
     ) -> int:
         """Return an integer from `minimum` to `maximum`; a boolean is not one."""
-        expected = f"an integer from {minimum} to {maximum}"
         if default is not None and name not in self._value:
             self._known.add(name)
             return default
-        value = self._take(name, expected)
+        expected = f"an integer from {minimum} to {maximum}"
+        return self._whole(name, self._take(name, expected), minimum, maximum)
+
+    def integers(self, name: str, *, minimum: int, maximum: int, most: int) -> tuple[int, ...]:
+        """Return the integers, from `minimum` to `maximum`, of an array of at most `most`."""
+        return tuple(
+            self._whole(f"{name}[{index}]", value, minimum, maximum)
+            for index, value in enumerate(self._array(name, most, optional=False))
+        )
+
+    def _whole(self, name: str, value: Json, minimum: int, maximum: int) -> int:
+        expected = f"an integer from {minimum} to {maximum}"
         if not isinstance(value, int) or isinstance(value, bool):
             self.fail(name, "wrong type", expected=expected, found=_describe(value))
         if not minimum <= value <= maximum:

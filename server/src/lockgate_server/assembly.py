@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from lockgate_release.errors import LocalError
+from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.instants import utc_now
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Ledger, ObjectStore
+from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.services.write.deps import WriteDeps
-from lockgate_server.settings import ServerSettings
-from lockgate_server.stores.factory import open_store
+from lockgate_server.settings import ServerSettings, UploadRoute
+from lockgate_server.stores.factory import find_uploads, open_store
+from lockgate_server.stores.probing.checking import Surroundings, refuse_weak_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 
 __all__ = [
@@ -33,10 +35,13 @@ def prepare(settings: ServerSettings) -> None:
         LocalError: They cannot.
         UsageError: The store's address is none.
         TransportError: The store does not answer.
+        WeakStoreError: The store lacks something without which releases would not be safe.
     """
     make_folder(settings)
     with open_parts(settings) as (store, ledger):
-        store.head("health/probe")
+        around = Surroundings(run=secrets.token_hex(8), now=utc_now, sleep=time.sleep)
+        refuse_weak_store(store, settings.store_address, around)
+        _choose_uploads(settings, store)
         if not ledger.is_usable():
             raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
 
@@ -110,4 +115,19 @@ def make_write_deps(
         now=utc_now,
         random_hex=secrets.token_hex,
         sleep=time.sleep,
+        uploads=_choose_uploads(settings, store),
     )
+
+
+def _choose_uploads(settings: ServerSettings, store: ObjectStore) -> DirectUploads | None:
+    if settings.uploads is UploadRoute.SERVER:
+        return None
+    found = find_uploads(store)
+    if found is None and settings.uploads is UploadRoute.DIRECT:
+        raise UsageError(
+            "clients cannot send to this store by themselves",
+            subject="uploads",
+            expected="a bucket, or uploads = auto",
+            found="direct",
+        )
+    return found

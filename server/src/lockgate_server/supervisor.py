@@ -167,7 +167,9 @@ class _Supervisor:
         lifeline: int,
     ) -> None:
         self._plan = plan
-        self._environ = {**environ, "LOCKGATE_STORAGE": plan.settings.storage}
+        settings = plan.settings
+        said = {"LOCKGATE_STORAGE": settings.storage, "LOCKGATE_UPLOADS": settings.uploads.value}
+        self._environ = {**environ, **said}
         self._sockets = (public, api)
         self._addresses = Addresses(public=_url(public), api=_url(api))
         api_port = api.getsockname()[1]

@@ -29,7 +29,7 @@ from lockgate_server import __version__
 from lockgate_server.logs import set_up_logs
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.services.read.health import Health
-from lockgate_server.settings import ServerSettings
+from lockgate_server.settings import ServerSettings, parse_upload_route
 
 __all__ = ["ChildArguments", "begin", "make_health", "new_request_id", "serve", "size_setting"]
 
@@ -89,7 +89,11 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
     said = parser.parse_args(arguments)
     set_up_logs(part, sys.stderr)
     _end_with(said.lifeline)
-    settings = ServerSettings(data=said.data, storage=environ.get("LOCKGATE_STORAGE", ""))
+    settings = ServerSettings(
+        data=said.data,
+        storage=environ.get("LOCKGATE_STORAGE", ""),
+        uploads=parse_upload_route(environ.get("LOCKGATE_UPLOADS")),
+    )
     return ChildArguments(settings=settings, fd=said.fd, api_port=said.api_port)
 
 

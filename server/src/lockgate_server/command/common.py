@@ -16,7 +16,7 @@ from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.services.write.deps import Caller
-from lockgate_server.settings import ServerSettings
+from lockgate_server.settings import ServerSettings, parse_upload_route
 
 __all__ = [
     "Invocation",
@@ -61,12 +61,14 @@ class Invocation:
         """Return where the server keeps things.
 
         Raises:
-            UsageError: No data folder is said anywhere.
+            UsageError: No data folder is said anywhere, or a setting makes no sense.
             LocalError: The settings file cannot be read.
         """
         settings = self.settings()
         return ServerSettings(
-            data=Path(settings.need("data", data)), storage=settings.get("storage", storage) or ""
+            data=Path(settings.need("data", data)),
+            storage=settings.get("storage", storage) or "",
+            uploads=parse_upload_route(settings.get("uploads")),
         )
 
     def existing_server(self, data: str | None, storage: str | None = None) -> ServerSettings:

@@ -8,9 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 from lockgate_release.errors import UsageError
 from lockgate_server.ports import ObjectStore
+from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.stores.directory import DirectoryStore
 
-__all__ = ["open_store"]
+__all__ = ["find_uploads", "open_store"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _EXPECTED = "a folder, file:///FOLDER, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path"
@@ -39,6 +40,17 @@ def open_store(address: str) -> ObjectStore:
         # The rest is not repeated: it may hold a secret.
         raise UsageError("no store for this address", expected=_EXPECTED, found=f"{scheme}:…")
     return DirectoryStore(Path(address))
+
+
+def find_uploads(store: ObjectStore) -> DirectUploads | None:
+    """Return how clients send to a store by themselves, or None where it cannot be done."""
+    if isinstance(store, DirectoryStore):
+        return None
+    # Only now, for the reason below.
+    from lockgate_server.stores.s3 import S3Store  # noqa: PLC0415
+    from lockgate_server.stores.s3_uploads import S3Uploads  # noqa: PLC0415
+
+    return S3Uploads(store.bucket) if isinstance(store, S3Store) else None
 
 
 def _bucket(address: str) -> ObjectStore:

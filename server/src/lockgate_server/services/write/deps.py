@@ -11,6 +11,7 @@ from securesystemslib.signer import Key, Signer
 
 from lockgate_release.names import AppName
 from lockgate_server.ports import Ledger, ObjectStore
+from lockgate_server.ports.uploads import DirectUploads
 
 __all__ = ["Caller", "OnlineKeys", "WriteDeps"]
 
@@ -50,6 +51,7 @@ class WriteDeps:
         now: The present, aware and in whole seconds.
         random_hex: Returns as many random bytes as asked, in hexadecimal.
         sleep: Waits for as many seconds, between two tries.
+        uploads: How clients send parts straight to the store; None where they come here.
     """
 
     store: ObjectStore
@@ -58,6 +60,7 @@ class WriteDeps:
     now: Callable[[], datetime]
     random_hex: Callable[[int], str]
     sleep: Callable[[float], None]
+    uploads: DirectUploads | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,12 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 _PARAMETERS = {
     "app": "The app's name",
     "channel": "The channel's name",
+    "number": "The part's number, from 1",
     "sha256": "SHA-256 of the artifact, 64 lower-case hexadecimal digits",
+    "upload_id": "The upload, 32 lower-case hexadecimal digits",
     "version": "The release's version",
 }
+_DIGESTS = frozenset({"sha256"})
 _ALWAYS_REFUSED = (500, 503)
 _GUARDED_REFUSED = (400, 401, 403)
 
@@ -125,9 +128,9 @@ def _describe_query(name: str, text: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": "query",
-        "required": False,
+        "required": name in _DIGESTS,
         "description": text,
-        "schema": {"type": "integer"},
+        "schema": {"type": "string" if name in _DIGESTS else "integer"},
     }
 
 

@@ -20,6 +20,7 @@ from lockgate_server.views.api import (
     revocations,
     rollouts,
     service,
+    uploads,
 )
 from lockgate_server.views.api.auth import require
 from lockgate_server.views.api.context import answer, context
@@ -63,6 +64,7 @@ def _show_openapi() -> Response:
 
 
 _APP = "/apps/{app}"
+_UPLOAD = f"{_APP}/uploads/{{upload_id}}"
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -153,6 +155,56 @@ ROUTES: tuple[Route, ...] = (
         request="bytes",
         answers={200: "ArtifactReceipt", 201: "ArtifactReceipt"},
         refusals=(404, 411, 413, 422, 507),
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/uploads",
+        view=uploads.post_upload,
+        scope=Scope.PUBLISH,
+        summary="Begin an upload, or join the one of this id",
+        request="BeginRequest",
+        answers={200: "UploadState"},
+        refusals=(404, 409, 411, 413, 507),
+    ),
+    Route(
+        method="POST",
+        path=f"{_UPLOAD}/urls",
+        view=uploads.post_urls,
+        scope=Scope.PUBLISH,
+        summary="Give out addresses that take parts of an upload in direct mode",
+        request="UrlsRequest",
+        answers={200: "UploadUrls"},
+        refusals=(404, 411, 413),
+    ),
+    Route(
+        method="PUT",
+        path=f"{_UPLOAD}/parts/{{number}}",
+        view=uploads.put_part,
+        scope=Scope.PUBLISH,
+        summary="Send one part of an upload in server mode",
+        request="bytes",
+        answers={200: "UploadPart"},
+        refusals=(404, 411, 413, 422, 507),
+        query={"sha256": "SHA-256 of the part"},
+    ),
+    Route(
+        method="POST",
+        path=f"{_UPLOAD}/finish",
+        view=uploads.post_finish,
+        scope=Scope.PUBLISH,
+        summary="Verify an upload, and put it at the address of its content",
+        request="FinishRequest",
+        answers={200: "ArtifactReceipt", 201: "ArtifactReceipt"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="DELETE",
+        path=_UPLOAD,
+        view=uploads.delete_upload,
+        scope=Scope.PUBLISH,
+        summary="Give an upload up",
+        answers={204: ""},
+        refusals=(404,),
     ),
     Route(
         method="POST",

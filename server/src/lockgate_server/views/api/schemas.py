@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from lockgate_release.uploads import MAX_PARTS, MAX_URLS
+
 __all__ = ["SCHEMAS"]
 
 Schema: TypeAlias = dict[str, Any]
@@ -43,6 +45,9 @@ _NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-
 _VERSION: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
 _BP = _integer(0, 10_000)
 _NUMBER = _integer(1)
+_UPLOAD_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_PART_NUMBER = _integer(1, MAX_PARTS)
+_PART_URL = _object({"number": _PART_NUMBER, "url": {"type": "string", "format": "uri"}})
 
 _ENTRY: dict[str, Schema] = {
     "version": _VERSION,
@@ -155,6 +160,27 @@ SCHEMAS: dict[str, Schema] = {
         {**_ENTRY, "document": {"type": "object"}, "extras": {"type": "object"}}
     ),
     "ArtifactReceipt": _object({"sha256": _SHA256, "size": _integer()}),
+    "BeginRequest": _object({"upload_id": _UPLOAD_ID, "size": _integer()}),
+    "UploadPart": _object(
+        {"number": _PART_NUMBER}, {"size": _integer(), "etag": _TEXT, "sha256": _SHA256}
+    ),
+    "UploadState": _object(
+        {
+            "upload_id": _UPLOAD_ID,
+            "size": _integer(),
+            "part_bytes": _NUMBER,
+            "mode": {"enum": ["direct", "server"]},
+            "complete": _BOOLEAN,
+            "parts": _array(_ref("UploadPart")),
+            "urls": _array(_PART_URL),
+            "expires_s": _NUMBER,
+        }
+    ),
+    "UrlsRequest": _object({"numbers": {**_array(_PART_NUMBER), "maxItems": MAX_URLS}}),
+    "UploadUrls": _object({"urls": _array(_PART_URL), "expires_s": _NUMBER}),
+    "FinishRequest": _object(
+        {"sha256": _SHA256, "size": _integer(), "parts": _array(_ref("UploadPart"))}
+    ),
     "Published": _object(
         {
             "timestamp_version": _NUMBER,
