@@ -7,19 +7,25 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
+from lockgate_release.digests import digest_tree
 from tests.crash.claims import (
     Expected,
     Listing,
     differences,
     is_cached,
+    judge_entry,
     list_home,
     what_runs,
 )
 from tests.crash.process import Ending, Process, run, serving, updater
-from tests.crash.scenarios import SCENARIOS, Command, Scenario, Stage, addressed
+from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.shim import WATCH, Strike
+from tests.crash.snapshot import Snapshot
+from tests.crash.stage import Command, Stage, addressed, settle
+from tests.crash.warm import freeze, warm_up
 
 __all__ = ["Bench", "prepared"]
 
@@ -33,12 +39,13 @@ class Bench:
         self.name = name
         self.scenario = scenario
         self.address = address
-        self.home = folder / "home"
-        self.start = stage.home
+        self.home = stage.home
+        self.start = folder / "start"
+        self._boots = count(1)
         self.history = tuple(stage.history)
         self.files = stage.repository.checkpoint()
         self.expected = Expected(
-            home=self.home,
+            home=self.home / scenario.own_home,
             may_run=frozenset(stage.folders[version] for version in scenario.may_run),
             trees=stage.trees,
             releases=stage.releases,
@@ -46,7 +53,12 @@ class Bench:
         command = stage.init_command() if scenario.command == ("init",) else scenario.command
         self.command = addressed(command, address)
         self.next_command = addressed(scenario.again, address) if scenario.again else self.command
+        if self.home.exists():
+            settle(self.home, address)
+            self.home.rename(self.start)
+        self._snapshot = Snapshot(self.start)
         self.undisturbed = self._undisturbed()
+        self.expected = replace(self.expected, environments=self._environments())
         if scenario.begins_harmed:
             self.expected = replace(self.expected, mending=self._mending())
         self.endings: list[Listing] = [list_home(self.home)]
@@ -58,6 +70,11 @@ class Bench:
         assert not (wrong := self.expected.judge()), wrong
         return ending
 
+    def _environments(self) -> dict[str, str]:
+        """The digest of each environment, before and after: they are made alike every time."""
+        found = [*self.start.glob("environments/*"), *self.home.glob("environments/*")]
+        return {path.name: digest_tree(path).sha256 for path in found}
+
     def _mending(self) -> tuple[Listing, Listing]:
         """The tree that runs, as it begins and as it ends."""
         folder = what_runs(self.home)
@@ -67,20 +84,24 @@ class Bench:
         """The same scenario, begun from another home."""
         other = copy.copy(self)
         other.start = start
+        other._snapshot = Snapshot(start)
         return other
 
     def _ending_after(self, detour: tuple[Command, ...]) -> Listing:
         self.put_back()
         for command in detour:
-            run(self.home, updater(self.home, addressed(command, self.address)))
+            self.run_next(addressed(command, self.address))
         self.run_again()
         return list_home(self.home)
 
+    @property
+    def journal(self) -> str:
+        """Where the journal of what is changed lies, below the home."""
+        return str(Path(self.scenario.own_home, "state", "journal.json"))
+
     def put_back(self) -> None:
         """Bring the home to where the scenario begins."""
-        self.clear()
-        if self.start.exists():
-            shutil.copytree(self.start, self.home, symlinks=True)
+        self._snapshot.put_back(self.home)
 
     def clear(self) -> None:
         """Remove the home."""
@@ -98,7 +119,13 @@ class Bench:
 
     def run_again(self, strike: Strike = WATCH) -> Ending:
         """Do what the machine does next."""
-        return run(self.home, updater(self.home, self.next_command), strike)
+        return self.run_next(self.next_command, strike)
+
+    def run_next(self, command: Command, strike: Strike = WATCH) -> Ending:
+        """Run any command in the home as it is, after a restart of the machine if there is one."""
+        if self.scenario.reboots:
+            strike = replace(strike, boot=f"boot {next(self._boots)}")
+        return run(self.home, updater(self.home, command), strike)
 
     def started(self, ending: Ending) -> bool:
         """Whether the launcher has started a program that may run."""
@@ -107,7 +134,10 @@ class Bench:
 
     def judge(self) -> str:
         """What is wrong right after a crash, or ""."""
-        return self.expected.judge()
+        wrong = self.expected.judge()
+        if not wrong and self.scenario.own_home:
+            wrong = judge_entry(self.expected)
+        return wrong
 
     def converge(self) -> str:
         """What is wrong after the next run, or ""."""
@@ -136,8 +166,10 @@ class Bench:
 def prepared(name: str, folder: Path) -> Iterator[Bench]:
     """A bench for the scenario called `name`, in an empty folder, and its server."""
     scenario = SCENARIOS[name]
+    warm_up()
     folder.mkdir(parents=True)
     stage = Stage(folder.resolve())
     scenario.prepare(stage)
+    freeze()
     with serving(stage.repository) as address:
         yield Bench(name, scenario, stage, folder.resolve(), address)

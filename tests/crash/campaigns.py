@@ -18,30 +18,36 @@ from tests.crash.trace import compare_with_strace
 __all__ = ["CAMPAIGNS", "Campaign"]
 
 _ALL = tuple(name for name in SCENARIOS if name != "large")
+_UPDATES = ("first", "update", "failing", "replaced")
+# A release is forgiven as many restarts as it has tries: here one.
+_RESTARTED_ONCE = tuple(name for name in _ALL if not SCENARIOS[name].reboots)
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What is done, and to which scenarios."""
+    """What is done, to which scenarios, and whether it must be done on a disk, not in memory."""
 
     act: Callable[[Bench, Sample], Tally]
     scenarios: tuple[str, ...] = _ALL
+    on_disk: bool = False
 
 
 CAMPAIGNS = {
     "strace": Campaign(compare_with_strace),
     "kill": Campaign(kill),
     "start": Campaign(start_program),
-    "recover": Campaign(kill_recovery),
+    "recover": Campaign(kill_recovery, _RESTARTED_ONCE),
     "cut": Campaign(cut_power),
     "fault": Campaign(fail),
     "dead": Campaign(fail_on),
-    "takeover": Campaign(take_over, ("first", "update", "failing", "replaced")),
-    "together": Campaign(go_on_together, ("first", "update", "failing", "replaced")),
+    "takeover": Campaign(take_over, _UPDATES),
+    "together": Campaign(go_on_together, _UPDATES),
     "meanwhile": Campaign(start_meanwhile, ("update", "failing")),
     "race": Campaign(race, ("first", "update")),
     "server": Campaign(misbehave, ("first", "update", "failing", "revoked", "replaced")),
     "random": Campaign(
-        kill_at_random, ("first", "update", "failing", "revoked", "replaced", "large")
+        kill_at_random,
+        ("first", "update", "failing", "revoked", "replaced", "large"),
+        on_disk=True,
     ),
 }

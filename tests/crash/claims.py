@@ -6,14 +6,23 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lockgate_release.digests import digest_tree
 
-__all__ = ["Expected", "Listing", "differences", "is_cached", "list_home", "what_runs"]
+__all__ = [
+    "Expected",
+    "Listing",
+    "differences",
+    "is_cached",
+    "judge_entry",
+    "list_home",
+    "what_runs",
+]
 
 Listing = Mapping[str, str]
 """Every path of a home, with its kind, mode and content."""
@@ -30,6 +39,7 @@ class Expected:
         releases: The folder of each release, by the digest of its document.
         mending: Of a tree that is not whole to begin with, each entry as it was and as it was
             signed: every entry must be one of the two. Empty for trees that are whole.
+        environments: The digest of each environment of a tree of wheels.
     """
 
     home: Path
@@ -37,6 +47,7 @@ class Expected:
     trees: Mapping[str, str]
     releases: Mapping[str, str]
     mending: tuple[Listing, Listing] | tuple[()] = ()
+    environments: Mapping[str, str] = field(default_factory=dict)
 
     def judge(self) -> str:
         """What is wrong with what would run now, or ""."""
@@ -48,6 +59,11 @@ class Expected:
         tree = self.home / "versions" / folder
         if not tree.is_dir() or not self._is_whole(tree, self.trees[folder]):
             return f"{folder} would run, and is not what was signed"
+        environment = self.home / "environments" / folder
+        if folder in self.environments and (
+            not environment.is_dir() or digest_tree(environment).sha256 != self.environments[folder]
+        ):
+            return f"{folder} would run, and its environment is not what was made"
         if folder in self._failed():
             return f"{folder} would run, and is in quarantine"
         return ""
@@ -80,6 +96,25 @@ def what_runs(home: Path) -> str:
         return str((home / "current").readlink()).removeprefix("versions/")
     except FileNotFoundError:
         return ""
+
+
+def judge_entry(expected: Expected) -> str:
+    """What is wrong with the updater that the entry of its own home would start now, or "".
+
+    It must be the one it came from while another is on trial or being left, else what is installed.
+    """
+    folder = what_runs(expected.home)
+    try:
+        record = json.loads((expected.home / "state" / "journal.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        record = {"state": "idle"}
+    if record["state"] in {"trial", "rolling-back"}:
+        folder = record["attempt"]["back_to"]
+    entry = expected.home / "bin" / "lockgate-updater"
+    ran = subprocess.run([entry, "--version"], capture_output=True, text=True, check=False)
+    wanted = f"this is {folder.rpartition('-')[0]}"
+    said = (ran.stdout + ran.stderr).strip()
+    return "" if said == wanted else f"the entry starts {said!r} where it is {wanted!r}"
 
 
 def list_home(home: Path) -> Listing:
@@ -142,7 +177,7 @@ def _content(path: Path) -> str:
         case "memory.json":
             return _without(data, "until", "attempt", "reason")
         case "journal.json":
-            return _without(data, "id", "tries_left")
+            return _without(data, "id", "tries_left", "forgiven")
         case _:
             return hashlib.sha256(data).hexdigest()
 

@@ -6,13 +6,12 @@ its name stays, and the other way round.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import stat
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tests.crash.shim import UMASK, Call
 
@@ -21,13 +20,13 @@ __all__ = ["Change", "Content", "Disk", "Mark", "Names", "Sync", "interpret"]
 _ROOT = 0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Node:
-    """A file, a folder or a link: what is the same under every name."""
+    """A file, a folder or a link: what is the same under every name. Disks share their nodes."""
 
     mode: int
-    data: bytearray = field(default_factory=bytearray)
-    names: dict[str, int] = field(default_factory=dict)
+    data: bytes = b""
+    names: Mapping[str, int] = field(default_factory=dict)
     target: str = ""
 
 
@@ -81,16 +80,19 @@ class Disk:
         return disk
 
     def _load(self, folder: Path, node: int) -> None:
-        self._nodes[node].mode = folder.stat().st_mode
+        names = {}
         for path in sorted(folder.iterdir()):
-            child = self.add(path.lstat().st_mode)
-            self._nodes[node].names[path.name] = child
+            names[path.name] = child = self.add(path.lstat().st_mode)
             if path.is_symlink():
-                self._nodes[child].target = str(path.readlink())
+                self._alter(child, target=str(path.readlink()))
             elif path.is_dir():
                 self._load(path, child)
             else:
-                self._nodes[child].data += path.read_bytes()
+                self._alter(child, data=path.read_bytes())
+        self._alter(node, mode=folder.stat().st_mode, names=names)
+
+    def _alter(self, node: int, **fields: Any) -> None:
+        self._nodes[node] = replace(self._nodes[node], **fields)
 
     def add(self, mode: int, target: str = "") -> int:
         """A new node that no name leads to yet."""
@@ -110,26 +112,22 @@ class Disk:
         match change:
             case Names(entries):
                 for folder, name, node in entries:
-                    if node is None:
-                        self._nodes[folder].names.pop(name, None)
-                    else:
-                        self._nodes[folder].names[name] = node
+                    others = {at: to for at, to in self._nodes[folder].names.items() if at != name}
+                    self._alter(folder, names=others if node is None else {**others, name: node})
             case Content(node, offset, None):
-                data = self._nodes[node].data
-                data[:] = data[:offset].ljust(offset, b"\0")
+                self._alter(node, data=self._nodes[node].data[:offset].ljust(offset, b"\0"))
             case Content(node, offset, bytes() as written):
-                data = self._nodes[node].data
-                data[:] = data.ljust(offset, b"\0")
-                data[offset : offset + len(written)] = written
+                data = self._nodes[node].data.ljust(offset, b"\0")
+                self._alter(node, data=data[:offset] + written + data[offset + len(written) :])
             case Mark(node, mode):
-                self._nodes[node].mode = stat.S_IFMT(self._nodes[node].mode) | mode
+                self._alter(node, mode=stat.S_IFMT(self._nodes[node].mode) | mode)
             case Sync():
                 pass
 
     def after(self, changes: Iterable[Change]) -> Disk:
         """The disk after these changes; this one stays what it is."""
         other = Disk()
-        other._nodes = copy.deepcopy(self._nodes)
+        other._nodes = dict(self._nodes)
         for change in changes:
             other.apply(change)
         return other

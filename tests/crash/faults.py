@@ -66,18 +66,18 @@ def _from_then_on(calls: tuple[Call, ...]) -> list[tuple[str, Strike]]:
 
 def fail(bench: Bench, sample: Sample) -> Tally:
     """Let each call fail once, with every error it can fail with."""
-    return _campaign("fault", bench, sample.of(_once(bench.undisturbed.calls)))
+    return _campaign("fault", bench, sample, _once(bench.undisturbed.calls))
 
 
 def fail_on(bench: Bench, sample: Sample) -> Tally:
     """Let each call fail, and every later one: the process cannot even tidy up."""
-    return _campaign("dead disk", bench, sample.of(_from_then_on(bench.undisturbed.calls)))
+    return _campaign("dead", bench, sample, _from_then_on(bench.undisturbed.calls))
 
 
-def _campaign(name: str, bench: Bench, points: list[tuple[str, Strike]]) -> Tally:
+def _campaign(name: str, bench: Bench, sample: Sample, points: list[tuple[str, Strike]]) -> Tally:
     with timed(name, bench.name) as tally:
         tally.points = len(points)
-        for where, strike in points:
+        for where, strike in sample.of(points):
             ending = bench.run(strike)
             wrong = _wrong_words(bench, ending) or bench.judge()
             if not wrong and strike.how is How.FAIL_ON and bench.command[0] == "run":

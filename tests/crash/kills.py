@@ -8,14 +8,10 @@ from pathlib import Path
 
 from lockgate_release.errors import ExitCode
 from tests.crash.bench import Bench
-from tests.crash.process import run, updater
 from tests.crash.shim import CHANGES, SYNCS, Call, How, Strike
 from tests.crash.tally import Sample, Tally, timed
 
 __all__ = ["kill", "kill_recovery", "start_program"]
-
-
-_JOURNAL = "state/journal.json"
 
 
 def _kills(calls: tuple[Call, ...]) -> list[tuple[str, Strike]]:
@@ -55,7 +51,7 @@ def start_program(bench: Bench, sample: Sample) -> Tally:
 
 def _start(bench: Bench) -> str:
     """What is wrong when the launcher starts the program now, or ""."""
-    ending = run(bench.home, updater(bench.home, ("run",)))
+    ending = bench.run_next(("run",))
     nothing_yet = "" in bench.scenario.may_run and ending.code == ExitCode.LAUNCHER
     if not bench.started(ending) and not nothing_yet:
         return f"no program was started: {ending.code} {ending.said[-300:]}"
@@ -65,7 +61,7 @@ def _start(bench: Bench) -> str:
 def kill_recovery(bench: Bench, sample: Sample) -> Tally:
     """Kill the command in each state of its journal, and then the recovery at each of its calls."""
     with timed("recover", bench.name) as tally:
-        for state, home in _crashed(bench).items():
+        for state, home in _crashed(bench, sample).items():
             again = bench.beginning_at(home)
             again.put_back()
             points = _kills(again.run_again().calls)
@@ -78,14 +74,14 @@ def kill_recovery(bench: Bench, sample: Sample) -> Tally:
     return tally
 
 
-def _crashed(bench: Bench) -> dict[str, Path]:
+def _crashed(bench: Bench, sample: Sample) -> dict[str, Path]:
     """A home for each state of the journal, killed at the last moment of that state."""
     calls = bench.undisturbed.calls
-    ends = [call.at for call in calls if call.name == "rename" and call.other == _JOURNAL]
+    ends = [call.at for call in calls if call.name == "rename" and call.other == bench.journal]
     found: dict[str, Path] = {}
-    for at in [*ends, max(call.at for call in calls if call.changes)]:
+    for at in sample.some([*ends, max(call.at for call in calls if call.changes)]):
         bench.run(Strike(how=How.KILL, at=at))
-        state = _state(bench.home)
+        state = _state(bench.home / bench.journal)
         home = bench.home.with_name(f"crashed-{state}")
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(bench.home, home, symlinks=True)
@@ -93,8 +89,7 @@ def _crashed(bench: Bench) -> dict[str, Path]:
     return found
 
 
-def _state(home: Path) -> str:
-    journal = home / _JOURNAL
+def _state(journal: Path) -> str:
     if not journal.exists():
         return "none"
     try:

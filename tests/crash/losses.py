@@ -27,7 +27,7 @@ from itertools import islice
 
 from tests.crash.bench import Bench
 from tests.crash.disk import Change, Content, Disk, Names, Sync, interpret
-from tests.crash.tally import Sample, Tally, timed
+from tests.crash.tally import ALL, Sample, Tally, timed
 
 __all__ = ["Model", "cut_power", "legal_states"]
 
@@ -44,10 +44,10 @@ class Model(Enum):
 
 def cut_power(bench: Bench, sample: Sample) -> Tally:
     """Let the power fail at every moment, and lose everything that may then be lost."""
-    with timed("power cut", bench.name) as tally:
+    with timed("cut", bench.name) as tally:
         start = Disk.load(bench.start)
         changes = interpret(start, bench.undisturbed.calls)
-        states = list(legal_states(start, changes, seed=sample.seed))
+        states = list(legal_states(start, changes, sample))
         tally.points = len(states)
         for where, kept in sample.of(states):
             bench.clear()
@@ -57,16 +57,16 @@ def cut_power(bench: Bench, sample: Sample) -> Tally:
 
 
 def legal_states(
-    start: Disk, changes: Sequence[Change], *, seed: int = 0
+    start: Disk, changes: Sequence[Change], sample: Sample = ALL
 ) -> Iterator[tuple[str, list[Change]]]:
     """Every state of the disk that is tried, once: what it is, and the changes that lead to it."""
     seen: set[bytes] = set()
     moments = [at for at, change in enumerate(changes) if isinstance(change, Sync)]
-    for moment in [*moments, len(changes)]:
+    for moment in sample.some([*moments, len(changes)]):
         for model in Model:
             safe = _safe(changes[:moment], model)
             pending = [at for at in range(moment) if at not in safe]
-            chosen = random.Random(f"{seed} {moment} {model}")
+            chosen = random.Random(f"{sample.seed} {moment} {model}")
             for words, kept in _losses(changes, pending, model, chosen):
                 replayed = [
                     kept.get(at, changes[at]) for at in range(moment) if at in safe or at in kept

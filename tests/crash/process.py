@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import lockgate_release
 import lockgate_updater
 from lockgate_updater.command import main
 from tests.crash.shim import WATCH, Call, Strike
@@ -28,11 +27,10 @@ _TOO_LONG_S = 60
 _LOOK_EVERY_S = 0.5
 _LONGEST_ADDRESS = 200
 
-# All of it is imported here, before any fork, so that no child has to.
-for _package in (lockgate_release, lockgate_updater):
-    for _module in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
-        if not _module.name.endswith("__main__"):
-            importlib.import_module(_module.name)
+# All of it is imported here, before any fork, so that no child has to; see also warm.py.
+for _module in pkgutil.walk_packages(lockgate_updater.__path__, f"{lockgate_updater.__name__}."):
+    if not _module.name.endswith("__main__"):
+        importlib.import_module(_module.name)
 
 Program = Callable[[], int]
 """What a child does; it returns its exit code."""

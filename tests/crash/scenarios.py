@@ -2,104 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
 
-from lockgate_release.documents import Install, Remedy
-from lockgate_release.names import Sha256Hex
-from lockgate_updater.state.receipts import folder_name
-from tests.crash.process import run, serving, updater
-from tests.simulators.archives import Tree, tree_digest
-from tests.simulators.client import CLIENT_ID
-from tests.simulators.repository import STABLE, RepositorySimulator, checked_by, confirmed_by_itself
+from lockgate_release.documents import HealthCheck, Install, Remedy
+from tests.crash.applications import UPDATER, WHEELS, plain_tree, updater_tree, wheels_tree
+from tests.crash.stage import OWN_HOME, Command, Stage
+from tests.simulators.repository import confirmed_by_itself
 
-__all__ = ["SCENARIOS", "Command", "Scenario", "Stage", "addressed"]
-
-Command: TypeAlias = tuple[str, ...]
-
-_NOISE_BYTES = 150_000
-
-
-def _tree(version: str, *, sick: bool) -> Tree:
-    """A small application: programs, a folder in a folder, an empty file, more than one chunk."""
-    return {
-        "bin/app": f"#!/bin/sh\necho this is {version}\nexit {int(sick)}\n".encode(),
-        "bin/check": f"#!/bin/sh\nexit {int(sick)}\n".encode(),
-        f"lib/{version}/empty": b"",
-        "lib/data": random.Random(version).randbytes(_NOISE_BYTES),
-    }
-
-
-class Stage:
-    """A repository and a client's home, on their way to where a scenario begins."""
-
-    def __init__(self, folder: Path) -> None:
-        self.repository = RepositorySimulator()
-        self.home = folder / "start"
-        self.trees: dict[str, str] = {}
-        self.folders: dict[str, str] = {"": ""}
-        self.releases: dict[str, str] = {}
-        self.history: list[dict[str, bytes]] = []
-        self._anchor = folder / "root.json"
-        self._anchor.write_bytes(self.repository.root_bytes)
-
-    def publish(
-        self,
-        version: str,
-        *,
-        sick: bool = False,
-        install: Install | None = None,
-        more: Tree | None = None,
-    ) -> None:
-        """Publish a release; unless `install` says otherwise it is proven by its health command."""
-        tree = {**_tree(version, sick=sick), **(more or {})}
-        sha256 = tree_digest(tree).sha256
-        checked = checked_by("bin/check")
-        document = self.repository.publish(
-            version, tree, install=install or Install(entrypoint="bin/app", health=checked.health)
-        )
-        folder = folder_name(version, Sha256Hex(sha256))
-        self.folders[version] = folder
-        self.trees[folder] = sha256
-        self.releases[hashlib.sha256(document.to_bytes()).hexdigest()] = folder
-
-    def init(self) -> None:
-        """Make the client's home."""
-        self.act(self.init_command())
-
-    def init_command(self) -> Command:
-        """What makes a home. Its address is nobody's: every command brings the server's own."""
-        app, root = self.repository.app, str(self._anchor)
-        words = ("init", "--app", app, "--root", root, "--repository", "http://127.0.0.1:9")
-        return (*words, "--channel", STABLE, "--client-id", CLIENT_ID)
-
-    def act(self, command: Command) -> None:
-        """Run a command in the home as it is so far."""
-        self.history.append(self.repository.checkpoint())
-        with serving(self.repository) as address:
-            ending = run(self.home, updater(self.home, addressed(command, address)))
-        assert ending.code == 0, f"{command}: {ending.code} {ending.said}"
-
-    def update(self) -> None:
-        """Update the client."""
-        self.act(("update",))
-
-    def install(self, *versions: str) -> None:
-        """Make a home and install these releases one after the other."""
-        self.init()
-        for version in versions:
-            self.publish(version)
-            self.update()
-
-
-def addressed(command: Command, address: str) -> Command:
-    """The command, told where the server is if it asks one."""
-    asks = command[0] in {"check", "repair", "update"}
-    return (command[0], "--repository", address, *command[1:]) if asks else command
+__all__ = ["SCENARIOS", "Scenario"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +30,8 @@ class Scenario:
             commands, or () for nothing at all.
         begins_harmed: Whether what runs is not whole to begin with: then it may also stay as it
             was, file by file, until it is.
+        own_home: Where below the home that home lies which is changed, or "" for the home itself.
+        reboots: Whether the machine restarts before what it does next.
     """
 
     about: str
@@ -129,6 +43,8 @@ class Scenario:
     again_codes: tuple[int, ...] = ()
     detours: tuple[tuple[Command, ...], ...] = ()
     begins_harmed: bool = False
+    own_home: str = ""
+    reboots: bool = False
 
 
 # -- The scenarios ----------------------------------------------------------------------------
@@ -185,7 +101,7 @@ def _large(stage: Stage) -> None:
     for version in ("1.0.0", "2.0.0"):
         chosen = random.Random(version)
         parts = {f"lib/part{at % 20}/file{at}": chosen.randbytes(64 << 10) for at in range(400)}
-        stage.publish(version, more=parts)
+        stage.publish(version, {**plain_tree(version), **parts})
         if not stage.home.exists():
             stage.init()
             stage.update()
@@ -200,6 +116,37 @@ def _harmed(stage: Stage) -> None:
     (tree / "lib" / "data").write_bytes(b"rotten")
     (tree / "bin" / "check").unlink()
     (tree / "lib" / "more").write_bytes(b"nobody signed this")
+
+
+def _wheels(stage: Stage) -> None:
+    stage.init()
+    for version in ("1.0.0", "2.0.0"):
+        stage.publish(version, wheels_tree(version), install=WHEELS)
+        stage.update()
+    stage.publish("3.0.0", wheels_tree("3.0.0"), install=WHEELS)
+
+
+def _itself(stage: Stage, *, sick: bool = False) -> None:
+    """An updater in a home of its own; its entry is an older one, so that it is written too."""
+    stage.install("1.0.0")
+    app = stage.turn_to_updater()
+    stage.publish("1.0.0", updater_tree("1.0.0", app), install=UPDATER)
+    stage.act(("self-update",))
+    entry = stage.home / OWN_HOME / "bin" / "lockgate-updater"
+    entry.write_text(entry.read_text() + "# of an older one\n")
+    stage.publish("2.0.0", updater_tree("2.0.0", app, sick=sick), install=UPDATER)
+
+
+def _only_try(stage: Stage) -> None:
+    """The release has one try: if a restart burns it, the release is rolled back."""
+    stage.install("1.0.0")
+    once = HealthCheck(command=("bin/check",), tries=1)
+    stage.publish("2.0.0", install=Install(entrypoint="bin/app", health=once))
+
+
+def _on_only_trial(stage: Stage) -> None:
+    _publish_for_trial(stage, tries=1)
+    stage.update()
 
 
 def _nothing(_: Stage) -> None:
@@ -271,6 +218,39 @@ SCENARIOS = {
         may_run=("2.0.0",),
         command=("repair",),
         begins_harmed=True,
+    ),
+    "wheels": Scenario(
+        about="a Python application's update: an environment beside the tree",
+        prepare=_wheels,
+        may_run=("2.0.0", "3.0.0"),
+    ),
+    "itself": Scenario(
+        about="the updater updates itself",
+        prepare=_itself,
+        may_run=("1.0.0", "2.0.0"),
+        command=("self-update",),
+        own_home=OWN_HOME,
+    ),
+    "misfit": Scenario(
+        about="the new updater cannot read the app's home",
+        prepare=lambda stage: _itself(stage, sick=True),
+        may_run=("1.0.0", "2.0.0"),
+        command=("self-update",),
+        code=30,
+        own_home=OWN_HOME,
+    ),
+    "reboot": Scenario(
+        about="the machine restarts during an update whose release has one try",
+        prepare=_only_try,
+        may_run=("1.0.0", "2.0.0"),
+        reboots=True,
+    ),
+    "restart": Scenario(
+        about="run: the machine restarts during the only try of the program on trial",
+        prepare=_on_only_trial,
+        may_run=("1.0.0", "2.0.0"),
+        command=("run",),
+        reboots=True,
     ),
     "large": Scenario(about="update of 400 files", prepare=_large, may_run=("1.0.0", "2.0.0")),
     "damaged": Scenario(

@@ -79,18 +79,24 @@ class Strike:
         at: The call's number, from 1; 0 for none.
         error: The errno of a call that fails.
         names: The calls that fail from then on; empty for all of them.
+        boot: What tells this boot of the machine from others, or "" for the real one.
     """
 
     how: How = How.WATCH
     at: int = 0
     error: int = 0
     names: frozenset[str] = frozenset()
+    boot: str = ""
 
     def arm(self, home: Path, log: int) -> None:
         """Watch this process from now on. Cannot be taken back, so only in a child."""
+        shim = ctypes.CDLL(os.environ[_LIBRARY])
+        if self.boot:
+            handle = os.memfd_create("boot")
+            os.write(handle, self.boot.encode())
+            shim.crash_reboot(f"/proc/self/fd/{handle}".encode())
         if self.how is How.LEAVE:
             return
-        shim = ctypes.CDLL(os.environ[_LIBRARY])
         names = "".join(f" {name}" for name in sorted(self.names)) + " " if self.names else ""
         shim.crash_arm(
             os.fsencode(home),

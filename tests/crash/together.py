@@ -20,7 +20,7 @@ _RANDOM_KILLS_OF_LARGE = 60
 
 def take_over(bench: Bench, sample: Sample) -> Tally:
     """Stop an updater at each change, start a second, kill the first: the second does it all."""
-    return _beside_a_stopped_one("take over", bench, sample, signal.SIGKILL)
+    return _beside_a_stopped_one("takeover", bench, sample, signal.SIGKILL)
 
 
 def go_on_together(bench: Bench, sample: Sample) -> Tally:
