@@ -13,6 +13,7 @@ __all__ = [
     "ChannelName",
     "Platform",
     "Sha256Hex",
+    "format_percentage",
     "is_app_name",
     "is_channel_name",
     "is_platform",
@@ -139,3 +140,9 @@ def parse_percentage(text: str) -> int:
     if basis_points > MAX_EXPOSURE_BP:
         raise UsageError("not a percentage", expected="at most 100%", found=repr(text))
     return basis_points
+
+
+def format_percentage(basis_points: int) -> str:
+    """Return a share in basis points as people write it, such as `12.5%`."""
+    whole, rest = divmod(basis_points, 100)
+    return f"{whole}.{rest:02}".rstrip("0").rstrip(".") + "%"

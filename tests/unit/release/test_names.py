@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lockgate_release import names
 from lockgate_release.errors import UsageError
-from lockgate_release.names import MAX_EXPOSURE_BP, parse_percentage
+from lockgate_release.names import MAX_EXPOSURE_BP, format_percentage, parse_percentage
 
 GOOD_NAMES = ["a", "1", "stable", "pr-123", "my.app", "a_b", "a" * 64, "x" + "-" * 62 + "y"]
 BAD_NAMES = [
@@ -143,3 +143,15 @@ def test_a_text_is_a_share_from_0_to_10000_or_refused(text: str) -> None:
     except UsageError:
         return
     assert 0 <= found <= MAX_EXPOSURE_BP
+
+
+@pytest.mark.parametrize(
+    ("basis_points", "text"), [(0, "0%"), (1, "0.01%"), (1250, "12.5%"), (10_000, "100%")]
+)
+def test_a_share_is_written_as_people_write_it(basis_points: int, text: str) -> None:
+    assert format_percentage(basis_points) == text
+
+
+@given(st.integers(0, MAX_EXPOSURE_BP))
+def test_a_share_that_is_written_is_read_back(basis_points: int) -> None:
+    assert parse_percentage(format_percentage(basis_points)) == basis_points

@@ -10,11 +10,11 @@ from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels
-from lockgate_cli.output import format_percentage, say, show_json, warn
+from lockgate_cli.output import say, show_json, warn
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
-from lockgate_release.names import AppName
+from lockgate_release.names import AppName, format_percentage
 from lockgate_release.requests import RevokeRequest
 from lockgate_release.versions import is_version_text
 

@@ -8,9 +8,9 @@ from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_field
-from lockgate_cli.output import format_percentage, say, show, show_json, show_table, warn
+from lockgate_cli.output import say, show, show_json, show_table, warn
 from lockgate_release.errors import UsageError
-from lockgate_release.names import parse_channel_name, parse_percentage
+from lockgate_release.names import format_percentage, parse_channel_name, parse_percentage
 from lockgate_release.requests import RolloutAction, RolloutRequest
 
 __all__ = ["rollout"]

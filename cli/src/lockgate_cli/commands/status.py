@@ -7,7 +7,8 @@ import click
 from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
-from lockgate_cli.output import format_percentage, say, show, show_json, show_table, warn
+from lockgate_cli.output import say, show, show_json, show_table, warn
+from lockgate_release.names import format_percentage
 
 __all__ = ["status"]
 
