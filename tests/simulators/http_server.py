@@ -115,6 +115,11 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, *_: Any) -> None:
         """Say nothing: clients here break off on purpose."""
 
+    def stop(self) -> None:
+        """Go down: nobody can connect any more."""
+        self.shutdown()
+        self.server_close()
+
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"

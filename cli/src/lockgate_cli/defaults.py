@@ -7,6 +7,7 @@ python_requires = ">=3.11"
 health = ["bin/app", "--version"]     # or one text, split as a shell would
 health_timeout_s = 60
 tries = 3
+reaches_server = true                 # a release that cuts a machine off from updates is left
 requires_from = "1.0.0"
 capabilities = ["archive/zip"]
 keep = 50
@@ -42,6 +43,7 @@ _TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "health": ("a command", (str, list)),
     "health_timeout_s": ("a number of seconds", int),
     "tries": ("a number", int),
+    "reaches_server": ("true or false", bool),
     "requires_from": ("a version", str),
     "capabilities": ("a list of texts", list),
     "keep": ("a number", int),
@@ -58,6 +60,7 @@ class PublishOptions:
     health: tuple[str, ...] | None = None
     health_timeout_s: int | None = None
     tries: int | None = None
+    reaches_server: bool | None = None
     requires_from: str | None = None
     capabilities: tuple[str, ...] | None = None
     keep: int | None = None
@@ -97,6 +100,7 @@ class PublishOptions:
                 if self.health_timeout_s is None
                 else self.health_timeout_s,
                 tries=plain.tries if self.tries is None else self.tries,
+                reaches_server=bool(self.reaches_server),
             ),
         )
 
@@ -127,7 +131,7 @@ def parse_options(settings: Settings) -> PublishOptions:
         texts = value if isinstance(value, list) else []
         if (
             not isinstance(value, kind)
-            or isinstance(value, bool)
+            or (isinstance(value, bool) and kind is not bool)
             or not all(isinstance(text, str) for text in texts)
         ):
             raise UsageError(

@@ -19,6 +19,7 @@ def test_the_table_is_read_whole() -> None:
                 "health": "bin/app --check 'two words'",
                 "health_timeout_s": 5,
                 "tries": 2,
+                "reaches_server": True,
                 "requires_from": "1.0.0",
                 "capabilities": ["b", "a"],
                 "keep": 7,
@@ -29,6 +30,7 @@ def test_the_table_is_read_whole() -> None:
     assert install.entrypoint == "bin/app"
     assert install.health.command == ("bin/app", "--check", "two words")
     assert (install.health.timeout_s, install.health.tries) == (5, 2)
+    assert install.health.reaches_server
     assert (requires.from_version, requires.capabilities) == ("1.0.0", ("a", "b"))
     assert said.keep == 7
 
@@ -42,6 +44,8 @@ def test_a_flag_speaks_before_the_file() -> None:
     flags = PublishOptions(entrypoint="flag", tries=None)
     file = PublishOptions(entrypoint="file", tries=4)
     assert flags.over(file) == PublishOptions(entrypoint="flag", tries=4)
+    no = PublishOptions(reaches_server=False)
+    assert no.over(PublishOptions(reaches_server=True)).install() == PublishOptions().install()
 
 
 def test_nothing_said_is_what_documents_say_by_default() -> None:
@@ -55,6 +59,8 @@ def test_nothing_said_is_what_documents_say_by_default() -> None:
         ({"entry_point": "x"}, "publish.entry_point"),
         ({"tries": "3"}, "publish.tries"),
         ({"tries": True}, "publish.tries"),
+        ({"reaches_server": 1}, "publish.reaches_server"),
+        ({"reaches_server": "yes"}, "publish.reaches_server"),
         ({"capabilities": [1]}, r"publish.capabilities"),
     ],
 )

@@ -95,6 +95,8 @@ class Session:
         self.memory = self._load_memory()
         self.damaged: DamagedJournalError | None = None
         self.record = self._load_record()
+        self.has_reached = False
+        """Whether the repository, or a mirror, was reached and believed in this session."""
         self.interval_s: int | None = None
         """How often the channel wants to be looked at, in seconds, once it was seen."""
 
@@ -161,8 +163,12 @@ class Session:
                 raise
             return replace(remembered, reason=f"{remembered.reason} (seen before; now: {exc})")
 
-    def judge_again(self, *, force: bool) -> Decision:
+    def judge_again(self, *, force: bool, online: bool = False) -> Decision:
         """Return what to do by the newest document there is: the server's, else the cached one.
+
+        Args:
+            force: A person asks, and may pass the gate.
+            online: The server's, or none.
 
         Raises:
             RepositoryError: The repository is wrong.
@@ -172,6 +178,8 @@ class Session:
         try:
             findings = self.look()
         except TransportError:
+            if online:
+                raise
             findings = self.look(offline=True)
         return self._decide(findings, force=force)
 
@@ -206,7 +214,26 @@ class Session:
         check_clock(learned.online.signed_at, self.client.clock())
         self.remember(learned)
         self.interval_s = findings.channel.check_interval_s
+        self.has_reached = self.has_reached or not offline
         return findings
+
+    def reach_server(self) -> None:
+        """Return if the repository, or a mirror, can be reached over a new connection.
+
+        What it says is for the next decision: one that is wrong or expired was reached, too.
+
+        Raises:
+            TransportError: It cannot be reached.
+            LocalError: This machine is in the way.
+        """
+        usual, self.transport = self.transport, self.client.connect()
+        try:
+            self.look()
+        except (RepositoryError, ClockError):
+            pass
+        finally:
+            self.transport.close()
+            self.transport = usual
 
     @contextmanager
     def _explained_expiry(self, *, offline: bool = False) -> Iterator[None]:

@@ -241,6 +241,7 @@ class Updater:
         """Commit the release on trial: it works. With nothing on trial, change nothing.
 
         Raises:
+            TransportError: It has to reach the update server, and cannot: it stays on trial.
             LocalError: This machine is in the way.
         """
         with self._operation("confirm", _say_nothing) as operation:

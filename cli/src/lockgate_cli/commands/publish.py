@@ -25,6 +25,7 @@ _INSTALLING = (
     "python_requires",
     "health_timeout_s",
     "tries",
+    "reaches_server",
     "requires_from",
     "capabilities",
     "keep",
@@ -46,6 +47,11 @@ _INSTALLING_OPTIONS = (
         help="How long it may take.",
     ),
     click.option("--tries", type=int, metavar="N", help="How many starts a release on trial gets."),
+    click.option(
+        "--reaches-server/--no-reaches-server",
+        default=None,
+        help="It is left where it cuts a machine off from the update server.",
+    ),
     click.option("--requires-from", metavar="VERSION", help="The lowest version that may update."),
     click.option("--capability", "capabilities", multiple=True, help="What an updater must know."),
     click.option(
@@ -92,7 +98,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "root", "keys", "server")
+@takes("app", "root", "keys", "server", "sending")
 def publish(  # noqa: PLR0913 (one argument for each option)
     call: Call,
     *,

@@ -94,16 +94,26 @@ class HealthCheck:
             program says `confirm` itself.
         timeout_s: How long the command, or the wait for `confirm`, may take, in seconds.
         tries: How many starts a release on trial gets.
+        reaches_server: Whether the update server must be reached, too, once it runs: a release that
+            cuts a machine off from its updates is left.
     """
 
     command: tuple[str, ...] = ()
     timeout_s: int = _DEFAULT_HEALTH_TIMEOUT_S
     tries: int = _DEFAULT_TRIES
+    reaches_server: bool = False
     unknown: JsonObject = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Return the health check as it stands in the document."""
-        known = {"command": list(self.command), "timeout_s": self.timeout_s, "tries": self.tries}
+        known: dict[str, object] = {
+            "command": list(self.command),
+            "timeout_s": self.timeout_s,
+            "tries": self.tries,
+        }
+        if self.reaches_server:
+            # Where it says nothing new, a document stays what it was, byte for byte.
+            known["reaches_server"] = True
         return with_unknown(known, self.unknown)
 
 
@@ -285,6 +295,7 @@ def _read_install(fields: Fields) -> Install:
                 default=_DEFAULT_HEALTH_TIMEOUT_S,
             ),
             tries=health.integer("tries", minimum=1, maximum=_MAX_TRIES, default=_DEFAULT_TRIES),
+            reaches_server=health.boolean("reaches_server", default=False),
             unknown=rest_of(health),
         ),
         python=read_python_wheels(python) if fields.has("python") else None,

@@ -122,6 +122,8 @@ def _explain_plan(decision: Decision) -> tuple[str, ...]:
         return ()
     artifact, health = offer.artifact, offer.release.document.install.health
     check = " ".join(health.command) or "the program's own word"
+    if health.reaches_server:
+        check = f"{check}, and the update server must be reached"
     return (
         f"fetch {artifact.size} bytes: {artifact.path}",
         f"unpack {artifact.tree_size} bytes ({artifact.kind}), prove tree {artifact.tree_sha256}",

@@ -25,6 +25,7 @@ from lockgate_release.strict_json import parse_json
 from lockgate_updater.events import Observer
 from lockgate_updater.install.entry import write_entry
 from lockgate_updater.install.operation import Operation
+from lockgate_updater.install.reach import examine_reach
 from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.trial import Health, program_path
@@ -122,10 +123,8 @@ def _bring_up(itself: Session, *, force: bool) -> UpdateResult:
     receipt, demand = itself.receipt(record.attempt.folder), itself.client.demand
     assert receipt is not None
     assert demand is not None
-    health = demand(receipt)
-    if health.passed:
-        return Transaction(itself).commit(record.attempt, health.reason)
-    return Transaction(itself).begin_rollback(record.attempt, health.reason, quarantine=True)
+    health = examine_reach(itself, receipt, demand(receipt))
+    return Transaction(itself).conclude(record.attempt, health)
 
 
 def _examine(session: Session, own: Home, receipt: Receipt) -> Health:

@@ -15,6 +15,7 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_updater.events import StepName
+from lockgate_updater.install.reach import demand_reach
 from lockgate_updater.install.stage import part_of, stage, sweep
 from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
@@ -67,10 +68,12 @@ class Operation:
         """Commit what is on trial; with nothing on trial, change nothing.
 
         Raises:
+            TransportError: It has to reach the update server, and cannot: it stays on trial.
             LocalError: This machine is in the way.
         """
         record = self._session.record
         if record.state is State.TRIAL and record.attempt is not None:
+            demand_reach(self._session, self._session.running())
             return self._transaction.commit(record.attempt, "it was confirmed")
         self._transaction.recover()
         version = self._session.running_version()
@@ -215,7 +218,8 @@ class Operation:
         receipt = receipt_for(offer)
         attempt = self._stage(offer, receipt)
         # The decision is taken again on the newest document, right before the switch.
-        again = _offer_in(self._session.judge_again(force=force))
+        online = receipt.install.health.reaches_server
+        again = _offer_in(self._session.judge_again(force=force, online=online))
         if again is None or receipt_for(again) != receipt:
             self._transaction.drop_attempt()
             return None

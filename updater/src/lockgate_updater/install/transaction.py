@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from lockgate_release.errors import LocalError
 from lockgate_updater.events import StepName
+from lockgate_updater.install.reach import examine_reach
 from lockgate_updater.install.recovery import Action, ActionName, recover
 from lockgate_updater.install.stage import drop_staging, drop_unfinished, remove_installed, sweep
 from lockgate_updater.install.switch import point_to, read_current
@@ -158,7 +159,8 @@ class Transaction:
         self._switch_to(attempt)
         if receipt.install.entrypoint:
             return self.on_trial(attempt)
-        return self.commit(attempt, "it has no program that could fail")
+        health = Health(passed=True, reason="it has no program that could fail")
+        return self.conclude(attempt, examine_reach(self._session, receipt, health))
 
     def _prove_by_command(self, attempt: Attempt, receipt: Receipt) -> UpdateResult:
         session = self._session
@@ -175,12 +177,21 @@ class Transaction:
             # It says nothing of the release: a person, or this disk, has ended it.
             self.give_try_back(attempt)
             raise
+        return self.conclude(attempt, health)
+
+    def conclude(self, attempt: Attempt, health: Health) -> UpdateResult:
+        """Commit or roll back, as the release on trial has done.
+
+        Raises:
+            LocalError: This machine is in the way.
+        """
         if health.passed:
             return self.commit(attempt, health.reason)
-        return self.begin_rollback(attempt, health.reason, quarantine=True)
+        return self.begin_rollback(attempt, health.reason, quarantine=health.blames_release)
 
     def _examine(self, receipt: Receipt, environment: Mapping[str, str]) -> Health:
         health = run_health(self._home, receipt, environment)
+        health = examine_reach(self._session, receipt, health)
         demand = self._session.client.demand
         return health if demand is None or not health.passed else demand(receipt)
 

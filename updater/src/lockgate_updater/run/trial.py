@@ -30,10 +30,13 @@ class Health:
     Attributes:
         passed: Whether it has proven itself.
         reason: What happened, as a sentence, with the end of what the command said.
+        blames_release: Whether a failure says something of the release: then it is not tried again
+            for a while.
     """
 
     passed: bool
     reason: str
+    blames_release: bool = True
 
 
 def program_path(home: Home, receipt: Receipt, program: str) -> Path:

@@ -105,6 +105,7 @@ def store_receipt(home: Home, receipt: Receipt, *, with_name: bool = True) -> No
                 "command": list(health.command),
                 "timeout_s": health.timeout_s,
                 "tries": health.tries,
+                **({"reaches_server": True} if health.reaches_server else {}),
                 "rank": receipt.rank,
                 **({} if python is None else {"python": python.to_json()}),
             }
@@ -163,6 +164,7 @@ def _parse(fields: Fields) -> Receipt:
                 command=fields.texts("command"),
                 timeout_s=fields.integer("timeout_s", minimum=1),
                 tries=fields.integer("tries", minimum=1),
+                reaches_server=fields.boolean("reaches_server", default=False),
             ),
         ),
         rank=fields.integer("rank"),
