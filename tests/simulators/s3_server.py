@@ -4,6 +4,8 @@ S3 decides about a condition and writes in one step; moto takes two. So requests
 something go through one at a time.
 
 Prints its port, and ends when its standard input does, so that it never outlives the tests.
+
+A weakness, from `tests/simulators/weak_store.py`, makes it worse than S3.
 """
 
 import subprocess
@@ -19,10 +21,11 @@ SECRET_KEY = "test-secret-key"
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server(weakness: str = "") -> Iterator[str]:
     """Yields the address of an empty service."""
     with subprocess.Popen(
-        [sys.executable, str(Path(__file__))],
+        [sys.executable, "-m", "tests.simulators.s3_server", weakness],
+        cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -50,7 +53,7 @@ class _OneWriteAtATime:
             return list(self._app(environ, start_response))
 
 
-def _serve() -> None:
+def _serve(weakness: str) -> None:
     from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         MotoRequestHandler,
@@ -58,7 +61,9 @@ def _serve() -> None:
     )
     from werkzeug.serving import make_server
 
-    app = _OneWriteAtATime(DomainDispatcherApplication(create_backend_app))
+    from tests.simulators.weak_store import weaken
+
+    app = weaken(_OneWriteAtATime(DomainDispatcherApplication(create_backend_app)), weakness)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write(f"{server.server_port}\n")
@@ -68,4 +73,4 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(sys.argv[1])

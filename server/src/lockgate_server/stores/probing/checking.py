@@ -1,7 +1,7 @@
 """Which experiments are made on which store, and that nothing of them stays.
 
-1. Everything is written below `health/probe/`, in a folder of its own for each run, and removed at
-   the end; what a run that was killed has left is removed by the first one a day later.
+1. Everything is written below `health/probe/`, under a name of its own for each run, and removed
+   at the end; what a run that was killed has left is removed by the first one a day later.
 2. A server makes the short probe at each start: two experiments, and on a bucket two small races.
    It costs about 60 small requests and no memory of it is kept, because a bucket's settings change.
 """
@@ -48,9 +48,9 @@ def check_store(store: ObjectStore, around: Surroundings) -> Iterator[Finding]:
         TransportError: The store does not answer at all.
         LocalError: The store cannot be asked: no credentials, no bucket.
     """
-    with _folder(store, around) as folder:
-        experiments = PortProbe(store=store, folder=folder, now=around.now).all()
-        yield from carry_out([*experiments, *_of_bucket(store, folder, around)])
+    with _own_prefix(store, around) as prefix:
+        experiments = PortProbe(store=store, prefix=prefix, now=around.now).all()
+        yield from carry_out([*experiments, *_of_bucket(store, prefix, around)])
 
 
 def refuse_weak_store(store: ObjectStore, subject: str, around: Surroundings) -> None:
@@ -61,10 +61,10 @@ def refuse_weak_store(store: ObjectStore, subject: str, around: Surroundings) ->
         TransportError: The store does not answer.
         LocalError: The store cannot be asked.
     """
-    with _folder(store, around) as folder:
+    with _own_prefix(store, around) as prefix:
         probe = PortProbe(
             store=store,
-            folder=folder,
+            prefix=prefix,
             now=around.now,
             racers=_RACERS_AT_START,
             rounds=_ROUNDS_AT_START,
@@ -74,7 +74,7 @@ def refuse_weak_store(store: ObjectStore, subject: str, around: Surroundings) ->
         refuse_weak(list(carry_out([*probe.at_start(), *races])), subject)
 
 
-def _of_bucket(store: ObjectStore, folder: str, around: Surroundings) -> list[Experiment]:
+def _of_bucket(store: ObjectStore, prefix: str, around: Surroundings) -> list[Experiment]:
     if isinstance(store, DirectoryStore):
         return []
     # boto3 is slow to import, which a directory need not pay for.
@@ -83,21 +83,21 @@ def _of_bucket(store: ObjectStore, folder: str, around: Surroundings) -> list[Ex
 
     if not isinstance(store, S3Store):
         return []
-    return S3Probe(bucket=store.bucket, folder=folder, sleep=around.sleep).all()
+    return S3Probe(bucket=store.bucket, prefix=prefix, sleep=around.sleep).all()
 
 
 @contextmanager
-def _folder(store: ObjectStore, around: Surroundings) -> Iterator[str]:
-    """Yield a folder to write to, and leave none behind."""
-    folder = f"{_ROOT}{around.run}/"
+def _own_prefix(store: ObjectStore, around: Surroundings) -> Iterator[str]:
+    """Yield what keys may begin with, and leave none of them behind."""
+    prefix = f"{_ROOT}{around.run}-"
     before = around.now() - _LEFT_OVER
     for info in list(store.list(_ROOT)):
         if info.modified_at < before:
             store.delete(info.key)
     try:
-        yield folder
+        yield prefix
     finally:
         # What cannot be removed now is removed by another run.
         with suppress(LockgateError):
-            for info in list(store.list(folder)):
+            for info in list(store.list(prefix)):
                 store.delete(info.key)

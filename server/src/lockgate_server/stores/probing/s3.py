@@ -33,16 +33,16 @@ _EXPIRES_S = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Probe:
-    """Experiments below one folder of a bucket.
+    """Experiments in a bucket, on keys that begin alike.
 
     Attributes:
         bucket: What is asked.
-        folder: Before every key, ending in `/`, without the bucket's own prefix.
+        prefix: What every key begins with, after the bucket's own prefix.
         sleep: Waits so many seconds.
     """
 
     bucket: Bucket
-    folder: str
+    prefix: str
     sleep: Callable[[float], None]
 
     def all(self) -> list[Experiment]:
@@ -65,7 +65,7 @@ class S3Probe:
 
     def presigned_part(self) -> str:
         """Send a part to an address that was signed for it; then abuse such addresses."""
-        with _Upload(self.bucket, f"{self.folder}presigned") as upload:
+        with _Upload(self.bucket, f"{self.prefix}presigned") as upload:
             url = upload.url(size_bytes=1, expires_s=60)
             status = _send(url, b"x")
             expect(status == 200, f"a valid address is refused with {status}")
@@ -78,7 +78,7 @@ class S3Probe:
 
     def list_parts(self) -> str:
         """Send a part and list it."""
-        with _Upload(self.bucket, f"{self.folder}parts") as upload:
+        with _Upload(self.bucket, f"{self.prefix}parts") as upload:
             etag = upload.add(b"part")
             with s3_errors(upload.key):
                 answer = self.bucket.repeating.list_parts(**upload.names)
@@ -89,7 +89,7 @@ class S3Probe:
 
     def list_uploads(self) -> str:
         """Begin an upload and list it."""
-        with _Upload(self.bucket, f"{self.folder}uploads") as upload:
+        with _Upload(self.bucket, f"{self.prefix}uploads") as upload:
             with s3_errors(upload.key):
                 answer = self.bucket.repeating.list_multipart_uploads(
                     Bucket=self.bucket.name, Prefix=upload.key
@@ -100,7 +100,7 @@ class S3Probe:
 
     def conditional_complete(self) -> str:
         """Complete an upload to where an object is."""
-        with _Upload(self.bucket, f"{self.folder}complete") as upload:
+        with _Upload(self.bucket, f"{self.prefix}complete") as upload:
             self._put(upload.key, b"first")
             parts: list[CompletedPartTypeDef] = [{"PartNumber": 1, "ETag": upload.add(b"second")}]
             try:
@@ -114,7 +114,7 @@ class S3Probe:
 
     def conditional_copy(self) -> str:
         """Copy to where an object is."""
-        source, target = (f"{self.bucket.prefix}{self.folder}{end}" for end in ("from", "to"))
+        source, target = (f"{self.bucket.prefix}{self.prefix}{end}" for end in ("from", "to"))
         self._put(source, b"new")
         self._put(target, b"old")
         try:
@@ -138,7 +138,7 @@ class S3Probe:
         return self._refused(ChecksumSHA256=base64.b64encode(bytes(32)).decode())
 
     def _refused(self, **headers: str) -> str:
-        key = f"{self.bucket.prefix}{self.folder}wrong"
+        key = f"{self.bucket.prefix}{self.prefix}wrong"
         with s3_errors(key):
             try:
                 self.bucket.once.put_object(

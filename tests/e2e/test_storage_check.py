@@ -1,0 +1,112 @@
+"""`lockgate-server storage check` tells weak stores from strong ones; `run` refuses them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockgate_release.errors import ExitCode
+from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
+from tests.simulators.server_process import run_command
+from tests.simulators.weak_store import Weakness
+
+CREATE, REPLACE = "create-only", "replace-only"
+CREATE_RACE, REPLACE_RACE = "create-race", "replace-race"
+
+LACKS = {
+    Weakness.CARELESS: {CREATE, REPLACE, CREATE_RACE, REPLACE_RACE},
+    Weakness.QUOTES: {REPLACE, REPLACE_RACE},
+    Weakness.SWIFT: {REPLACE, CREATE_RACE, REPLACE_RACE},
+    Weakness.TWO_STEPS: {CREATE_RACE, REPLACE_RACE},
+}
+
+
+@pytest.fixture(params=list(Weakness))
+def weak(request: pytest.FixtureRequest) -> Iterator[tuple[Weakness, BucketAt]]:
+    with moto_bucket(request.param) as bucket:
+        yield request.param, bucket
+
+
+def check(bucket: BucketAt, code: ExitCode) -> dict[str, dict[str, Any]]:
+    """What the command finds, by the code of the experiment; nothing stays in the bucket."""
+    done = run_command("storage", "check", "--json", **bucket.environ)
+    assert done.returncode == code, done.stderr
+    said = json.loads(done.stdout)
+    assert said["is_fit"] == (code == ExitCode.OK)
+    assert bucket.keys() == []
+    return {one["code"]: one for one in said["findings"]}
+
+
+def test_r2_has_all_that_is_needed_and_checks_what_it_signs(tmp_path: Path) -> None:
+    with r2_bucket(tmp_path) as bucket:
+        found = check(bucket, ExitCode.OK)
+    assert {one["answer"] for one in found.values() if one["is_needed"]} == {"yes"}
+    signed = found["presigned-part"]
+    assert signed["answer"] == "yes"
+    assert signed["found"] == "good for its part and its time only, and of its size"
+    assert found["content-md5"]["answer"] == "yes"
+    assert found["checksum-sha256"]["answer"] == "no"
+
+
+def test_a_store_that_checks_no_signature_is_fit_and_says_so() -> None:
+    with moto_bucket() as bucket:
+        found = check(bucket, ExitCode.OK)
+    assert found["presigned-part"]["answer"] == "no"
+    assert found["presigned-part"]["found"] == "it is good for another part too"
+    assert found["list-parts"]["answer"] == "yes"
+
+
+def test_every_lack_of_a_weak_store_is_exposed(weak: tuple[Weakness, BucketAt]) -> None:
+    weakness, bucket = weak
+    found = check(bucket, ExitCode.LOCAL)
+    lacking = {one["code"] for one in found.values() if one["is_needed"] and one["answer"] == "no"}
+    assert lacking == LACKS[weakness]
+
+
+def test_a_server_refuses_to_run_on_a_weak_store_and_says_why(
+    weak: tuple[Weakness, BucketAt], tmp_path: Path
+) -> None:
+    weakness, bucket = weak
+    done = run_command(
+        "run", "--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", **bucket.environ
+    )
+    assert done.returncode == ExitCode.LOCAL
+    assert "not fit for releases" in done.stderr
+    assert ("replace only what was read" in done.stderr) == (REPLACE in LACKS[weakness])
+    assert "one winner when many replace" in done.stderr
+    assert not (tmp_path / "data" / "run.json").exists()
+    assert bucket.keys() == []
+
+
+def test_a_person_gets_a_table_and_a_verdict(tmp_path: Path) -> None:
+    done = run_command("storage", "check", "--storage", str(tmp_path / "objects"))
+    assert done.returncode == ExitCode.OK, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 10
+    assert all(line.startswith("yes ") for line in lines)
+    assert sum(" needed " in line for line in lines) == 9
+    assert "fit for releases" in done.stderr
+    left = [path.name for path in (tmp_path / "objects").rglob("*") if "~" not in str(path)]
+    assert sorted(left) == ["health", "probe"]
+
+
+def test_a_store_that_is_not_there_is_a_matter_of_the_network() -> None:
+    nobody = BucketAt("http://127.0.0.1:1")
+    done = run_command("storage", "check", **nobody.environ)
+    assert done.returncode == ExitCode.TRANSPORT
+    assert "did not answer" in done.stderr
+
+
+def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    objects = tmp_path / "objects"
+    objects.write_text("a file")
+    done = run_command("storage", "check", "--storage", str(objects))
+    assert done.returncode == ExitCode.LOCAL
+
+
+def test_without_any_store_it_says_how_to_name_one() -> None:
+    done = run_command("storage", "check")
+    assert done.returncode == ExitCode.USAGE
+    assert "--data" in done.stderr
