@@ -164,19 +164,6 @@ def test_a_document_that_was_changed_or_taken_away_is_refused(scene: Scene, name
         scene.revoke("1.0.0")
 
 
-def test_a_forged_list_in_the_way_is_neither_adopted_nor_overwritten(scene: Scene) -> None:
-    number = scene.look().chain.releases.version + 1
-    key = metadata_key(APP, "releases", number)
-    scene.store.put(key, b'{"signed": {}, "signatures": []}', Always())
-    scene.revoke("1.0.0")
-    assert scene.look().revoked() == ["1.0.0"]
-    request = scene.prepare("1.1.0")
-    with pytest.raises(ConflictError, match=r"3\.releases\.json: this number is taken"):
-        scene.send(request)
-    assert read_all(scene.store, key) == b'{"signed": {}, "signatures": []}'
-    assert scene.look().live() == {"1.0.0"}
-
-
 def test_rubbish_at_the_servers_own_numbers_is_stepped_over(scene: Scene) -> None:
     chain = scene.look().chain
     for role in ("snapshot", "channels"):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName
 from lockgate_server.ports import LostRaceError
 from lockgate_server.services.write.base import Base, check_recorded, read_base
-from lockgate_server.services.write.composing import Change, compose_next, needed_keys
+from lockgate_server.services.write.composing import (
+    Change,
+    DeadFile,
+    compose_next,
+    needed_keys,
+)
 from lockgate_server.services.write.condemned import check_spared
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.flip import TakenNumberError, flip
-from lockgate_server.services.write.recovery import find_leftover, settle_intents
+from lockgate_server.services.write.recovery import find_leftovers, settle_intents
 
 __all__ = ["Outcome", "Plan", "change_app", "read_settled"]
 
@@ -96,12 +101,12 @@ def change_app(
         LockgateError: Whatever `plan` refuses, or the store and the ledger report.
     """
     for attempt in range(_MOST_TRIES):
-        base = _finish_leftovers(deps, read_settled(deps, app), caller, own)
+        base, dead = _finish_leftovers(deps, read_settled(deps, app), caller, own)
         planned = plan(base)
         if planned.change is None:
             return _outcome(base, planned)
         check_spared(deps.store, app, needed_keys(app, planned.change))
-        state = compose_next(deps, base, planned.change)
+        state = compose_next(deps, base, replace(planned.change, over=dead))
         try:
             flip(deps, state, planned.change.action, planned.change.details, caller)
         except (LostRaceError, TakenNumberError):
@@ -127,18 +132,21 @@ def _outcome(base: Base, planned: Plan[T]) -> Outcome[T]:
     )
 
 
-def _finish_leftovers(deps: WriteDeps, base: Base, caller: Caller, own: bytes | None) -> Base:
+def _finish_leftovers(
+    deps: WriteDeps, base: Base, caller: Caller, own: bytes | None
+) -> tuple[Base, Mapping[str, DeadFile]]:
+    """Return the state with everything finished that can be, and what is in the way above it."""
     for _ in range(_MOST_LEFTOVERS):
-        leftover = find_leftover(deps, base, own=own)
+        leftover, dead = find_leftovers(deps, base, own=own)
         if leftover is None:
-            return base
+            return base, dead
         try:
             check_spared(deps.store, base.app, needed_keys(base.app, leftover))
         except ConflictError:
-            return base
-        state = compose_next(deps, base, leftover)
+            return base, dead
+        state = compose_next(deps, base, replace(leftover, over=dead))
         # A lost race means that somebody else has finished it.
         with contextlib.suppress(LostRaceError, TakenNumberError):
             flip(deps, state, leftover.action, leftover.details, caller)
         base = read_settled(deps, base.app)
-    return base
+    return base, {}

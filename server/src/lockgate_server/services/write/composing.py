@@ -21,13 +21,14 @@ from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust import sign
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.roles import EXPIRY, Role
-from lockgate_server.ports import Condition, Highest, IfAbsent, IfMatch, ObjectStore
+from lockgate_server.ports import Condition, Etag, Highest, IfAbsent, IfMatch, ObjectStore
 from lockgate_server.services.write.base import Base, highest_of
 from lockgate_server.services.write.channels import issue
 from lockgate_server.services.write.deps import WriteDeps
 
 __all__ = [
     "Change",
+    "DeadFile",
     "FirstState",
     "NextState",
     "Terms",
@@ -65,6 +66,21 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadFile:
+    """Bytes at a number that nobody can put in force any more, and that are in the way.
+
+    Attributes:
+        etag: What they were read under: they are written over on this condition alone.
+        sha256: Their digest, or "" where they are too large to be read.
+        why: What is wrong with them.
+    """
+
+    etag: Etag
+    sha256: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is to be put in force on top of a state.
 
@@ -78,6 +94,7 @@ class Change:
         resigned: Roles of the server's to sign again though nothing else asks for it.
         builds_on: Keys of objects that are there already and must stay, beside `documents`.
         terms: How the state is numbered, and how long it lasts.
+        over: What is in the way at the numbers of `releases` and `targets`, by its key.
     """
 
     action: str
@@ -89,6 +106,7 @@ class Change:
     resigned: frozenset[Role] = frozenset()
     builds_on: frozenset[str] = frozenset()
     terms: Terms = Terms()
+    over: Mapping[str, DeadFile] = field(default_factory=dict)
 
 
 def needed_keys(app: AppName, change: Change) -> frozenset[str]:
@@ -119,6 +137,7 @@ class NextState:
         condition: What the pointer must still be.
         highest: How far the app has got once this is in force.
         copies: The channel documents' bytes by the key of their stable address.
+        over: What may be in the way of `metadata`, by its key.
     """
 
     app: AppName
@@ -128,6 +147,7 @@ class NextState:
     condition: Condition
     highest: Highest
     copies: Mapping[str, bytes]
+    over: Mapping[str, DeadFile] = field(default_factory=dict)
 
     @property
     def timestamp_sha256(self) -> Sha256Hex:
@@ -178,6 +198,7 @@ def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
             channel_copy_key(base.app, document.channel): envelope.data
             for document, envelope in zip(issued, envelopes, strict=True)
         },
+        over=change.over,
     )
 
 

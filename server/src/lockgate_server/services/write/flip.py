@@ -2,7 +2,7 @@
 
 1. The intent, with the digest of the pointer to come, into the ledger.
 2. Documents, created only where nothing is.
-3. Numbered metadata, created only where nothing is.
+3. Numbered metadata, created only where nothing is, or over what recovery has found to be dead.
 4. The pointer, on the condition that it is still the one that was read. Now it is in force.
 5. The intent is done, and the highest numbers are raised, in one transaction.
 6. The copies at the stable addresses, only over older ones; a job repairs what is missing here.
@@ -38,7 +38,7 @@ from lockgate_server.ports import (
 )
 from lockgate_server.services.objects import read_object
 from lockgate_server.services.read.files import describe_key
-from lockgate_server.services.write.composing import NextState
+from lockgate_server.services.write.composing import DeadFile, NextState
 from lockgate_server.services.write.deps import Caller, WriteDeps
 
 __all__ = ["TakenNumberError", "flip", "put_described", "write_copy"]
@@ -70,7 +70,7 @@ def flip(
             app=state.app,
             actor=caller.actor,
             action=action,
-            details={**details, "timestamp_version": state.highest.timestamp},
+            details={**details, **_describe_over(state), **_describe_number(state)},
             request_id=caller.request_id,
             timestamp_sha256=state.timestamp_sha256,
         ),
@@ -80,7 +80,7 @@ def flip(
         for key, data in state.documents.items():
             _create_document(deps.store, key, data)
         for key, data in state.metadata.items():
-            _create_numbered(deps.store, key, data)
+            _create_numbered(deps.store, key, data, state.over.get(key))
     except LockgateError:
         _abandon(deps, number)
         raise
@@ -92,6 +92,20 @@ def flip(
     deps.ledger.finish(number, state.highest)
     for key, data in state.copies.items():
         _try_to_write_copy(deps.store, key, data)
+
+
+def _describe_number(state: NextState) -> JsonObject:
+    return {"timestamp_version": state.highest.timestamp}
+
+
+def _describe_over(state: NextState) -> JsonObject:
+    """Return what people should know of the bytes that are written over."""
+    found = [
+        f"{key} (sha256 {dead.sha256}): {dead.why}"
+        for key, dead in state.over.items()
+        if key in state.metadata
+    ]
+    return {"replaces": "; ".join(found)} if found else {}
 
 
 def _abandon(deps: WriteDeps, number: int) -> None:
@@ -130,9 +144,9 @@ def _create_document(store: ObjectStore, key: str, data: bytes) -> None:
             ) from None
 
 
-def _create_numbered(store: ObjectStore, key: str, data: bytes) -> None:
+def _create_numbered(store: ObjectStore, key: str, data: bytes, dead: DeadFile | None) -> None:
     try:
-        put_described(store, key, data, IfAbsent())
+        put_described(store, key, data, IfMatch(dead.etag) if dead else IfAbsent())
     except LostRaceError as exc:
         if not _holds(store, key, data):
             raise TakenNumberError(

@@ -6,6 +6,10 @@
    any request can be.
 4. Targets, or a list of releases, that stand above those in force, are signed as they must be, keep
    every rule and name nothing that is missing, are put in force: their number is theirs.
+5. Whatever else stands at these numbers is dead. Who built on the state in force would have written
+   what keeps its rules, and who built on another one cannot win. It is written over by the next
+   list that needs the number, on condition that it is still those very bytes; the audit log says
+   so. Bytes that are replaced each time can deny service, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +20,12 @@ from datetime import timedelta
 from tuf.api.metadata import TargetFile, Targets
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import LockgateError
+from lockgate_release.errors import (
+    LocalError,
+    LockgateError,
+    RepositoryError,
+    TransportError,
+)
 from lockgate_release.layout import POLICY_PATH, artifact_key, metadata_key, target_key
 from lockgate_release.names import Sha256Hex
 from lockgate_release.trust.chain import Verified, verify_next_releases, verify_next_targets
@@ -24,7 +33,7 @@ from lockgate_release.trust.roles import Role
 from lockgate_server.ports import AuditEntry
 from lockgate_server.services.objects import read_object
 from lockgate_server.services.write.base import Base, highest_of, read_target
-from lockgate_server.services.write.composing import Change
+from lockgate_server.services.write.composing import Change, DeadFile
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.publishing import (
     artifact_keys,
@@ -36,10 +45,13 @@ from lockgate_server.services.write.publishing import (
 )
 from lockgate_server.services.write.renewal_rules import check_policy, check_targets
 
-__all__ = ["PATIENCE", "find_leftover", "settle_intents", "size_in_store"]
+__all__ = ["PATIENCE", "find_leftovers", "settle_intents", "size_in_store"]
 
 PATIENCE = timedelta(minutes=15)
 """After this, whoever wrote an intent is no longer working on it."""
+
+
+_MOST_WORDS = 300
 
 
 def settle_intents(deps: WriteDeps, base: Base) -> None:
@@ -76,8 +88,10 @@ def _number(entry: AuditEntry, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def find_leftover(deps: WriteDeps, base: Base, *, own: bytes | None = None) -> Change | None:
-    """Return the change that finishes what somebody has signed and written, if there is one (4).
+def find_leftovers(
+    deps: WriteDeps, base: Base, *, own: bytes | None = None
+) -> tuple[Change | None, Mapping[str, DeadFile]]:
+    """Return what finishes a change that broke off, if anything does (4), and what is dead (5).
 
     Args:
         deps: Where to look.
@@ -86,22 +100,39 @@ def find_leftover(deps: WriteDeps, base: Base, *, own: bytes | None = None) -> C
 
     Raises:
         TransportError: The store cannot be reached.
+        LocalError: The store refuses.
     """
-    chain = base.chain
+    dead: dict[str, DeadFile] = {}
     for role, current, find in (
-        (Role.TARGETS, chain.targets, _find_targets),
-        (Role.RELEASES, chain.releases, _find_releases),
+        (Role.TARGETS, base.chain.targets, _find_targets),
+        (Role.RELEASES, base.chain.releases, _find_releases),
     ):
-        number = current.version + 1
-        found = read_object(deps.store, metadata_key(base.app, role, number))
+        key = metadata_key(base.app, role, current.version + 1)
+        try:
+            found = read_object(deps.store, key)
+        except RepositoryError as exc:
+            dead.update(_too_large(deps, key, exc))
+            continue
         if found is None or found.data == own:
             continue
         try:
-            return find(deps, base, found.data)
-        except LockgateError:
-            # Not signed, against a rule, or incomplete: it stays what it is, a file nobody names.
-            continue
-    return None
+            return find(deps, base, found.data), dead
+        except (TransportError, LocalError):
+            # Nothing is known of it: what cannot be read is not called dead.
+            raise
+        except LockgateError as exc:
+            sha256 = digest_bytes(found.data)
+            dead[key] = DeadFile(etag=found.etag, sha256=sha256, why=_cut(exc))
+    return None, dead
+
+
+def _too_large(deps: WriteDeps, key: str, exc: RepositoryError) -> dict[str, DeadFile]:
+    info = deps.store.head(key)
+    return {} if info is None else {key: DeadFile(etag=info.etag, sha256="", why=_cut(exc))}
+
+
+def _cut(exc: LockgateError) -> str:
+    return str(exc)[:_MOST_WORDS]
 
 
 def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
