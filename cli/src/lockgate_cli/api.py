@@ -5,16 +5,18 @@ A problem that the server reports comes back as the error it was on the server's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
-from lockgate_cli.http import Answer, Http, SizedBody, parse_answer
+from lockgate_cli.http import Answer, Care, Http, parse_answer
 from lockgate_release.errors import (
     ConflictError,
     DeniedError,
+    DigestMismatchError,
     LockgateError,
     RepositoryError,
     TransportError,
@@ -23,14 +25,18 @@ from lockgate_release.errors import (
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import (
+    MirrorRequest,
+    MirrorSignature,
     PublishRequest,
     RegisterRequest,
     RenewRequest,
     RevokeRequest,
     RolloutRequest,
 )
+from lockgate_release.trust.verify import NotFoundError
+from lockgate_release.uploads import BeginRequest, FinishRequest, UploadId, UrlsRequest
 
-__all__ = ["Api", "JsonDict", "find_api"]
+__all__ = ["Api", "JsonDict", "find_api", "raise_problem"]
 
 JsonDict = dict[str, object]
 
@@ -47,6 +53,12 @@ _PROBLEMS: Mapping[int, type[LockgateError]] = {
     415: UsageError,
     422: RepositoryError,
 }
+_BY_CODE: Mapping[str, type[LockgateError]] = {DigestMismatchError.code: DigestMismatchError}
+_READ_TIMEOUT_S = 120.0
+_CHECKED_BYTES_S = 10e6
+"""How fast a server reads and hashes what has arrived, at the very least."""
+_PATIENT = Care(attempts=7, repeatable=True)
+"""For what an upload asks: asking twice is harmless, giving up costs hours of a slow link."""
 
 
 def find_api(http: Http, server: str) -> str:
@@ -75,7 +87,7 @@ def find_api(http: Http, server: str) -> str:
         base = _other_side(base, parse_answer(answer))
         answer = http.exchange("GET", base + _ROOT)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _raise_problem(answer)
+        raise_problem(answer)
     if answer.status != HTTPStatus.OK or parse_answer(answer).get("side") != "api":
         raise UsageError(
             "not the address of a Lockgate server",
@@ -167,21 +179,57 @@ class Api:
         if answer.status == HTTPStatus.NOT_FOUND:
             return False
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            _raise_problem(answer)
+            raise_problem(answer)
         return True
 
-    def upload(
-        self, app: AppName, sha256: Sha256Hex, open_body: Callable[[], SizedBody]
-    ) -> JsonDict:
-        """Leave the bytes on the server, at the address of their digest.
+    def begin_upload(self, app: AppName, request: BeginRequest) -> JsonDict:
+        """Begin an upload, or join it where it stands; return how and what has arrived.
 
         Raises:
             LockgateError: The server refused, or could not be reached.
         """
-        answer = self._exchange("PUT", f"apps/{app}/artifacts/{sha256}", open_body=open_body)
+        return self._ask("POST", f"apps/{app}/uploads", request.to_json(), _PATIENT)
+
+    def upload_urls(self, app: AppName, upload: UploadId, request: UrlsRequest) -> JsonDict:
+        """Return addresses at the store for some parts. They are secrets.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/uploads/{upload}/urls", request.to_json(), _PATIENT)
+
+    def part_url(self, app: AppName, upload: UploadId, number: int, sha256: str) -> str:
+        """Return where the server itself takes a part, given the token."""
+        return f"{self.base}{_ROOT}apps/{app}/uploads/{upload}/parts/{number}?sha256={sha256}"
+
+    def finish_upload(self, app: AppName, upload: UploadId, request: FinishRequest) -> bool:
+        """Have the server check the whole and keep it; return whether it was not there yet.
+
+        Raises:
+            DigestMismatchError: Other bytes have arrived. The upload is gone.
+            ConflictError: Parts are missing.
+            NotFoundError: The upload is gone.
+            LockgateError: The server refused, or could not be reached.
+        """
+        timeout_s = _READ_TIMEOUT_S + request.size_bytes / _CHECKED_BYTES_S
+        care = replace(_PATIENT, read_timeout_s=timeout_s)
+        path = f"apps/{app}/uploads/{upload}/finish"
+        answer = self._exchange("POST", path, request.to_json(), care)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise NotFoundError("the upload is gone", subject=upload)
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            _raise_problem(answer)
-        return {}
+            raise_problem(answer)
+        return answer.status == HTTPStatus.CREATED
+
+    def drop_upload(self, app: AppName, upload: UploadId) -> None:
+        """Have the server forget an upload; one that is not there is forgotten already.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        answer = self._exchange("DELETE", f"apps/{app}/uploads/{upload}")
+        if answer.status >= HTTPStatus.BAD_REQUEST and answer.status != HTTPStatus.NOT_FOUND:
+            raise_problem(answer)
 
     def publish(self, app: AppName, request: PublishRequest) -> JsonDict:
         """Put the next list of releases in force, or offer what is live.
@@ -221,6 +269,15 @@ class Api:
         """
         return self._ask("POST", f"apps/{app}/metadata", request.to_json())
 
+    def sign_for_mirror(self, app: AppName, request: MirrorRequest) -> MirrorSignature:
+        """Have a longer-lived state signed for a copy, and return its files.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        body = self._ask("POST", f"apps/{app}/mirror-timestamps", request.to_json())
+        return MirrorSignature.parse(json.dumps(body).encode())
+
     def audit(self, app: AppName, limit: int) -> JsonDict:
         """Return who did what, newest first.
 
@@ -256,19 +313,24 @@ class Api:
     def _file_url(self, app: AppName, path: str) -> str:
         return f"{self.base}/{app}/{quote(path)}"
 
-    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> JsonDict:
-        answer = self._exchange(method, path, json_body=body)
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        care: Care = Care(),  # noqa: B008 (it is frozen)
+    ) -> JsonDict:
+        answer = self._exchange(method, path, body, care)
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            _raise_problem(answer)
+            raise_problem(answer)
         return parse_answer(answer)
 
     def _exchange(
         self,
         method: str,
         path: str,
-        *,
-        json_body: Mapping[str, object] | None = None,
-        open_body: Callable[[], SizedBody] | None = None,
+        body: Mapping[str, object] | None = None,
+        care: Care = Care(),  # noqa: B008 (it is frozen)
     ) -> Answer:
         if not self.http.has_token:
             raise DeniedError(
@@ -277,9 +339,9 @@ class Api:
         answer = self.http.exchange(
             method,
             self.base + _ROOT + path,
-            json_body=json_body,  # type: ignore[arg-type]  # requests' to_json() makes it
-            open_body=open_body,
+            json_body=body,  # type: ignore[arg-type]  # requests' to_json() makes it
             authorised=True,
+            care=care,
         )
         if 300 <= answer.status < 400:
             raise TransportError(
@@ -291,14 +353,14 @@ class Api:
         return answer
 
 
-def _raise_problem(answer: Answer) -> NoReturn:
+def raise_problem(answer: Answer) -> NoReturn:
     """Raise the error that the server's answer stands for.
 
     Raises:
         LockgateError: Always.
     """
-    kind = _PROBLEMS.get(answer.status, TransportError)
     said = _read_problem(answer)
+    kind = _BY_CODE.get(said.get("code", ""), _PROBLEMS.get(answer.status, TransportError))
     # The detail is the error's whole sentence; its parts are there once more, for programs.
     what = said.get("detail") or said.get("title") or f"the server answered {answer.status}"
     request = said.get("request_id", "")

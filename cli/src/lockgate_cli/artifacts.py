@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 from lockgate_cli.api import Api
 from lockgate_cli.fields import parse_field
-from lockgate_cli.http import CountedBody
-from lockgate_cli.output import Progress, say
+from lockgate_cli.output import say
+from lockgate_cli.progress import Progress
+from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.archives import ArchiveKind, guess_kind, unpack
 from lockgate_release.digests import CHUNK_BYTES, EntryKind, TreeEntry, digest_entries, walk_tree
 from lockgate_release.documents import Artifact, ChunkHasher, Chunks
@@ -171,34 +172,33 @@ def describe_file(
     return ArtifactFacts(artifact=artifact, path=path, programs=_programs(entries), wheels=wheels)
 
 
-def send(api: Api, app: AppName, facts: ArtifactFacts, progress: Progress) -> bool:
-    """Leave the artifact on the server; return whether it was not there yet.
+def send(
+    api: Api, app: AppName, uploads: Uploads, found: Sequence[ArtifactFacts]
+) -> dict[Sha256Hex, bool]:
+    """Leave the artifacts on the server; return for each digest whether it was not there yet.
 
     Raises:
-        UsageError: The server should hold it already, and does not.
-        LockgateError: The file cannot be read any more, or the server did not take it.
+        UsageError: The server should hold one already, and does not.
+        LockgateError: A file cannot be read any more, or the server did not take it.
     """
-    artifact = facts.artifact
-    if api.has_artifact(app, artifact.sha256):
-        say(f"{artifact.name}: already on the server")
-        return False
-    if facts.path is None:
-        raise UsageError("not on the server", subject=f"sha256:{artifact.sha256}")
-    try:
-        with (
-            facts.path.open("rb") as stream,
-            progress.bar(f"uploading {artifact.name}", artifact.size) as advance,
-        ):
-
-            def from_the_start() -> CountedBody:
-                advance(-stream.tell())
-                stream.seek(0)
-                return CountedBody(stream, artifact.size, advance)
-
-            api.upload(app, artifact.sha256, from_the_start)
-    except OSError as exc:
-        raise LocalError("cannot be read", subject=str(facts.path), found=str(exc)) from exc
-    return True
+    outgoing = []
+    for facts in found:
+        artifact = facts.artifact
+        if facts.path is not None:
+            outgoing.append(
+                Outgoing(
+                    path=facts.path,
+                    name=artifact.name,
+                    sha256=artifact.sha256,
+                    size_bytes=artifact.size,
+                )
+            )
+        elif not api.has_artifact(app, artifact.sha256):
+            raise UsageError("not on the server", subject=f"sha256:{artifact.sha256}")
+    sent = uploads.complete(outgoing)
+    for file in outgoing:
+        say(f"{file.name}: {'uploaded' if sent[file.sha256] else 'already on the server'}")
+    return sent
 
 
 def _programs(entries: list[TreeEntry]) -> frozenset[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
-from lockgate_cli.output import format_percentage, format_size, say, show, show_json, warn
+from lockgate_cli.output import format_size, say, show, show_json, warn
 from lockgate_cli.plan import NextList, describe_list, join_floors, listing_of
 from lockgate_cli.publishing import (
     Outcome,
@@ -15,6 +17,7 @@ from lockgate_cli.publishing import (
     Prepared,
     Promotion,
     Publication,
+    load_keys,
     load_publishers,
     make_plan,
     prepare,
@@ -22,6 +25,7 @@ from lockgate_cli.publishing import (
 )
 from lockgate_cli.repository import Base, expiry_warnings, load_base, load_stored
 from lockgate_release.errors import UsageError
+from lockgate_release.names import format_percentage
 
 __all__ = ["carry_out", "confirm_vanishing"]
 
@@ -47,28 +51,48 @@ def carry_out(
         warn(text)
     floors = join_floors(listing_of(base), wish.floors, read_floors(call.settings))
     wish = replace(wish, floors=floors)
-    prepared = _prepare(call, api, base, wish)
-    plan = make_plan(base, prepared, load_stored(api, base, wish.version))
-    for line in describe_plan(plan, prepared):
-        show(line) if dry_run and not as_json else say(line)
-    outcome = Outcome(plan=plan)
-    if dry_run:
-        _check_keys(call, plan)
-        say("Nothing was done: this was --dry-run.")
-    elif plan.changed:
-        confirm_vanishing(call, plan.following, yes=yes)
-        outcome = submit(call, api, prepared, plan, pinned)
-        say(f"{wish.app} {wish.version} is published.")
-    else:
-        say(f"Nothing to do: {wish.app} {wish.version} is published already, just so.")
+    with call.uploads(api, wish.app) as uploads:
+        begin = _begin_nothing if dry_run else uploads.begin
+        prepared, plan = _make_plan(call, api, base, wish, begin)
+        for line in describe_plan(plan, prepared):
+            show(line) if dry_run and not as_json else say(line)
+        outcome = Outcome(plan=plan)
+        if dry_run:
+            _check_keys(call, plan)
+            say("Nothing was done: this was --dry-run.")
+        elif plan.changed:
+            confirm_vanishing(call, plan.following, yes=yes)
+            outcome = submit(call, api, prepared, plan, pinned, uploads)
+            say(f"{wish.app} {wish.version} is published.")
+        else:
+            say(f"Nothing to do: {wish.app} {wish.version} is published already, just so.")
     if as_json:
         show_json(_outcome_json(prepared, plan, outcome, warnings, done=not dry_run))
 
 
-def _prepare(call: Call, api: Api, base: Base, wish: Publication | Promotion) -> Prepared:
+def _begin_nothing(_: Path) -> None:
+    """Send nothing."""
+
+
+def _make_plan(
+    call: Call,
+    api: Api,
+    base: Base,
+    wish: Publication | Promotion,
+    begin: Callable[[Path], None],
+) -> tuple[Prepared, Plan]:
+    """Return what is wanted, read, and the plan for it. `begin` is told of files worth sending."""
+    stored = load_stored(api, base, wish.version)
+    prepared = Prepared(wish=wish)
     if isinstance(wish, Publication):
-        return prepare(call, api, base, wish)
-    return Prepared(wish=wish)
+        if stored is not None:
+            # It is live, and so are its artifacts: what is read now is compared, hardly ever sent.
+            begin = _begin_nothing
+        elif begin is not _begin_nothing:
+            # Keys first: an upload is for nothing when nobody can sign.
+            load_keys(call, base)
+        prepared = prepare(call, api, base, wish, begin)
+    return prepared, make_plan(base, prepared, stored)
 
 
 def _check_keys(call: Call, plan: Plan) -> None:

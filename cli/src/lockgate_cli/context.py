@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -17,9 +17,14 @@ from typing import Literal
 import click
 
 from lockgate_cli.api import Api, find_api
-from lockgate_cli.fields import parse_field
-from lockgate_cli.http import Http, WaitRules
-from lockgate_cli.output import Progress, is_watched
+from lockgate_cli.fields import DEFAULT_PARALLEL, parse_field, parse_parallel
+from lockgate_cli.http import Http
+from lockgate_cli.output import is_watched
+from lockgate_cli.progress import Progress
+from lockgate_cli.uploading.journal import uploads_folder
+from lockgate_cli.uploading.sending import Rules
+from lockgate_cli.uploading.session import Uploads, open_uploads
+from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.instants import utc_now
 from lockgate_release.names import AppName, parse_app_name
@@ -28,6 +33,7 @@ from lockgate_release.settings import Settings, load_settings
 __all__ = ["Call", "Flags", "Surroundings", "read_file", "real_surroundings", "takes"]
 
 _FILE = "file2:"
+_PART_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,8 @@ class Flags:
     root: str | None = None
     keys: tuple[str, ...] = ()
     insecure: bool = False
+    parallel: str | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +132,9 @@ class Call:
 
     def progress(self) -> Progress:
         """Return how this command shows its progress."""
-        return Progress(clock=self.around.clock, watched=sys.stderr.isatty())
+        return Progress(
+            clock=self.around.clock, watched=sys.stderr.isatty(), quiet=self.flags.quiet
+        )
 
     def pinned_root(self) -> bytes:
         """Return the root that all trust begins with.
@@ -151,6 +161,24 @@ class Call:
     def waits(self) -> WaitRules:
         """Return how failures of the network are waited out."""
         return WaitRules(sleep=self.around.sleep, jitter=self.around.jitter)
+
+    @contextmanager
+    def uploads(self, api: Api, app: AppName) -> Iterator[Uploads]:
+        """Yield the way for files to the server.
+
+        Raises:
+            UsageError: The settings ask for an impossible number of parts at once.
+        """
+        said = self.settings.get("upload_parallel", self.flags.parallel)
+        rules = Rules(
+            parallel=DEFAULT_PARALLEL if said is None else parse_parallel(said),
+            waits=replace(self.waits(), attempts=_PART_ATTEMPTS),
+            clock=self.around.clock,
+            now_s=self.around.now().timestamp(),
+            journals=uploads_folder(self.around.environ),
+        )
+        with open_uploads(api, app, rules=rules, progress=self.progress()) as uploads:
+            yield uploads
 
     @contextmanager
     def http(self) -> Iterator[Http]:
@@ -210,14 +238,28 @@ _SERVER = (
     click.option("--token", help="Better set LOCKGATE_TOKEN: arguments can be seen by others."),
     click.option("--insecure", is_flag=True, help="Let the token travel over plain HTTP."),
 )
-_CHOICES = {"app": (_APP,), "root": (_ROOT,), "keys": (_KEYS,), "server": _SERVER}
+_SENDING = (
+    click.option(
+        "--parallel",
+        metavar="N",
+        help=f"How many parts go at once. Default: {DEFAULT_PARALLEL}. [setting: upload_parallel]",
+    ),
+    click.option("--quiet", is_flag=True, help="Say nothing of how far it has got."),
+)
+_CHOICES = {
+    "app": (_APP,),
+    "root": (_ROOT,),
+    "keys": (_KEYS,),
+    "server": _SERVER,
+    "sending": _SENDING,
+}
 
 
 def takes(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the shared options of these groups, and hands over a `Call`.
 
     Args:
-        groups: Of `app`, `server`, `root` and `keys`.
+        groups: Of `app`, `server`, `root`, `keys` and `sending`.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -8,7 +8,12 @@ from typing import TypeVar
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, parse_channel_name, parse_percentage
 
-__all__ = ["parse_channels", "parse_field", "parse_share"]
+__all__ = ["DEFAULT_PARALLEL", "parse_channels", "parse_field", "parse_parallel", "parse_share"]
+
+DEFAULT_PARALLEL = 4
+"""How many parts of uploads are on their way at once, unless somebody says otherwise."""
+
+_MAX_PARALLEL = 32
 
 T = TypeVar("T")
 
@@ -45,3 +50,19 @@ def parse_share(text: str | None) -> int | None:
         UsageError: It is not a percentage.
     """
     return None if text is None else parse_field("--exposure", parse_percentage, text)
+
+
+def parse_parallel(text: str) -> int:
+    """Return how many parts may be on their way at once.
+
+    Raises:
+        UsageError: It is no number, or not a sensible one.
+    """
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _MAX_PARALLEL):
+        raise UsageError(
+            "not a number of parts",
+            subject="upload_parallel",
+            expected=f"a whole number from 1 to {_MAX_PARALLEL}",
+            found=repr(text[:20]),
+        )
+    return int(text)

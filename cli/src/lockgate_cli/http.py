@@ -5,43 +5,48 @@
    asks for; anything else only where no connection came about at all.
 3. The token goes only where it is asked for by `authorised`, never over plain HTTP to another
    machine unless that was allowed in so many words, never after a redirect, and into no message.
+4. An address that is a secret itself, such as a presigned one, gets into no message either.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 import lockgate_release
+from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import TransportError, UsageError
 from lockgate_release.strict_json import JsonObject, dump_json
 from lockgate_release.trust.verify import NotFoundError
 
 __all__ = [
     "Answer",
-    "CountedBody",
+    "Care",
     "Http",
     "SizedBody",
-    "WaitRules",
     "is_loopback",
     "parse_answer",
 ]
 
 _CONNECT_TIMEOUT_S = 10.0
+# The time to connect is also what urllib3 allows for each block of a body to leave.
+_SEND_TIMEOUT_S = 30.0
+_CONNECTIONS = 64
 _READ_TIMEOUT_S = 120.0
 _CHUNK_BYTES = 1 << 18
 _MAX_ANSWER_BYTES = 64 << 20
-_MAX_WAIT_S = 60.0
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT"})
 _WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
 
@@ -59,27 +64,18 @@ class SizedBody(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitRules:
-    """How failures are waited out.
+class Care:
+    """How much patience one exchange deserves.
 
     Attributes:
-        sleep: Waits so many seconds.
-        jitter: Returns a number from 0 to 1, drawn anew each time.
-        attempts: How often a request is made at most, > 0.
-        first_wait_s: The longest first wait; each further one may be twice as long.
+        attempts: How often it is made at most, > 0; None: as the rules of waiting say.
+        read_timeout_s: How long the server may be silent, in seconds.
+        repeatable: Whether doing it twice is the same as doing it once, whatever the method.
     """
 
-    sleep: Callable[[float], None]
-    jitter: Callable[[], float]
-    attempts: int = 4
-    first_wait_s: float = 0.5
-
-    def wait_s(self, failures: int, asked: str | None) -> float:
-        """Return how long to wait after so many failures, > 0, if the server asked for `asked`."""
-        if asked is not None and asked.isdecimal():
-            return min(float(asked), _MAX_WAIT_S)
-        longest = min(self.first_wait_s * 2.0 ** (failures - 1), _MAX_WAIT_S)
-        return longest * (0.5 + self.jitter() / 2)
+    attempts: int | None = None
+    read_timeout_s: float = _READ_TIMEOUT_S
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +100,18 @@ class _Bearer(AuthBase):
         return request
 
 
+class _LargeBlocks(HTTPAdapter):
+    """Sends bodies in blocks that are worth a system call."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (as requests has it)
+        super().init_poolmanager(*arguments, blocksize=_CHUNK_BYTES, **options)
+
+
 class Http:
-    """Exchanges with one server, over connections that are kept open. Use it in a `with` block."""
+    """Exchanges over connections that are kept open, also from several threads.
+
+    Use it in a `with` block.
+    """
 
     def __init__(self, *, token: str, waits: WaitRules, insecure: bool = False) -> None:
         """Open nothing yet.
@@ -124,6 +130,10 @@ class Http:
         self._waits = waits
         self._insecure = insecure
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _LargeBlocks(pool_maxsize=_CONNECTIONS))
+        # No cookies, so that nothing in the session changes while threads share it.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = f"lockgate/{lockgate_release.__version__}"
         # Artifacts are compressed already, and a digest is over the bytes as they are stored.
         self._session.headers["Accept-Encoding"] = "identity"
@@ -152,8 +162,8 @@ class Http:
         url: str,
         *,
         json_body: JsonObject | None = None,
-        open_body: Callable[[], SizedBody] | None = None,
         authorised: bool = False,
+        care: Care = Care(),
     ) -> Answer:
         """Return the server's answer, whatever its status (rules 1 to 3).
 
@@ -161,32 +171,61 @@ class Http:
             method: The HTTP method.
             url: The address.
             json_body: A body to send as JSON.
-            open_body: Returns the body to send from its beginning, once for each attempt.
             authorised: Whether the token goes along.
+            care: How much patience it deserves.
 
         Raises:
             TransportError: No whole answer came.
             UsageError: The address is none, or the token may not go there.
         """
         auth = self._auth_for(url, authorised=authorised)
-        body: bytes | SizedBody | None
+        body = None if json_body is None else dump_json(json_body)
+        timeout_s = (_CONNECT_TIMEOUT_S, care.read_timeout_s)
         outcome: Answer | TransportError = TransportError("not tried", subject=url)
-        for failures in range(1, self._waits.attempts + 1):
-            # An empty stream counts as none: else requests would send it in chunks.
-            body = (open_body() or b"") if open_body else None
-            if json_body is not None:
-                body = dump_json(json_body)
-            outcome = self._attempt(method, url, body, auth, is_json=json_body is not None)
-            if failures == self._waits.attempts or not _may_repeat(method, outcome):
+        attempts = care.attempts or self._waits.attempts
+        for failures in range(1, attempts + 1):
+            outcome = self._attempt(method, url, body, auth, timeout_s)
+            if failures == attempts or not _may_repeat(method, outcome, care):
                 break
-            asked = outcome.headers.get("retry-after") if isinstance(outcome, Answer) else None
-            self._waits.sleep(self._waits.wait_s(failures, asked))
+            headers = outcome.headers if isinstance(outcome, Answer) else {}
+            self._waits.sleep(self._waits.wait_s(failures, headers))
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
 
-    def stream(self, url: str) -> Iterator[bytes]:
+    def send_once(
+        self, url: str, body: SizedBody, *, subject: str, authorised: bool
+    ) -> Answer | TransportError:
+        """PUT a body once; return the answer, or why there is none, as a value.
+
+        Args:
+            url: The address. Only `subject` stands for it in answers and errors (rule 4).
+            body: What to send.
+            subject: What errors call it.
+            authorised: Whether the token goes along.
+
+        Raises:
+            UsageError: The address is none, or the token may not go there.
+            LockgateError: Whatever reading the body raises.
+        """
+        auth = self._auth_for(url, authorised=authorised)
+        timeout_s = (_SEND_TIMEOUT_S, _READ_TIMEOUT_S)
+        try:
+            # An empty stream counts as none: else requests would send it in chunks.
+            outcome = self._attempt("PUT", url, body or b"", auth, timeout_s)
+        except UsageError as exc:
+            found = exc
+        else:
+            if isinstance(outcome, Answer):
+                return replace(outcome, url=subject)
+            # Made anew, without its cause: that one holds the address.
+            return TransportError(outcome.what, subject=subject, found=outcome.found)
+        raise UsageError(found.what, subject=subject, expected=found.expected)
+
+    def stream(self, url: str, *, start_bytes: int = 0) -> Iterator[bytes]:
         """Yield the body at `url`, without a token. It is not begun again when it breaks off.
+
+        The server may send us on. The first `start_bytes` are left out.
 
         Raises:
             NotFoundError: The server has no such file. Raised before the first chunk.
@@ -198,21 +237,27 @@ class Http:
             self._session.get(
                 url,
                 auth=_Bearer(""),
+                headers={"Range": f"bytes={start_bytes}-"} if start_bytes else {},
                 timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
-                allow_redirects=False,
                 stream=True,
             ) as response,
         ):
             if response.status_code == HTTPStatus.NOT_FOUND:
                 raise NotFoundError("not there", subject=url)
-            if response.status_code != HTTPStatus.OK:
+            is_part = response.status_code == HTTPStatus.PARTIAL_CONTENT
+            if response.status_code != HTTPStatus.OK and not (is_part and start_bytes):
                 raise TransportError(
                     "unexpected answer",
                     subject=url,
                     expected="status 200",
                     found=str(response.status_code),
                 )
-            yield from response.iter_content(_CHUNK_BYTES)
+            left_out = start_bytes if is_part else 0
+            for chunk in response.iter_content(_CHUNK_BYTES):
+                kept = chunk[max(0, start_bytes - left_out) :]
+                left_out += len(chunk) - len(kept)
+                if kept:
+                    yield kept
 
     def check_token_may_go(self, url: str) -> None:
         """Refuse where the token, if there is one, would travel unencrypted (rule 3).
@@ -237,9 +282,15 @@ class Http:
         return _Bearer(self._token)
 
     def _attempt(
-        self, method: str, url: str, body: bytes | SizedBody | None, auth: _Bearer, *, is_json: bool
+        self,
+        method: str,
+        url: str,
+        body: bytes | SizedBody | None,
+        auth: _Bearer,
+        timeout_s: tuple[float, float],
     ) -> Answer | TransportError:
         """Return the answer, or why there is none."""
+        is_json = isinstance(body, bytes) and bool(body)
         try:
             with (
                 _as_transport_error(url),
@@ -249,7 +300,7 @@ class Http:
                     data=body,
                     headers={"Content-Type": "application/json"} if is_json else {},
                     auth=auth,
-                    timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+                    timeout=timeout_s,
                     allow_redirects=False,
                     stream=True,
                 ) as response,
@@ -261,11 +312,11 @@ class Http:
             return exc
 
 
-def _may_repeat(method: str, outcome: Answer | TransportError) -> bool:
+def _may_repeat(method: str, outcome: Answer | TransportError, care: Care) -> bool:
     """Whether doing it again is safe, and may help (rule 2)."""
     if isinstance(outcome, _NeverConnectedError):
         return True
-    if method not in _IDEMPOTENT:
+    if method not in _IDEMPOTENT and not care.repeatable:
         return False
     return isinstance(outcome, TransportError) or outcome.status in _WORTH_REPEATING
 
@@ -344,23 +395,3 @@ def parse_answer(answer: Answer) -> dict[str, object]:
     if not isinstance(value, dict):
         raise TransportError("not a JSON object", subject=answer.url)
     return value
-
-
-class CountedBody:
-    """A file as a body, telling how far it has been read."""
-
-    def __init__(self, stream: BinaryIO, size_bytes: int, advance: Callable[[int], None]) -> None:
-        """Read `stream` from where it stands; `advance` is told of each piece's size in bytes."""
-        self._stream = stream
-        self._size_bytes = size_bytes
-        self._advance = advance
-
-    def __len__(self) -> int:
-        """Return the size in bytes that was promised."""
-        return self._size_bytes
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return the next bytes, at most `size`, never more than was promised in all."""
-        data = self._stream.read(size)
-        self._advance(len(data))
-        return data

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
@@ -23,13 +24,14 @@ from lockgate_cli.plan import (
     plan_offers,
     plan_release,
 )
+from lockgate_cli.programs import check_programs
 from lockgate_cli.repository import Base, Stored, load_base, load_stored
 from lockgate_cli.sameness import check_same, check_same_notes
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
+from lockgate_cli.uploading.session import Uploads
 from lockgate_release.documents import (
     ExtrasDocument,
     Install,
-    PythonWheels,
     ReleaseDocument,
     Requirements,
     parse_extras,
@@ -48,7 +50,7 @@ __all__ = [
     "Prepared",
     "Promotion",
     "Publication",
-    "check_programs",
+    "load_keys",
     "load_publishers",
     "make_plan",
     "prepare",
@@ -156,10 +158,13 @@ class Prepared:
     document: ReleaseDocument | None = None
 
 
-def prepare(call: Call, api: Api, base: Base, wish: Publication) -> Prepared:
+def prepare(
+    call: Call, api: Api, base: Base, wish: Publication, begin: Callable[[Path], None]
+) -> Prepared:
     """Return the publication with its artifacts read and its document made.
 
-    What can be refused without reading them is refused first.
+    What can be refused without reading them is refused first. Each file is then handed to `begin`,
+    so that it can be on its way while it is read.
 
     Raises:
         UsageError: It makes no sense as it was said.
@@ -172,6 +177,9 @@ def prepare(call: Call, api: Api, base: Base, wish: Publication) -> Prepared:
     if wish.requires.from_version:
         parse_field("requires.from_version", base.policy.versions.parse, wish.requires.from_version)
     plan_offers(base, wish.version, wish.channels, wish.exposure_bp)
+    for source in wish.sources:
+        if source.path is not None:
+            begin(source.path)
     stem = f"{wish.app}-{wish.version}"
     facts = tuple(
         describe(source, api, wish.app, stem=stem, progress=call.progress())
@@ -231,7 +239,9 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
     )
 
 
-def submit(call: Call, api: Api, prepared: Prepared, plan: Plan, pinned: bytes) -> Outcome:
+def submit(
+    call: Call, api: Api, prepared: Prepared, plan: Plan, pinned: bytes, uploads: Uploads
+) -> Outcome:
     """Carry out a plan; plan anew where somebody else moved first.
 
     Raises:
@@ -247,8 +257,7 @@ def submit(call: Call, api: Api, prepared: Prepared, plan: Plan, pinned: bytes) 
 
     # Keys first: an upload is for nothing when nobody can sign.
     load_publishers(call, plan)
-    for facts in prepared.facts:
-        send(api, wish.app, facts, call.progress())
+    send(api, wish.app, uploads, prepared.facts)
     return submit_plan(call, api, plan, plan_again)
 
 
@@ -282,9 +291,17 @@ def load_publishers(call: Call, plan: Plan) -> tuple[Signer, ...]:
         UsageError: Too few publishers' keys were given.
         LocalError: A key cannot be read.
     """
-    if not plan.following.changed:
-        return ()
-    keys, threshold = keys_of(plan.base.chain, Role.RELEASES)
+    return load_keys(call, plan.base) if plan.following.changed else ()
+
+
+def load_keys(call: Call, base: Base) -> tuple[Signer, ...]:
+    """Return who can sign a list of releases.
+
+    Raises:
+        UsageError: Too few publishers' keys were given.
+        LocalError: A key cannot be read.
+    """
+    keys, threshold = keys_of(base.chain, Role.RELEASES)
     return load_signers(
         call.key_uris("keys"),
         role=Role.RELEASES,
@@ -344,39 +361,3 @@ def _check_source(base: Base, wish: Promotion) -> None:
             expected=f"one of {', '.join(sorted(channels))}",
             found=wish.source,
         )
-
-
-def check_programs(install: Install, found: ArtifactFacts) -> None:
-    """Refuse a release that every client would have to roll back."""
-    named = {"entrypoint": install.entrypoint, "health": "".join(install.health.command[:1])}
-    if install.python is not None:
-        _check_wheels(install.python, named, found)
-        return
-    for option, program in named.items():
-        if program and program not in found.programs:
-            near = sorted(found.programs)[:5]
-            raise UsageError(
-                "no such program in the artifact",
-                subject=f"{found.artifact.name}: {option}",
-                expected=f"one that can be started, such as {', '.join(near)}" if near else "one",
-                found=repr(program),
-            )
-
-
-def _check_wheels(python: PythonWheels, named: Mapping[str, str], found: ArtifactFacts) -> None:
-    """Refuse what is seen without installing: no wheels, or a program where none can be."""
-    if not any(path.rpartition("/")[0] == python.wheels for path in found.wheels):
-        raise UsageError(
-            "no wheels in that folder of the artifact",
-            subject=f"{found.artifact.name}: wheels",
-            expected="a folder that holds .whl files",
-            found=repr(python.wheels),
-        )
-    for option, program in named.items():
-        if program and not program.startswith("bin/"):
-            raise UsageError(
-                "not a program of the environment",
-                subject=f"{found.artifact.name}: {option}",
-                expected="bin/NAME, where NAME is an entry point of a wheel, or python",
-                found=repr(program),
-            )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_cli.artifacts import describe_file, parse_source
-from lockgate_cli.output import Progress
+from lockgate_cli.progress import Progress
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Chunks
 from lockgate_release.errors import ArchiveError, LocalError, UsageError

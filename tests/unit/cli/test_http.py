@@ -1,11 +1,13 @@
 """The way to the network: what is repeated, what is translated, and where the token goes."""
 
 import io
+import traceback
 from collections.abc import Iterator
 
 import pytest
 
-from lockgate_cli.http import CountedBody, Http, WaitRules, is_loopback, parse_answer
+from lockgate_cli.http import Answer, Care, Http, is_loopback, parse_answer
+from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import TransportError, UsageError
 from lockgate_release.trust.verify import NotFoundError
 from tests.simulators.scripted_api import Scripted, serve_script
@@ -164,26 +166,68 @@ def test_an_answer_from_something_else_is_a_failed_transport(http: Http, body: b
         parse_answer(http.exchange("GET", server.address))
 
 
-def test_an_upload_that_is_repeated_starts_at_its_beginning(http: Http) -> None:
+class Bytes:
+    """A body out of memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self.stream = io.BytesIO(content)
+        self.size = len(content)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self.stream.read(size)
+
+
+SECRET = "X-Amz-Signature=secret"
+
+
+def test_a_body_is_sent_once_whatever_comes_of_it(http: Http, waited: list[float]) -> None:
     content = bytes(range(256)) * 4096
-    told: list[int] = []
-    with serve_script(Scripted(status=503), Scripted()) as server:
-        http.exchange(
-            "PUT",
-            server.address,
-            open_body=lambda: CountedBody(io.BytesIO(content), len(content), told.append),
-        )
-        assert [asked.body for asked in server.asked] == [content, content]
+    with serve_script(Scripted(status=503)) as server:
+        answer = http.send_once(server.address, Bytes(content), subject="x", authorised=False)
+        assert isinstance(answer, Answer)
+        assert answer.status == 503
+        assert [asked.body for asked in server.asked] == [content]
         assert server.asked[0].headers["content-length"] == str(len(content))
-    assert sum(told) == 2 * len(content)
+        assert "authorization" not in server.asked[0].headers
+    assert waited == []
 
 
-def test_an_empty_upload_says_its_length(http: Http) -> None:
+def test_an_empty_body_says_its_length(http: Http) -> None:
     with serve_script() as server:
-        http.exchange(
-            "PUT",
-            server.address,
-            open_body=lambda: CountedBody(io.BytesIO(b""), 0, lambda _: None),
-        )
+        http.send_once(server.address, Bytes(b""), subject="x", authorised=False)
         assert server.asked[0].headers["content-length"] == "0"
         assert "transfer-encoding" not in server.asked[0].headers
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "nonsense"])
+def test_an_address_that_is_a_secret_is_in_no_error(http: Http, address: str) -> None:
+    try:
+        outcome = http.send_once(
+            f"{address}/?{SECRET}", Bytes(b"x"), subject="part 1", authorised=False
+        )
+    except UsageError as exc:
+        shown = "".join(traceback.format_exception(exc))
+    else:
+        assert isinstance(outcome, TransportError)
+        shown = "".join(traceback.format_exception(outcome))
+    assert SECRET not in shown
+    assert "part 1" in shown
+
+
+def test_what_is_harmless_twice_is_repeated_whatever_its_method(
+    http: Http, waited: list[float]
+) -> None:
+    with serve_script(Scripted(status=503), Scripted(drop=True), Scripted()) as server:
+        care = Care(repeatable=True)
+        assert http.exchange("POST", server.address, json_body={}, care=care).status == 200
+    assert len(waited) == 2
+
+
+def test_a_cookie_is_not_kept(http: Http) -> None:
+    with serve_script(Scripted(headers={"Set-Cookie": "a=b"}), Scripted()) as server:
+        http.exchange("GET", server.address)
+        http.exchange("GET", server.address)
+        assert "cookie" not in server.asked[1].headers

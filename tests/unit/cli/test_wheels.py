@@ -8,8 +8,8 @@ import pytest
 
 from lockgate_cli.artifacts import ArtifactFacts, describe_file
 from lockgate_cli.defaults import PublishOptions
-from lockgate_cli.output import Progress
-from lockgate_cli.publishing import check_programs
+from lockgate_cli.programs import check_programs
+from lockgate_cli.progress import Progress
 from lockgate_release.errors import UsageError
 from tests.simulators.wheels import make_wheel
 

@@ -14,7 +14,7 @@ __all__ = ["upload"]
 @click.command()
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Everything that was found, on stdout.")
-@takes("app", "server")
+@takes("app", "server", "sending")
 def upload(call: Call, *, file: str, as_json: bool) -> None:
     """Send FILE to the server and print its digest, as `publish --artifact` takes it.
 
@@ -23,10 +23,11 @@ def upload(call: Call, *, file: str, as_json: bool) -> None:
     """
     app = call.app
     path = call.around.folder / file
-    with call.api() as api:
+    with call.api() as api, call.uploads(api, app) as uploads:
+        uploads.begin(path)
         facts = describe_file(path, name=path.name, progress=call.progress())
-        is_new = send(api, app, facts, call.progress())
-    artifact = facts.artifact
+        artifact = facts.artifact
+        is_new = send(api, app, uploads, [facts])[artifact.sha256]
     if as_json:
         found = {name: value for name, value in artifact.to_json().items() if name != "platform"}
         show_json({**found, "uploaded": is_new})
