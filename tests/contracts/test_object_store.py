@@ -380,6 +380,16 @@ def test_a_copy_is_made_only_where_nothing_is(store: ObjectStore) -> None:
     assert content(store, "app/there") == b"old"
 
 
+def test_only_the_state_that_was_named_is_copied(store: ObjectStore) -> None:
+    read = store.put("app/uploads/1", b"verified", Always())
+    store.copy("app/uploads/1", "app/first", IfAbsent(), source_etag=read)
+    assert content(store, "app/first") == b"verified"
+    store.put("app/uploads/1", b"exchanged", Always())
+    with pytest.raises(LostRaceError, match="app/uploads/1"):
+        store.copy("app/uploads/1", "app/second", IfAbsent(), source_etag=read)
+    assert store.head("app/second") is None
+
+
 def test_nothing_cannot_be_copied(store: ObjectStore) -> None:
     for source in ("app/uploads/1", "no/such/folder"):
         with pytest.raises(UsageError, match=source):

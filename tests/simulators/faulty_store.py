@@ -188,8 +188,13 @@ class FaultyStore:
 
         return self._around("put", key, ask)
 
-    def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:
-        return self._around("copy", target, lambda: self.inner.copy(source, target, condition))
+    def copy(
+        self, source: str, target: str, condition: IfAbsent, *, source_etag: Etag | None = None
+    ) -> Etag:
+        def ask() -> Etag:
+            return self.inner.copy(source, target, condition, source_etag=source_etag)
+
+        return self._around("copy", target, ask)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._around("list", prefix, lambda: self.inner.list(prefix))

@@ -115,12 +115,16 @@ class MemoryStore:
             case _:
                 return
 
-    def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:
+    def copy(
+        self, source: str, target: str, condition: IfAbsent, *, source_etag: Etag | None = None
+    ) -> Etag:
         check_key(source)
         with self._lock:
             found = self.objects.get(source)
             if found is None:
                 raise UsageError("nothing to copy", subject=source)
+            if source_etag not in (None, found.info.etag):
+                raise LostRaceError("somebody else wrote it first", subject=source)
             return self.put(
                 target,
                 found.data,

@@ -143,13 +143,16 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:
+    def copy(
+        self, source: str, target: str, condition: IfAbsent, *, source_etag: Etag | None = None
+    ) -> Etag:
         """Copy an object to where nothing is, without its bytes passing through here if possible.
 
-        The copy keeps the content type and the cache control of the source.
+        The copy keeps the content type and the cache control of the source. With `source_etag`,
+        only that state of the source is copied.
 
         Raises:
-            LostRaceError: Something is at `target` already.
+            LostRaceError: Something is at `target` already, or another state at `source`.
             UsageError: Nothing is at `source`.
         """
         ...

@@ -191,20 +191,30 @@ class DirectoryStore:
                 with self._locked(key):
                     return _replace(new, place, condition)
 
-    def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:  # noqa: ARG002
+    def copy(
+        self,
+        source: str,
+        target: str,
+        condition: IfAbsent,  # noqa: ARG002
+        *,
+        source_etag: Etag | None = None,
+    ) -> Etag:
         """Give an object a second key, where nothing is; no bytes move.
 
         Raises:
-            LostRaceError: Something is at `target` already.
+            LostRaceError: Something is at `target` already, or another state at `source`.
             UsageError: Nothing is at `source`.
             DiskFullError: The disk is full. Nothing was written.
             LocalError: The disk, or a planted link, is in the way.
         """
         check_key(target)
-        with self._place(source) as origin:
+        # Nobody replaces what is locked between the look and the link.
+        with self._locked(source), self._place(source) as origin:
             status = None if origin is None else origin.status()
             if origin is None or status is None:
                 raise UsageError("nothing to copy", subject=source)
+            if source_etag not in (None, _etag(status)):
+                raise _lost(source)
             with self._place(target, create=True) as place:
                 assert place is not None
                 try:

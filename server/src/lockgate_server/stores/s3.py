@@ -40,6 +40,7 @@ from lockgate_server.ports import (
 from lockgate_server.stores.keys import check_key, check_prefix, check_range, clip_range
 from lockgate_server.stores.s3_address import S3Address
 from lockgate_server.stores.s3_client import Bucket, S3Limits, parse_etag, quote_etag
+from lockgate_server.stores.s3_copies import Copy
 from lockgate_server.stores.s3_errors import (
     UnsupportedError,
     answer_code,
@@ -52,7 +53,6 @@ from lockgate_server.stores.streams import check_replaced_size, read_piece
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import (
-        CopyObjectRequestTypeDef,
         GetObjectOutputTypeDef,
         HeadObjectOutputTypeDef,
         ObjectTypeDef,
@@ -266,11 +266,13 @@ class S3Store:
         with s3_errors(key, conditional=not isinstance(condition, Always)):
             return parse_etag(client.put_object(**request)["ETag"])
 
-    def copy(self, source: str, target: str, condition: IfAbsent) -> Etag:
+    def copy(
+        self, source: str, target: str, condition: IfAbsent, *, source_etag: Etag | None = None
+    ) -> Etag:
         """Copy an object to where nothing is; its bytes do not pass through here.
 
         Raises:
-            LostRaceError: Something is at `target` already.
+            LostRaceError: Something is at `target` already, or another state at `source`.
             UsageError: Nothing is at `source`.
             TransportError: The store did not answer; the copy may be there or not.
             LocalError: The store refuses.
@@ -280,41 +282,18 @@ class S3Store:
         answer = self._head(source)
         if answer is None:
             raise UsageError("nothing to copy", subject=source)
+        etag = parse_etag(answer["ETag"])
+        if source_etag is not None and etag != source_etag:
+            raise _lost(source)
         # Checked first because not every store heeds the condition of a copy.
         if self._head(target) is not None:
             raise _lost(target)
+        copy = Copy(self._bucket, source, etag, target)
         if answer["ContentLength"] > self._limits.copy_bytes:
-            return self._copy_in_parts(source, target, answer, condition)
+            return copy.in_parts(answer, self._limits.copy_bytes, condition)
         with suppress(UnsupportedError):
-            return self._copy_at_once(source, target, create_only=True)
-        return self._copy_at_once(source, target, create_only=False)
-
-    def _copy_at_once(self, source: str, target: str, *, create_only: bool) -> Etag:
-        request: CopyObjectRequestTypeDef = {
-            "Bucket": self._bucket.name,
-            "Key": self._bucket.prefix + target,
-            "CopySource": {"Bucket": self._bucket.name, "Key": self._bucket.prefix + source},
-        }
-        if create_only:
-            request["IfNoneMatch"] = "*"
-        with s3_errors(target, conditional=True):
-            try:
-                answer = self._bucket.once.copy_object(**request)
-            except ClientError as exc:
-                if answer_status(exc) == 404 and answer_code(exc) == "NoSuchKey":
-                    raise UsageError("gone before it was copied", subject=source) from exc
-                raise
-        return parse_etag(answer["CopyObjectResult"]["ETag"])
-
-    def _copy_in_parts(
-        self, source: str, target: str, answer: HeadObjectOutputTypeDef, condition: IfAbsent
-    ) -> Etag:
-        headers = (answer["ContentType"], answer.get("CacheControl", "no-cache"))
-        size_bytes, part_bytes = answer["ContentLength"], self._limits.copy_bytes
-        with PartsUpload(self._bucket, target, *headers) as upload:
-            for start in range(0, size_bytes, part_bytes):
-                upload.add_copy(source, start, min(start + part_bytes, size_bytes))
-            return upload.complete(condition)
+            return copy.at_once(create_only=True)
+        return copy.at_once(create_only=False)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose key begins with `prefix`, in the order of their keys.

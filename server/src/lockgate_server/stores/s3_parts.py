@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lockgate_release.errors import LockgateError
 from lockgate_server.ports import Condition, Etag, IfAbsent
-from lockgate_server.stores.s3_client import Bucket, parse_etag
+from lockgate_server.stores.s3_client import Bucket, parse_etag, quote_etag
 from lockgate_server.stores.s3_errors import UnsupportedError, s3_errors
 
 if TYPE_CHECKING:
@@ -69,15 +69,16 @@ class PartsUpload:
             )
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
-    def add_copy(self, source: str, start: int, stop: int) -> None:
+    def add_copy(self, source: str, source_etag: Etag, start: int, stop: int) -> None:
         """Let the store take the next part from the range `[start, stop)` of another object.
 
         Raises:
+            LostRaceError: That object is in another state.
             TransportError: The store did not answer.
             LocalError: The store refuses.
         """
         number = len(self._parts) + 1
-        with s3_errors(self._key):
+        with s3_errors(self._key, conditional=True):
             answer = self._bucket.repeating.upload_part_copy(
                 Bucket=self._bucket.name,
                 Key=self._bucket.prefix + self._key,
@@ -85,6 +86,7 @@ class PartsUpload:
                 PartNumber=number,
                 CopySource={"Bucket": self._bucket.name, "Key": self._bucket.prefix + source},
                 CopySourceRange=f"bytes={start}-{stop - 1}",
+                CopySourceIfMatch=quote_etag(source_etag),
             )
         self._parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
 

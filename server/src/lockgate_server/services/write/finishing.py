@@ -89,11 +89,16 @@ def _is_present(deps: WriteDeps, app: AppName, request: FinishRequest) -> bool:
 
 def _check_present(deps: WriteDeps, app: AppName, request: FinishRequest) -> None:
     """Refuse to call an artifact present whose length shows that it is something else."""
-    if not _is_present(deps, app, request):
+    key = artifact_key(app, request.sha256)
+    info = deps.store.head(key)
+    if info is None:
+        raise ConflictError("written while it was read", subject="upload", hint="Finish it again.")
+    if info.size_bytes != request.size_bytes:
         raise RepositoryError(
             "a content address holds other content",
-            subject=artifact_key(app, request.sha256),
+            subject=key,
             expected=f"{request.size_bytes} bytes",
+            found=f"{info.size_bytes} bytes",
             hint="The store was tampered with or damaged. Remove this object and try again.",
         )
 
@@ -128,7 +133,8 @@ def _finish_direct(deps: WriteDeps, record: UploadRecord, request: FinishRequest
         raise DigestMismatchError(
             "not the announced content", subject="upload", expected=request.sha256, found=found
         )
-    deps.store.copy(info.key, artifact_key(record.app, request.sha256), IfAbsent())
+    target = artifact_key(record.app, request.sha256)
+    deps.store.copy(info.key, target, IfAbsent(), source_etag=info.etag)
 
 
 def _complete(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> ObjectInfo:
