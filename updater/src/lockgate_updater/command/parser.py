@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lockgate_updater import __version__
 
-__all__ = ["VERBS", "Verb", "build_parser", "parse_arguments"]
+__all__ = ["PROGRAM", "VERBS", "Verb", "build_parser", "fill_parser", "parse_arguments"]
 
 PROGRAM = "lockgate-updater"
 _EXIT_CODES = """\
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, verb in VERBS.items():
-        _fill(verbs.add_parser(name, help=verb.text, allow_abbrev=False), name, verb)
+        fill_parser(verbs.add_parser(name, help=verb.text, allow_abbrev=False), name)
     return parser
 
 
@@ -72,10 +72,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if name not in VERBS:
         return build_parser().parse_args(arguments)
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} {name}", allow_abbrev=False)
-    return _fill(parser, name, VERBS[name]).parse_args(arguments[1:])
+    return fill_parser(parser, name).parse_args(arguments[1:])
 
 
-def _fill(parser: argparse.ArgumentParser, name: str, verb: Verb) -> argparse.ArgumentParser:
+def fill_parser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    """Give a parser what it needs for a verb, and return it."""
+    verb = VERBS[name]
     parser.description = f"{verb.text.capitalize()}."
     parser.set_defaults(verb=name)
     for add in verb.options:
@@ -143,6 +145,10 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _shell(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+
+
 _COMMON = (_home, _json)
 VERBS = {
     "init": Verb("make a home for a client", "acting", (*_COMMON, _init)),
@@ -182,4 +188,7 @@ VERBS = {
         (*_COMMON, _look, _events, _switch("--dry-run", "print what differs, do nothing")),
     ),
     "run": Verb("start the installed program", "acting", (_home, _run)),
+    "completion": Verb(
+        "print what makes bash, zsh or fish complete this command", "completion", (_shell,)
+    ),
 }
