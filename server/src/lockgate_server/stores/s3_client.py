@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -26,7 +27,6 @@ __all__ = ["Bucket", "S3Limits", "parse_etag", "quote_etag"]
 
 
 _TOO_OFTEN_ATTEMPTS = 4
-_TOO_OFTEN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,8 @@ class S3Limits:
         connect_timeout_s: For a connection, in seconds.
         read_timeout_s: For the next bytes of an answer, in seconds.
         attempts: How often a request that may be repeated is sent at most.
+        too_often_wait_s: About how long to wait, in seconds, when the store says for the first time
+            that it was asked too often; it grows from time to time.
         part_bytes: Size of a part of a large object. S3 takes at least 5 MiB and 10,000 parts,
             and R2 demands that all but the last are of one size.
         copy_bytes: Size of the largest object that the store copies in one request.
@@ -46,6 +48,7 @@ class S3Limits:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 60.0
     attempts: int = 3
+    too_often_wait_s: float = 0.5
     part_bytes: int = 16 << 20
     copy_bytes: int = 5 << 30
     listed_keys: int = 1000
@@ -77,8 +80,9 @@ class Bucket:
             session = session or boto3.session.Session()
             self.repeating = _client(session, address, limits, limits.attempts)
             self.once = _client(session, address, limits, 1)
+        wait = partial(_wait_when_too_often, limits.too_often_wait_s)
         # The stubs know no event whose handlers answer.
-        self.once.meta.events.register("needs-retry.s3", _wait_when_too_often)  # type: ignore[arg-type]
+        self.once.meta.events.register("needs-retry.s3", wait)  # type: ignore[arg-type]
         if address.endpoint is not None:
             self.once.meta.events.register("before-call.s3.CopyObject", _copy_to_nothing_only)
 
@@ -130,7 +134,7 @@ def _copy_to_nothing_only(params: dict[str, Any], **_: object) -> None:
 
 
 def _wait_when_too_often(
-    response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: object
+    wait_s: float, response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: object
 ) -> float | None:
     """Return after how many seconds to send again what the store says it did not do."""
     if response is None or attempts > _TOO_OFTEN_ATTEMPTS:
@@ -139,7 +143,7 @@ def _wait_when_too_often(
     if http.status_code != 429 and parsed.get("Error", {}).get("Code") != "SlowDown":
         return None
     # The jitter keeps those apart that were refused together; it is no secret.
-    return _TOO_OFTEN_S * attempts * random.uniform(0.5, 1.5)  # noqa: S311
+    return wait_s * attempts * random.uniform(0.5, 1.5)  # noqa: S311
 
 
 def parse_etag(header: str) -> Etag:
