@@ -13,6 +13,7 @@ from lockgate_cli.commands.audit import audit
 from lockgate_cli.commands.completion import completion
 from lockgate_cli.commands.explain import explain
 from lockgate_cli.commands.init import init
+from lockgate_cli.commands.mirror import mirror
 from lockgate_cli.commands.promote import promote
 from lockgate_cli.commands.publish import publish
 from lockgate_cli.commands.releases import releases
@@ -57,6 +58,7 @@ for _command in (
     status,
     explain,
     audit,
+    mirror,
     completion,
 ):
     lockgate.add_command(_command)

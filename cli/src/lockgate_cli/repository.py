@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from lockgate_cli.api import Api
 from lockgate_release.documents import (
     ChannelDocument,
     ExtrasDocument,
@@ -29,9 +29,29 @@ from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_release.trust.sign import same_bytes
 
-__all__ = ["Base", "Stored", "expiry_warnings", "load_base", "load_stored", "read_chain"]
+__all__ = [
+    "Base",
+    "FileReader",
+    "Stored",
+    "expiry_warnings",
+    "load_base",
+    "load_stored",
+    "read_chain",
+]
 
 _LONG_LIVED = (Role.ROOT, Role.TARGETS, Role.RELEASES)
+
+
+class FileReader(Protocol):
+    """What reads a repository: the server's API, or whatever holds the same files."""
+
+    def read_file(self, app: AppName, path: str) -> bytes | None:
+        """Return a public file below the app's address, or None if there is none.
+
+        Raises:
+            TransportError: It could not be fetched.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +82,7 @@ class Stored:
     extras: ExtrasDocument | None
 
 
-def read_chain(api: Api, app: AppName, pinned: bytes, *, now: datetime | None) -> Chain:
+def read_chain(api: FileReader, app: AppName, pinned: bytes, *, now: datetime | None) -> Chain:
     """Return the app's verified metadata.
 
     Args:
@@ -78,7 +98,7 @@ def read_chain(api: Api, app: AppName, pinned: bytes, *, now: datetime | None) -
     return load_chain(lambda name: api.read_file(app, f"metadata/{name}"), pinned, now=now)
 
 
-def load_base(api: Api, app: AppName, pinned: bytes, *, now: datetime) -> Base:
+def load_base(api: FileReader, app: AppName, pinned: bytes, *, now: datetime) -> Base:
     """Return the app's verified state, nothing of which has expired.
 
     Raises:
@@ -100,7 +120,7 @@ def load_base(api: Api, app: AppName, pinned: bytes, *, now: datetime) -> Base:
     return Base(app=app, chain=chain, policy=policy, entries=chain.entries(), channels=channels)
 
 
-def load_stored(api: Api, base: Base, version: str) -> Stored | None:
+def load_stored(api: FileReader, base: Base, version: str) -> Stored | None:
     """Return the live release of this version, or None if there is none.
 
     Raises:
@@ -125,7 +145,7 @@ def load_stored(api: Api, base: Base, version: str) -> Stored | None:
     return Stored(document=document, document_bytes=data, extras=extras)
 
 
-def _need(api: Api, app: AppName, chain: Chain, path: str) -> bytes:
+def _need(api: FileReader, app: AppName, chain: Chain, path: str) -> bytes:
     """Return the document at `path`, proved by its entry."""
     target = chain.target(path)
     if target is None or "sha256" not in target.hashes:

@@ -37,7 +37,15 @@ from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Etag, Highest, Ledger, ObjectStore
 from lockgate_server.services.objects import HeldObject, read_object
 
-__all__ = ["Base", "check_recorded", "highest_of", "read_base", "read_release", "read_target"]
+__all__ = [
+    "Base",
+    "check_recorded",
+    "highest_of",
+    "read_base",
+    "read_release",
+    "read_state",
+    "read_target",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,22 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
         raise NotFoundError(
             "registered halfway", subject=app, hint="Send the same registration again."
         )
+    return read_state(store, app, pointer, pinned, recorded)
+
+
+def read_state(
+    store: ObjectStore,
+    app: AppName,
+    pointer: HeldObject,
+    pinned: bytes,
+    recorded: Highest | None,
+) -> Base:
+    """Return the state that a pointer leads to, verified from a pinned root.
+
+    Raises:
+        TrustError: The store does not hold a state that the pinned root vouches for.
+        TransportError: The store cannot be reached.
+    """
     try:
         return _read_verified(store, app, pointer, pinned, recorded)
     except DocumentError as exc:
