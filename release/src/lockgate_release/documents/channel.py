@@ -25,7 +25,7 @@ from lockgate_release.names import (
     Sha256Hex,
     is_channel_name,
 )
-from lockgate_release.strict_json import Fields, JsonObject, dump_json, parse_json
+from lockgate_release.strict_json import Fields, Json, JsonObject, dump_json, parse_json
 from lockgate_release.versions import is_version_text
 
 __all__ = [
@@ -87,6 +87,8 @@ class Rollout:
         control_bp: Share of clients that only report, 0 to 10000 - `exposure_bp`.
         epoch: Counts up at each change of the three above.
         state: Whether it may reach further clients.
+        progress: Its plan and how far it has got in it, for whoever steers it; None where a person
+            does. Clients have no use for it, and `rollout.progress` reads it.
     """
 
     salt: str
@@ -94,6 +96,7 @@ class Rollout:
     control_bp: int
     epoch: int = 1
     state: RolloutState = RolloutState.ACTIVE
+    progress: JsonObject | None = None
     unknown: JsonObject = field(default_factory=dict)
 
     @property
@@ -103,13 +106,15 @@ class Rollout:
 
     def to_json(self) -> JsonObject:
         """Return the rollout as it stands in the document."""
-        known = {
+        known: dict[str, Json] = {
             "salt": self.salt,
             "exposure_bp": self.exposure_bp,
             "control_bp": self.control_bp,
             "epoch": self.epoch,
             "state": self.state.value,
         }
+        if self.progress is not None:
+            known["progress"] = self.progress
         return with_unknown(known, self.unknown)
 
 
@@ -270,6 +275,7 @@ def _read_rollout(fields: Fields) -> Rollout:
         control_bp=fields.integer("control_bp", maximum=MAX_EXPOSURE_BP - exposure_bp),
         epoch=fields.integer("epoch", minimum=1),
         state=fields.choice("state", RolloutState),
+        progress=fields.object("progress").raw() if fields.has("progress") else None,
         unknown=rest_of(fields),
     )
 
