@@ -4,7 +4,7 @@
 <app>/metadata/timestamp.json       the only pointer
 <app>/targets/<path>                documents, their digest before the file name
 <app>/artifacts/<xx>/<sha256>       content-addressed
-<app>/uploads/<id>/…                unverified
+<app>/uploads/<id>.…                unverified
 <app>/channels/<channel>/version.json   a copy for people
 <app>/condemned.json                what is being removed at this moment; else it is not there
 """
@@ -95,14 +95,14 @@ def condemned_key(app: AppName) -> str:
 
 def upload_record_key(app: AppName, upload_id: str) -> str:
     """Return the key of what is known of an upload."""
-    return f"{upload_key(app, upload_id)}/upload.json"
+    return f"{upload_key(app, upload_id)}.json"
 
 
 def upload_data_key(app: AppName, upload_id: str, attempt: str) -> str:
     """Return the key of what a client sends straight to the store; no two attempts share it."""
-    return f"{upload_key(app, upload_id)}/{attempt}.data"
+    return f"{upload_key(app, upload_id)}.{attempt}.data"
 
 
 def upload_part_key(app: AppName, upload_id: str, number: int, sha256: Sha256Hex) -> str:
     """Return the key of one part that came through the server."""
-    return f"{upload_key(app, upload_id)}/{number}.{sha256}"
+    return f"{upload_key(app, upload_id)}.{number}.{sha256}"

@@ -28,6 +28,7 @@ __all__ = [
     "UploadId",
     "UploadMode",
     "UrlsRequest",
+    "is_upload_id",
     "make_upload_id",
     "parse_upload_id",
     "part_bytes_of",

@@ -12,13 +12,15 @@ from datetime import timedelta
 
 from lockgate_release.errors import LockgateError
 from lockgate_release.names import AppName
-from lockgate_server.services.write.artifacts import remove_old_uploads
+from lockgate_server.services.collect.jobs import collect_daily, finish_collection
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.copies import repair_copies
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.renewing import resign
+from lockgate_server.settings import ServerSettings
 
-__all__ = ["JOBS", "Job", "holder_name", "run_forever", "run_round"]
+__all__ = ["JOBS", "Job", "holder_name", "jobs_for", "run_forever", "run_round"]
 
 _log = logging.getLogger(__name__)
 _CALLER = Caller(actor="worker")
@@ -45,7 +47,18 @@ JOBS = (
     Job(name="resign", run=lambda deps, app: resign(deps, app, _CALLER)),
     Job(name="repair-copies", run=repair_copies),
     Job(name="remove-old-uploads", run=remove_old_uploads),
+    Job(name="finish-gc", run=lambda deps, app: finish_collection(deps, app, _CALLER)),
 )
+"""What is always done."""
+
+
+def jobs_for(settings: ServerSettings) -> tuple[Job, ...]:
+    """Return what is done on a server with these settings."""
+    if not settings.gc_daily:
+        return JOBS
+    grace = settings.gc_grace
+    daily = Job(name="gc", run=lambda deps, app: collect_daily(deps, app, _CALLER, grace))
+    return (*JOBS, daily)
 
 
 def holder_name() -> str:
@@ -53,7 +66,7 @@ def holder_name() -> str:
     return f"{socket.gethostname()}/{os.getpid()}"
 
 
-def run_round(deps: WriteDeps, holder: str) -> bool:
+def run_round(deps: WriteDeps, holder: str, jobs: tuple[Job, ...] = JOBS) -> bool:
     """Run every job for every app once; return False if another worker is at it.
 
     A job that fails is told of in the log and tried again in the next round.
@@ -67,14 +80,14 @@ def run_round(deps: WriteDeps, holder: str) -> bool:
     try:
         for app in deps.ledger.apps():
             if deps.ledger.highest(app) is not None or deps.ledger.open_entries(app):
-                _run_jobs(deps, app)
+                _run_jobs(deps, app, jobs)
     finally:
         deps.ledger.release_lease(_LEASE, holder)
     return True
 
 
-def _run_jobs(deps: WriteDeps, app: AppName) -> None:
-    for job in JOBS:
+def _run_jobs(deps: WriteDeps, app: AppName, jobs: tuple[Job, ...]) -> None:
+    for job in jobs:
         try:
             job.run(deps, app)
         except LockgateError as exc:
@@ -82,11 +95,13 @@ def _run_jobs(deps: WriteDeps, app: AppName) -> None:
             _log.error("a job failed: %s", exc, extra={"lockgate": fields})
 
 
-def run_forever(deps: WriteDeps, holder: str, stop: threading.Event) -> None:
+def run_forever(
+    deps: WriteDeps, holder: str, stop: threading.Event, jobs: tuple[Job, ...] = JOBS
+) -> None:
     """Run round after round until `stop` is set."""
     while not stop.is_set():
         try:
-            run_round(deps, holder)
+            run_round(deps, holder, jobs)
         except LockgateError as exc:
             _log.error("a round failed: %s", exc, extra={"lockgate": {"code": exc.code}})
         stop.wait(_INTERVAL_S)

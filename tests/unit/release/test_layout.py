@@ -31,3 +31,10 @@ def test_the_digest_of_a_target_stands_before_its_file_name() -> None:
         == f"demo/targets/releases/1.0/{DIGEST}.release.json"
     )
     assert layout.target_key(APP, "policy.json", DIGEST) == f"demo/targets/{DIGEST}.policy.json"
+
+
+def test_what_belongs_to_an_upload_begins_with_its_key_and_a_dot() -> None:
+    digest = Sha256Hex("ab" * 32)
+    assert layout.upload_record_key(APP, "u1") == "demo/uploads/u1.json"
+    assert layout.upload_data_key(APP, "u1", "77") == "demo/uploads/u1.77.data"
+    assert layout.upload_part_key(APP, "u1", 3, digest) == f"demo/uploads/u1.3.{digest}"

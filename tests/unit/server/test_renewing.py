@@ -21,7 +21,7 @@ from lockgate_release.trust.keys import generate_signer
 from lockgate_release.trust.roles import Role
 from lockgate_release.versions import VersionScheme
 from lockgate_server.ports import Always
-from lockgate_server.services.write.artifacts import remove_old_uploads
+from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.renewing import Renewed, due_roles, renew, resign
 from lockgate_server.services.write.status import read_current
 from lockgate_server.worker import JOBS, Job, run_round

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from lockgate_release.uploads import (
     part_sizes,
 )
 from lockgate_server.ports import Always
+from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.uploads import find_upload, receive_part
 from tests.simulators.faulty_store import (
     FaultyStore,
@@ -25,6 +27,9 @@ from tests.simulators.faulty_store import (
     meanwhile,
     time_out,
 )
+from tests.simulators.memory_ledger import MemoryLedger
+from tests.simulators.memory_store import MemoryStore
+from tests.simulators.publisher import NOW
 from tests.simulators.sender import Sender
 from tests.simulators.server_scene import APP, Scene, read_all
 
@@ -143,7 +148,7 @@ def test_a_file_whose_parts_were_changed_in_the_store_reaches_no_content_address
     sender = Sender(scene.api(), BIG)
     sender.begin()
     sender.send_all()
-    (key,) = [key for key in left_over(scene) if "/2." in key]
+    (key,) = [key for key in left_over(scene) if ".2." in key]
     scene.store.put(key, b"the SECOND part", Always())
     assert sender.finish().status_code == 422
     assert (artifacts(scene), left_over(scene)) == ([], [])
@@ -287,3 +292,22 @@ def test_parts_grow_until_a_thousand_suffice(size: int, part_mib: int) -> None:
     sizes = part_sizes(size, part_bytes_of(size))
     assert sum(sizes) == size
     assert 1 <= len(sizes) <= 1000
+
+
+def test_only_an_upload_that_nothing_was_added_to_for_a_day_is_removed(scene: Scene) -> None:
+    scene.store = MemoryStore(clock=lambda: scene.now)
+    scene.ledger = MemoryLedger()
+    scene.register()
+    broken_off, slow = Sender(scene.api(), BIG), Sender(scene.api(), BIG + b"!")
+    for sender in (broken_off, slow):
+        sender.begin()
+        sender.send(1)
+    scene.pass_time(NOW + timedelta(hours=20))
+    slow.send(2)
+    scene.pass_time(NOW + timedelta(hours=25))
+    assert remove_old_uploads(scene.deps(), APP) == 1
+    assert all(slow.upload_id in key for key in left_over(scene))
+    assert slow.finish().status_code == 201
+    assert broken_off.finish().status_code == 404
+    assert broken_off.deliver().status_code == 201
+    assert remove_old_uploads(scene.deps(), APP) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from io import RawIOBase
 from typing import BinaryIO, Protocol, cast
 
@@ -15,10 +14,7 @@ from lockgate_server.ports import Always, IfAbsent, LostRaceError, ObjectInfo
 from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.deps import WriteDeps
 
-__all__ = ["OLD_UPLOAD", "find_artifact", "receive_artifact", "remove_old_uploads"]
-
-OLD_UPLOAD = timedelta(days=1)
-"""An upload that is older has broken off."""
+__all__ = ["find_artifact", "receive_artifact"]
 
 _UPLOAD_ID_BYTES = 16
 
@@ -146,17 +142,3 @@ def _check_present(deps: WriteDeps, app: AppName, sha256: Sha256Hex, size_bytes:
 def _check_app(deps: WriteDeps, app: AppName) -> None:
     if deps.ledger.pinned_root(app) is None:
         raise NotFoundError("no such app", subject=app)
-
-
-def remove_old_uploads(deps: WriteDeps, app: AppName) -> int:
-    """Remove uploads that broke off more than a day ago, and return how many there were.
-
-    Raises:
-        TransportError: The store cannot be reached.
-        LocalError: The disk is in the way.
-    """
-    oldest = deps.now() - OLD_UPLOAD
-    old = [info.key for info in deps.store.list(upload_key(app, "")) if info.modified_at < oldest]
-    for key in old:
-        deps.store.delete(key)
-    return len(old)

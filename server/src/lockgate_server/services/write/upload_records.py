@@ -15,7 +15,7 @@ from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.ports.uploads import StoreUploadId
 from lockgate_server.services.write.deps import WriteDeps
 
-__all__ = ["UploadRecord", "forget_upload", "load_record", "store_record", "upload_folder"]
+__all__ = ["UploadRecord", "forget_upload", "load_record", "store_record", "upload_prefix"]
 
 _MAX_RECORD_BYTES = 1 << 16
 _NONE = StoreUploadId("")
@@ -116,9 +116,9 @@ def store_record(store: ObjectStore, record: UploadRecord) -> bool:
     return True
 
 
-def upload_folder(app: AppName, upload_id: str) -> str:
+def upload_prefix(app: AppName, upload_id: str) -> str:
     """Return what the keys of all that belongs to an upload begin with."""
-    return upload_key(app, upload_id) + "/"
+    return upload_key(app, upload_id) + "."
 
 
 def forget_upload(
@@ -135,5 +135,5 @@ def forget_upload(
     deps.store.delete(upload_record_key(app, upload_id))
     if record is not None and record.store_id and deps.uploads is not None:
         deps.uploads.abort(record.data_key, record.store_id)
-    for info in list(deps.store.list(upload_folder(app, upload_id))):
+    for info in list(deps.store.list(upload_prefix(app, upload_id))):
         deps.store.delete(info.key)

@@ -29,7 +29,7 @@ from lockgate_server.services.write.upload_records import (
     forget_upload,
     load_record,
     store_record,
-    upload_folder,
+    upload_prefix,
 )
 
 __all__ = [
@@ -200,9 +200,9 @@ def arrived_parts(deps: WriteDeps, record: UploadRecord) -> tuple[ArrivedPart, .
     if record.mode is UploadMode.DIRECT:
         uploads = _need_direct(deps)
         return uploads.parts(record.data_key, record.store_id)
-    folder = upload_folder(record.app, record.upload_id)
+    prefix = upload_prefix(record.app, record.upload_id)
     found = (
-        _part_at(info.key.removeprefix(folder), info.size_bytes) for info in deps.store.list(folder)
+        _part_at(info.key.removeprefix(prefix), info.size_bytes) for info in deps.store.list(prefix)
     )
     parts = [part for part in found if part is not None]
     return tuple(sorted(parts, key=lambda part: part.number))
