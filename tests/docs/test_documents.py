@@ -32,6 +32,8 @@ HEADINGS = {
 }
 # Objects whose fields are named by channels, not by this format.
 _BY_CHANNEL = {("entry", "floor"), ("policy", "channels")}
+# Objects whose fields stand on a page of their own.
+_ELSEWHERE = {("channel", "offers[].rollout.progress")}
 _REFUSED = "refused"
 
 
@@ -68,7 +70,7 @@ def _fields(name: str, value: Any, path: str = "") -> Iterator[str]:
         elif (name, here) in _BY_CHANNEL:
             for item in inner.values():
                 yield from _fields(name, item, f"{here}.*") if isinstance(item, dict) else ()
-        elif isinstance(inner, dict):
+        elif isinstance(inner, dict) and (name, here) not in _ELSEWHERE:
             yield from _fields(name, inner, here)
 
 
