@@ -50,6 +50,9 @@ SettingName: TypeAlias = Literal[
     "gc_grace",
     "listen",
     "api_listen",
+    "public_url",
+    "artifacts",
+    "mirror_valid_for",
 ]
 """Every setting that environment and file can say alike."""
 

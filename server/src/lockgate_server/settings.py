@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from lockgate_release.durations import parse_duration
 from lockgate_release.errors import UsageError
+from lockgate_server.serving import Serving
 
-__all__ = ["ServerSettings", "UploadRoute", "parse_upload_route"]
+__all__ = ["ServerSettings", "UploadRoute", "parse_daily", "parse_grace", "parse_upload_route"]
 
 
 class UploadRoute(StrEnum):
@@ -34,6 +37,26 @@ def parse_upload_route(text: str | None) -> UploadRoute:
         ) from exc
 
 
+def parse_daily(text: str | None) -> bool:
+    """Return whether garbage is collected every day; nothing said means that it is not.
+
+    Raises:
+        UsageError: It is neither `daily` nor `off`.
+    """
+    if text not in {None, "", "off", "daily"}:
+        raise UsageError("not a rule", subject="gc", expected="daily or off", found=repr(text))
+    return text == "daily"
+
+
+def parse_grace(text: str | None) -> timedelta:
+    """Return how old an object must be before it is collected; nothing said means 7 days.
+
+    Raises:
+        UsageError: It is no span of time.
+    """
+    return timedelta(seconds=parse_duration(text)) if text else timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Where a server keeps things.
@@ -43,11 +66,17 @@ class ServerSettings:
         storage: The address of the object store, or "" for a folder below `data`.
         uploads: Which way artifacts come: straight to the store where that can be done (`auto`),
             in no other way (`direct`), or always through this server (`server`).
+        gc_daily: Whether the worker collects garbage once a day.
+        gc_grace: How old an object must be before it is collected.
+        serving: How the public is served.
     """
 
     data: Path
     storage: str = ""
     uploads: UploadRoute = UploadRoute.AUTO
+    gc_daily: bool = False
+    gc_grace: timedelta = timedelta(days=7)
+    serving: Serving = Serving()
 
     @property
     def store_address(self) -> str:

@@ -168,8 +168,13 @@ class _Supervisor:
     ) -> None:
         self._plan = plan
         settings = plan.settings
-        said = {"LOCKGATE_STORAGE": settings.storage, "LOCKGATE_UPLOADS": settings.uploads.value}
-        self._environ = {**environ, **said}
+        said = {
+            "LOCKGATE_STORAGE": settings.storage,
+            "LOCKGATE_UPLOADS": settings.uploads.value,
+            "LOCKGATE_GC": "daily" if settings.gc_daily else "off",
+            "LOCKGATE_GC_GRACE": f"{int(settings.gc_grace.total_seconds())}s",
+        }
+        self._environ = {**environ, **said, **settings.serving.to_environ()}
         self._sockets = (public, api)
         self._addresses = Addresses(public=_url(public), api=_url(api))
         api_port = api.getsockname()[1]

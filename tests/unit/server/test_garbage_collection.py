@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import ConflictError, StaleMirrorError, UsageError
+from lockgate_release.errors import ConflictError, LockgateError, StaleMirrorError, UsageError
 from lockgate_release.layout import condemned_key, timestamp_key
 from lockgate_release.requests import PublishRequest
 from lockgate_release.trust.chain import load_chain
@@ -21,6 +21,8 @@ from lockgate_server.services.collect.collecting import (
 )
 from lockgate_server.services.collect.reachability import Why
 from lockgate_server.services.write.renewing import renew, resign
+from lockgate_server.settings import ServerSettings
+from lockgate_server.worker import jobs_for, run_round
 from tests.simulators.faulty_store import (
     WRITE,
     FaultyStore,
@@ -94,18 +96,18 @@ def test_what_nothing_names_any_more_goes_and_the_rest_still_verifies(tmp_path: 
     before = keys_of(scene)
     found = gc(scene)
     assert artifact_of(scene, "1.0.0") not in keys_of(scene)
-    assert found.removed == len(before) - len(keys_of(scene) & before)
+    assert len(found.removed) == len(before) - len(keys_of(scene) & before)
     assert scene.look().live() == {"1.1.0", "1.2.0"}
     assert condemned_key(APP) not in keys_of(scene)
     assert scene.outcomes()[-1] == ("gc", "done")
-    assert gc(scene).removed == 0
+    assert not gc(scene).removed
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
     scene, faulty, inner = forked(with_a_past(tmp_path))
     planned = look_over(scene.deps(), APP, grace=DEFAULT_GRACE)
     assert not faulty.writes()
-    assert planned.removed == 0
+    assert not planned.removed
     assert going(planned) == going(gc(scene)) != set()
     assert not going(planned) & {info.key for info in inner.list("")}
 
@@ -367,3 +369,57 @@ def test_a_collection_that_was_paused_takes_nothing_away_that_was_published_mean
         assert scene.look(inner).live() == {"1.0.0", "1.1.0", "1.2.0"}
         assert condemned_key(APP) not in keys_of(scene)
     assert overtaken
+
+
+def test_the_worker_finishes_a_collection_that_broke_off(tmp_path: Path) -> None:
+    scene, faulty, _ = forked(old_enough(tmp_path))
+    faulty.plan(kill(Moment.BEFORE, "delete"))
+    with pytest.raises(KilledError):
+        gc(scene)
+    faulty.heal()
+    run_round(scene.deps(), "me")
+    assert condemned_key(APP) in keys_of(scene), "it may still be somebody's work"
+    scene.pass_time(scene.now + timedelta(minutes=16))
+    run_round(scene.deps(), "me")
+    assert condemned_key(APP) not in keys_of(scene)
+    assert artifact_of(scene, "1.0.0") not in keys_of(scene)
+    assert scene.look().live() == {"1.1.0", "1.2.0"}
+
+
+def test_the_worker_collects_once_a_day_if_it_is_told_to(tmp_path: Path) -> None:
+    scene = old_enough(tmp_path)
+    run_round(scene.deps(), "me")
+    assert artifact_of(scene, "1.0.0") in keys_of(scene), "off unless somebody says so"
+    jobs = jobs_for(ServerSettings(data=tmp_path, gc_daily=True))
+    run_round(scene.deps(), "me", jobs)
+    assert artifact_of(scene, "1.0.0") not in keys_of(scene)
+    artifact = artifact_of(scene, "9.0.0")
+    scene.store.put(artifact, b"?", IfAbsent())
+    scene.pass_time(scene.now + timedelta(days=8))
+    run_round(scene.deps(), "me", jobs)
+    assert artifact not in keys_of(scene)
+    scene.store.put(artifact, b"?", IfAbsent())
+    scene.pass_time(scene.now + timedelta(hours=23))
+    before = len(scene.outcomes())
+    run_round(scene.deps(), "me", jobs)
+    assert [action for action, _ in scene.outcomes()[before:] if action == "gc"] == []
+
+
+def test_a_list_that_somebody_has_spoilt_is_put_right(tmp_path: Path) -> None:
+    scene = old_enough(tmp_path)
+    scene.store.put(condemned_key(APP), b"not a list", IfAbsent())
+    with pytest.raises(LockgateError):
+        scene.publish("1.3.0")
+    run_round(scene.deps(), "me")
+    assert scene.publish("1.3.0").changed
+
+
+def test_a_revocation_waits_for_no_collection(tmp_path: Path) -> None:
+    scene, faulty, _ = forked(old_enough(tmp_path))
+    faulty.plan(kill(Moment.BEFORE, "delete"))
+    with pytest.raises(KilledError):
+        gc(scene)
+    faulty.heal()
+    assert scene.revoke("1.2.0").changed
+    scene.store.put(condemned_key(APP), b"not a list", Always())
+    assert scene.revoke("1.1.0").changed

@@ -46,7 +46,12 @@ def _make_app(settings: ServerSettings, environ: Mapping[str, str]) -> Flask:
     write = make_write_deps(settings, environ, store, ledger)
     return create_api_app(
         ApiDeps(
-            context=ApiContext(write=write, version=__version__),
+            context=ApiContext(
+                write=write,
+                version=__version__,
+                mirror_limit_s=settings.serving.mirror_limit_s,
+                public_url=settings.serving.public_url,
+            ),
             health=make_health(store, ledger),
             new_id=new_request_id,
         )

@@ -29,7 +29,8 @@ from lockgate_server import __version__
 from lockgate_server.logs import set_up_logs
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.services.read.health import Health
-from lockgate_server.settings import ServerSettings, parse_upload_route
+from lockgate_server.serving import read_serving
+from lockgate_server.settings import ServerSettings, parse_daily, parse_grace, parse_upload_route
 
 __all__ = ["ChildArguments", "begin", "make_health", "new_request_id", "serve", "size_setting"]
 
@@ -93,6 +94,9 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
         data=said.data,
         storage=environ.get("LOCKGATE_STORAGE", ""),
         uploads=parse_upload_route(environ.get("LOCKGATE_UPLOADS")),
+        gc_daily=parse_daily(environ.get("LOCKGATE_GC")),
+        gc_grace=parse_grace(environ.get("LOCKGATE_GC_GRACE")),
+        serving=read_serving(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
     )
     return ChildArguments(settings=settings, fd=said.fd, api_port=said.api_port)
 

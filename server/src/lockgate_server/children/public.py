@@ -40,11 +40,12 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> None:
 
 def _make_app(told: ChildArguments) -> Flask:
     """Return the app; what it holds is let go of when the process ends."""
-    store = open_store(told.settings.store_address)
+    store, serving = open_store(told.settings.store_address), told.settings.serving
     ledger = SqliteLedger(told.settings.ledger_path)
     return create_public_app(
         PublicDeps(
             store=store,
+            redirect_to=serving.public_url if serving.redirects_artifacts else "",
             health=make_health(store, ledger),
             api_port=told.api_port,
             new_id=new_request_id,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from lockgate_server.assembly import open_write_deps
 from lockgate_server.children.common import begin
-from lockgate_server.worker import holder_name, run_forever
+from lockgate_server.worker import holder_name, jobs_for, run_forever
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     told = begin("worker", arguments, environ)
     with open_write_deps(told.settings, environ) as deps:
-        run_forever(deps, holder_name(), stop)
+        run_forever(deps, holder_name(), stop, jobs_for(told.settings))
 
 
 if __name__ == "__main__":

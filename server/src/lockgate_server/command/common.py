@@ -16,7 +16,8 @@ from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.services.write.deps import Caller
-from lockgate_server.settings import ServerSettings, parse_upload_route
+from lockgate_server.serving import read_serving
+from lockgate_server.settings import ServerSettings, parse_daily, parse_grace, parse_upload_route
 
 __all__ = [
     "Invocation",
@@ -69,6 +70,9 @@ class Invocation:
             data=Path(settings.need("data", data)),
             storage=settings.get("storage", storage) or "",
             uploads=parse_upload_route(settings.get("uploads")),
+            gc_daily=parse_daily(settings.get("gc")),
+            gc_grace=parse_grace(settings.get("gc_grace")),
+            serving=read_serving(settings.get),
         )
 
     def existing_server(self, data: str | None, storage: str | None = None) -> ServerSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lockgate_server.command.storage_check import check
+from lockgate_server.command.storage_verify import verify
 
 __all__ = ["storage"]
 
@@ -15,3 +16,4 @@ def storage() -> None:
 
 
 storage.add_command(check)
+storage.add_command(verify)

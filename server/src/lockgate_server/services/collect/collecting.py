@@ -55,16 +55,14 @@ class Collected:
     Attributes:
         app: The app.
         verdicts: On every object.
-        removed: How many objects are gone.
-        freed_bytes: How many bytes they had.
+        removed: What is gone.
         timestamp_version: The number of the state in force.
         more: Whether there was more to remove than fits into one run.
     """
 
     app: AppName
     verdicts: Sequence[Verdict]
-    removed: int
-    freed_bytes: int
+    removed: Sequence[Verdict]
     timestamp_version: int
     more: bool = False
 
@@ -234,8 +232,7 @@ def _collected(
     return Collected(
         app=looked.base.app,
         verdicts=looked.verdicts,
-        removed=len(removed),
-        freed_bytes=sum(verdict.info.size_bytes for verdict in removed),
+        removed=tuple(removed),
         timestamp_version=version or looked.base.timestamp_version,
         more=more,
     )

@@ -1,0 +1,176 @@
+"""`lockgate-server gc` and `storage verify` as a person types them, and beside a paused publish."""
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.digests import digest_bytes
+from lockgate_release.errors import LockgateError
+from lockgate_release.layout import artifact_key
+from lockgate_release.requests import PublishRequest
+from lockgate_server.services.write.artifacts import receive_artifact
+from lockgate_server.stores.directory import DirectoryStore
+from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from tests.simulators.faulty_store import FaultyStore, meanwhile
+from tests.simulators.publisher import PublisherSimulator
+from tests.simulators.server_process import run_command
+from tests.simulators.server_scene import APP, Scene
+
+PAYLOAD = b"#!/bin/sh\necho the same bytes as long ago\n"
+A_MONTH_S = 30 * 86400
+
+
+def on_disk(folder: Path, publisher: PublisherSimulator) -> Scene:
+    """A server's folder as a process of its own would open it."""
+    return Scene(
+        folder=folder,
+        now=publisher.now,
+        store=DirectoryStore(folder / "objects"),
+        ledger=SqliteLedger(folder / "ledger.sqlite3"),
+        publisher=publisher,
+    )
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """1.0.0 is live, and an artifact that nothing names is a month old."""
+    publisher = PublisherSimulator(now=datetime.now(UTC).replace(microsecond=0))
+    scene = on_disk(tmp_path / "data", publisher)
+    scene.register()
+    scene.publish("1.0.0")
+    sha256 = digest_bytes(PAYLOAD)
+    receive_artifact(scene.deps(), APP, sha256, io.BytesIO(PAYLOAD), len(PAYLOAD))
+    long_ago = time.time() - A_MONTH_S
+    os.utime(path_of(scene, artifact_key(APP, sha256)), (long_ago, long_ago))
+    return scene
+
+
+def path_of(scene: Scene, key: str) -> Path:
+    return scene.folder / "objects" / key
+
+
+def orphan(scene: Scene) -> Path:
+    return path_of(scene, artifact_key(APP, digest_bytes(PAYLOAD)))
+
+
+def test_a_dry_run_names_what_would_go_and_the_run_removes_it(scene: Scene) -> None:
+    data = str(scene.folder)
+    planned = run_command("gc", "--data", data, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    assert f"- {artifact_key(APP, digest_bytes(PAYLOAD))}" in planned.stdout
+    assert "named by nothing that is still valid" in planned.stdout
+    assert "named by the state in force" in planned.stdout
+    assert "demo: 1 would go, 42 B" in planned.stdout
+    assert orphan(scene).exists()
+    done = run_command("gc", "--data", data, "--json")
+    assert done.returncode == 0, done.stderr
+    (app,) = json.loads(done.stdout)["apps"]
+    assert [item["bytes"] for item in app["removed"]] == [len(PAYLOAD)]
+    assert not orphan(scene).exists()
+    assert app["timestamp_version"] == scene.look().chain.timestamp.version
+    assert scene.look().live() == {"1.0.0"}
+    again = run_command("gc", "--data", data)
+    assert "demo: 0 removed, 0 B" in again.stdout
+
+
+def test_verify_finds_what_is_missing_and_what_is_damaged(scene: Scene) -> None:
+    data = str(scene.folder)
+    whole = run_command("storage", "verify", "--data", data)
+    assert whole.returncode == 0, whole.stderr
+    assert "0 missing, 0 damaged; 1 extra, 42 B" in whole.stdout
+    (sha256,) = scene.publisher.build("1.0.0").artifacts
+    artifact = path_of(scene, artifact_key(APP, sha256))
+    good = artifact.read_bytes()
+    artifact.chmod(0o600)
+    artifact.write_bytes(good[:-1] + b"?")
+    damaged = run_command("storage", "verify", "--data", data, "--json")
+    assert damaged.returncode == 20
+    (app,) = json.loads(damaged.stdout)["apps"]
+    assert [item["key"] for item in app["damaged"]] == [artifact_key(APP, sha256)]
+    artifact.unlink()
+    missing = run_command("storage", "verify", "--data", data)
+    assert missing.returncode == 20
+    assert f"missing  {artifact_key(APP, sha256)}" in missing.stdout
+    (releases,) = path_of(scene, f"{APP}/metadata").glob("2.releases.json")
+    releases.unlink()
+    assert run_command("storage", "verify", "--data", data).returncode == 20
+    assert run_command("gc", "--data", data).returncode == 20
+
+
+def test_a_store_that_was_put_back_is_refused_and_nothing_is_removed(scene: Scene) -> None:
+    pointer = path_of(scene, f"{APP}/metadata/timestamp.json")
+    older = pointer.read_bytes()
+    scene.publish("1.1.0")
+    pointer.chmod(0o600)
+    pointer.write_bytes(older)
+    refused = run_command("gc", "--data", str(scene.folder))
+    assert refused.returncode == 20
+    assert "put back to an older state" in refused.stderr
+    assert orphan(scene).exists()
+
+
+def _publish_and_stop(folder: Path, request: PublishRequest, root: bytes, key: str) -> None:
+    """Runs in a process of its own, and is paused by itself before it writes `key`."""
+    publisher = PublisherSimulator(now=datetime.now(UTC).replace(microsecond=0))
+    publisher.root = root
+    scene = on_disk(folder, publisher)
+    store = FaultyStore(scene.store)
+    store.plan(meanwhile("put", key, lambda: os.kill(os.getpid(), signal.SIGSTOP)))
+    scene.store = store
+    try:
+        scene.send(request)
+    except LockgateError as exc:
+        raise SystemExit(int(exc.exit_code)) from exc
+
+
+@pytest.mark.parametrize(
+    "key", ["*/releases/1.1.0/*", "*/metadata/*.releases.json", "*/timestamp.json"]
+)
+def test_a_publish_that_is_paused_while_its_artifact_is_collected_never_comes_into_force(
+    scene: Scene, key: str
+) -> None:
+    build = scene.publisher.build("1.1.0", {"any": PAYLOAD})
+    request = scene.publisher.publish(scene.look().chain, build)
+    process = paused(
+        lambda context: context.Process(
+            target=_publish_and_stop, args=(scene.folder, request, scene.publisher.root, key)
+        )
+    )
+    done = run_command("gc", "--data", str(scene.folder))
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    sight = scene.look()
+    assert done.returncode == 0, done.stderr
+    if process.exitcode == 0:
+        assert orphan(scene).exists()
+        assert "1.1.0" in sight.live()
+    else:
+        assert process.exitcode in {2, 24}
+        assert "1.1.0" not in sight.live()
+    scene.upload(build)
+    assert scene.send(scene.publisher.publish(scene.look().chain, build)).timestamp_version
+    assert scene.look().live() == {"1.0.0", "1.1.0"}
+
+
+Context = multiprocessing.context.SpawnContext
+
+
+def paused(
+    make: Callable[[Context], multiprocessing.context.SpawnProcess],
+) -> multiprocessing.context.SpawnProcess:
+    """Start a process and wait until it has paused itself."""
+    process = make(multiprocessing.get_context("spawn"))
+    process.start()
+    assert process.pid is not None
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), status
+    return process
