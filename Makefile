@@ -43,6 +43,9 @@ crash: setup  ## Kill, starve and cut off the updater at every system call, and 
 	$(BIN)/python -m tests.crash $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m tests.crash.rival)
 
+faults: setup  ## Let the object store fail at every request of a change, in every way, and print the table (ARGS="publish" picks)
+	$(BIN)/python -m tests.faults $(ARGS)
+
 check: setup  ## Check format, lint, types, imports and docs
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
