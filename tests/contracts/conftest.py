@@ -16,6 +16,7 @@ from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
+from tests.simulators.certificates import make_certificates
 from tests.simulators.faulty_store import FaultyStore
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.r2_server import R2Server, need_r2
@@ -40,10 +41,15 @@ class Service:
 
     address: S3Address
     session: boto3.session.Session
+    authority: Path | None = None
 
     def open(self, bucket: str, limits: S3Limits) -> S3Store:
         """Open a store in a bucket."""
-        return S3Store(replace(self.address, bucket=bucket), limits=limits, session=self.session)
+        with pytest.MonkeyPatch.context() as patch:
+            if self.authority:
+                patch.setenv("AWS_CA_BUNDLE", str(self.authority))
+            address = replace(self.address, bucket=bucket)
+            return S3Store(address, limits=limits, session=self.session)
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +76,18 @@ def r2(
     need_r2()
     with R2Server(tmp_path_factory.mktemp("r2"), BUCKET) as server:
         yield Service(address=_address(server.endpoint, region="auto"), session=s3_session)
+
+
+@pytest.fixture(scope="session")
+def r2_tls(
+    s3_session: boto3.session.Session, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    need_r2()
+    folder = tmp_path_factory.mktemp("r2-tls")
+    certificates = make_certificates(folder)
+    with R2Server(folder / "r2", BUCKET, certificates=certificates) as server:
+        address = _address(server.endpoint, region="auto")
+        yield Service(address=address, session=s3_session, authority=certificates.authority)
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +151,19 @@ def r2_store(one_r2_store: S3Store) -> Iterator[S3Store]:
 
 
 @pytest.fixture(scope="session")
+def one_r2_tls_store(r2_tls: Service) -> Iterator[S3Store]:
+    with closing(r2_tls.open(BUCKET, S3Limits(part_bytes=LEAST_PART_BYTES))) as store:
+        yield store
+
+
+@pytest.fixture
+def r2_tls_store(one_r2_tls_store: S3Store) -> Iterator[S3Store]:
+    """The same over TLS, where boto3 has another way to send bodies."""
+    with emptied(one_r2_tls_store) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
 def one_own_store(own: Service) -> Iterator[S3Store]:
     limits = S3Limits(part_bytes=LEAST_PART_BYTES)
     with closing(own.open(own.address.bucket, limits)) as store:
@@ -158,7 +189,7 @@ STORES: dict[str, Callable[[Path], ObjectStore]] = {
     "faulty": lambda _: FaultyStore(MemoryStore()),
 }
 
-SERVICES = ["s3", "r2", *(["own"] if OWN_SERVICE else [])]
+SERVICES = ["s3", "r2", "r2_tls", *(["own"] if OWN_SERVICE else [])]
 
 
 @pytest.fixture(params=[*STORES, *SERVICES])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulators.certificates import Certificates
 from tests.simulators.s3_server import ACCESS_KEY, SECRET_KEY
 
 __all__ = ["R2Server", "need_r2"]
@@ -37,17 +38,21 @@ def need_r2() -> None:
 class R2Server:
     """The emulator with its buckets; entering it starts it."""
 
-    def __init__(self, folder: Path, *buckets: str) -> None:
-        """Keep these buckets in a folder; nothing is started yet."""
+    def __init__(
+        self, folder: Path, *buckets: str, certificates: Certificates | None = None
+    ) -> None:
+        """Keep these buckets in a folder, over TLS where there are certificates."""
         self._folder = folder
         self._buckets = buckets
+        self._certificates = certificates
         self._port = 0
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def endpoint(self) -> str:
         """The address that S3's language is spoken at; it stays the same after a kill."""
-        return f"http://127.0.0.1:{self._port}{_PATH}"
+        scheme = "https" if self._certificates else "http"
+        return f"{scheme}://127.0.0.1:{self._port}{_PATH}"
 
     def __enter__(self) -> "R2Server":
         self.start()
@@ -67,6 +72,7 @@ class R2Server:
             text=True,
             start_new_session=True,
             cwd=_HERE,
+            env={**os.environ, **self._tls()},
         )
         assert process.stdout is not None
         said = process.stdout.readline()
@@ -74,6 +80,10 @@ class R2Server:
             process.communicate(timeout=30)
             raise AssertionError("the R2 emulator did not start")
         self._port, self._process = int(said), process
+
+    def _tls(self) -> dict[str, str]:
+        files = self._certificates
+        return {"R2_CERTIFICATE": str(files.server), "R2_KEY": str(files.key)} if files else {}
 
     def kill(self) -> None:
         """End every process of it at once, as a power cut does."""
