@@ -203,7 +203,9 @@ def test_old_releases_are_retired_and_offered_ones_stay(desk: ReleaseDesk) -> No
     assert "- 1.0.0" in desk.person.must("releases", "retire", "--keep", "1", "--dry-run").err
     assert desk.files() == before
     desk.person.must("releases", "retire", "--keep", "1")
-    assert desk.versions() == {"1.2.0"}
+    assert desk.versions() == {"1.1.0", "1.2.0"}, "1.1.0 is where 1.2.0 would go back to"
+    desk.person.must("revoke", APP, "1.2.0", "--reason", "it breaks", "--yes")
+    assert desk.offers() == {"1.1.0": 10_000}
     assert "Nothing to do" in desk.person.must("releases", "retire").err
 
 

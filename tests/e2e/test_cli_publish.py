@@ -173,23 +173,24 @@ def test_a_dry_run_needs_neither_token_nor_key(desk: ReleaseDesk) -> None:
 
 
 def test_what_lies_beyond_keep_vanishes_and_is_named(desk: ReleaseDesk) -> None:
-    for version in ("1.0.0", "1.1.0"):
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
         desk.publish(version)
-    ended = desk.publish("1.2.0", "--keep", "2")
+    ended = desk.publish("1.3.0", "--keep", "2")
     assert "- 1.0.0 vanishes" in ended.err
-    assert desk.versions() == {"1.1.0", "1.2.0"}
+    assert desk.versions() == {"1.1.0", "1.2.0", "1.3.0"}, "1.1.0 is where 1.2.0 would go back to"
     assert extras_path("1.0.0") not in desk.chain().releases.signed.targets
 
 
 def test_a_person_is_asked_before_something_vanishes(desk: ReleaseDesk) -> None:
+    desk.publish("0.9.0")
     desk.publish("1.0.0")
     desk.person.watched = True
     desk.person.answers = ["n", "y"]
     desk.publish("1.1.0")
     desk.refuse(ExitCode.USAGE, "1.2.0", "--keep", "1", words="not confirmed")
     desk.publish("1.2.0", "--keep", "1")
-    assert "1.0.0" in desk.person.questions[0]
-    assert desk.versions() == {"1.1.0", "1.2.0"}
+    assert "0.9.0" in desk.person.questions[0]
+    assert desk.versions() == {"1.0.0", "1.1.0", "1.2.0"}
 
 
 def test_a_floor_is_raised_carried_on_and_never_lowered(desk: ReleaseDesk) -> None:
@@ -422,7 +423,7 @@ def test_what_is_not_there_cannot_be_promoted(
 
 
 def test_two_jobs_that_publish_at_once_both_end_well(desk: ReleaseDesk) -> None:
-    for version in ("1.0.0", "1.1.0"):
+    for version in ("0.9.0", "1.0.0", "1.1.0"):
         desk.publish(version)
 
     def overtake() -> str:
@@ -433,15 +434,15 @@ def test_two_jobs_that_publish_at_once_both_end_well(desk: ReleaseDesk) -> None:
     slow.answers = [overtake]
     ended = slow.must(*desk.publish_arguments("1.3.0", "--keep", "2"))
     assert "Reading the state again" in ended.err
-    assert "- 1.1.0 vanishes" in ended.err
-    assert desk.versions() == {"1.2.0", "1.3.0"}
+    assert "- 1.0.0 vanishes" in ended.err
+    assert desk.versions() == {"1.1.0", "1.2.0", "1.3.0"}
     assert desk.offers() == {"1.3.0": 10_000}
 
 
 def test_the_same_version_published_by_another_job_meanwhile_is_a_conflict(
     desk: ReleaseDesk,
 ) -> None:
-    for version in ("1.0.0", "1.1.0"):
+    for version in ("0.9.0", "1.0.0", "1.1.0"):
         desk.publish(version)
     (desk.folder / "mine").write_bytes(b"#!/bin/sh\n")
     arguments = ["publish", "--version", "1.2.0", "--channel", "stable", "--keep", "1"]

@@ -9,6 +9,8 @@ The rules:
 3. Two live versions never compare equal, nor differ by letter case alone.
 4. What lies beyond the newest few and is offered nowhere is retired in the same signature.
 5. What a channel offers is never taken out of the list.
+6. Nor does rule 4 take out what a channel falls back to if what it offers is revoked, nor a release
+   whose revocation was lifted: the lifting stands in its entry, and clients remember revocations.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from lockgate_cli.fallbacks import fallback_of
 from lockgate_cli.fields import parse_field
 from lockgate_cli.repository import Base
 from lockgate_release.documents import ReleaseEntry
@@ -46,11 +49,13 @@ class Listing:
         entries: The mark of each live release, by its document's path.
         offered: The channels that offer a version, for each one offered.
         scheme: How the app's versions are ordered.
+        fallbacks: What a channel falls back to if all that it offers is revoked.
     """
 
     entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
     offered: Mapping[str, tuple[ChannelName, ...]] = field(default_factory=dict)
     scheme: VersionScheme = VersionScheme.SEMVER
+    fallbacks: frozenset[str] = frozenset()
 
     def parse(self, version: str) -> Version:
         """Return a version of the app's scheme.
@@ -90,7 +95,13 @@ def listing_of(base: Base) -> Listing:
     for name, document in base.channels.items():
         for offer in document.offers:
             offered[offer.version] = (*offered.get(offer.version, ()), name)
-    return Listing(entries=base.entries, offered=offered, scheme=base.policy.versions)
+    found = (fallback_of(base, document) for document in base.channels.values())
+    return Listing(
+        entries=base.entries,
+        offered=offered,
+        scheme=base.policy.versions,
+        fallbacks=frozenset(version for version in found if version is not None),
+    )
 
 
 def channel_floors(listing: Listing) -> dict[ChannelName, str]:
@@ -339,14 +350,15 @@ def _check_above_floors(
 def _retire(
     listing: Listing, entries: Mapping[str, ReleaseEntry], keep: int, wanted: frozenset[str]
 ) -> dict[str, ReleaseEntry]:
-    """Return the entries without those that are old and offered nowhere (rules 4 and 5)."""
+    """Return the entries without those that are old and needed nowhere (rules 4 to 6)."""
     newest = sorted(entries, key=lambda path: listing.parse(entries[path].version), reverse=True)
     staying = {
         path
         for place, path in enumerate(newest)
         if place < keep
         or entries[path].version in listing.offered
-        or entries[path].version in wanted
+        or entries[path].version in {*wanted, *listing.fallbacks}
+        or entries[path].lifted
     }
     return {path: entry for path, entry in entries.items() if path in staying}
 

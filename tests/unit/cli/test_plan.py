@@ -168,6 +168,20 @@ def test_what_a_channel_offers_is_kept_however_old() -> None:
     assert live(plan(base, "1.2.0", keep=1)) == {"1.0.0", "1.2.0"}
 
 
+def test_what_a_channel_would_fall_back_to_is_kept_however_old() -> None:
+    base = replace(listing("1.0.0", "1.1.0", offered=("1.1.0",)), fallbacks=frozenset({"1.0.0"}))
+    assert live(plan(base, "1.2.0", keep=1)) == {"1.0.0", "1.1.0", "1.2.0"}
+    assert live(plan_retirement(base, versions=(), keep=1)) == {"1.0.0", "1.1.0"}
+    assert live(plan_retirement(base, versions=("1.0.0",), keep=1)) == {"1.1.0"}
+
+
+def test_a_lifted_revocation_is_kept_however_old() -> None:
+    base = listing("1.0.0", "1.1.0")
+    path = release_path("1.0.0")
+    entries = {**base.entries, path: replace(base.entries[path], lifted=(STABLE,))}
+    assert "1.0.0" in live(plan(replace(base, entries=entries), "1.2.0", keep=1))
+
+
 def test_a_release_that_is_being_published_is_kept_however_old() -> None:
     base = listing("1.1.0", "1.2.0")
     assert "1.0.0" in live(plan(base, "1.0.0", channels=(BETA,), keep=1))

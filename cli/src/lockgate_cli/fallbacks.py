@@ -1,0 +1,27 @@
+"""Where a channel's clients go if all that it offers is revoked: so this must not be retired."""
+
+from __future__ import annotations
+
+from lockgate_cli.repository import Base
+from lockgate_release.documents import ChannelDocument
+from lockgate_release.layout import release_path
+
+__all__ = ["fallback_of"]
+
+
+def fallback_of(base: Base, document: ChannelDocument) -> str | None:
+    """Return the newest release that everybody had and may have again, beside those offered.
+
+    Raises:
+        VersionError: The document holds what is no version of the app's scheme.
+    """
+    channel, parse = document.channel, base.policy.versions.parse
+    for version in sorted(document.once_full, key=parse, reverse=True):
+        entry = base.entries.get(release_path(version))
+        if entry is None or channel not in entry.channels or document.offer_of(version):
+            continue
+        is_revoked = document.revocation_of(version) is not None and channel not in entry.lifted
+        floor = entry.floors.get(channel)
+        if not is_revoked and (floor is None or parse(version) >= parse(floor)):
+            return version
+    return None
