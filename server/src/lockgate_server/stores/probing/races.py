@@ -66,7 +66,10 @@ def judge_race(outcomes: Sequence[Outcome], bodies: Sequence[bytes], content: by
 
     Raises:
         LackingError: More than one won, or the winner's bytes are not what is read.
+        TransportError: Nobody was told anything.
     """
+    if all(told is Outcome.UNSURE for told in outcomes):
+        raise TransportError("none of the writers got an answer")
     winners = [body for told, body in zip(outcomes, bodies, strict=True) if told is Outcome.WON]
     if len(winners) > 1:
         raise LackingError(f"{len(winners)} of {len(bodies)} writers were told that they had won")
