@@ -1,22 +1,37 @@
 """Uploads straight to a bucket: what the adapter and the use cases hold to on real services."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.digests import digest_bytes
+from lockgate_release.errors import TransportError
 from lockgate_release.layout import artifact_key
-from lockgate_release.uploads import LEAST_PART_BYTES
+from lockgate_release.uploads import LEAST_PART_BYTES, ArrivedPart, UploadId
+from lockgate_server.services.write.old_uploads import remove_old_uploads
+from lockgate_server.services.write.uploads import find_upload
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_client import S3Limits
 from lockgate_server.stores.s3_uploads import S3Uploads
 from tests.contracts.conftest import BUCKET, Service, emptied
-from tests.simulators.sender import Sender
+from tests.simulators.bare_sender import Sender, put_to
+from tests.simulators.faulty_store import FaultyStore, KilledError, Moment, kill, meanwhile
+from tests.simulators.faulty_uploads import FaultyUploads
 from tests.simulators.server_scene import APP, Scene, read_all
 
 BIG = bytes(range(256)) * (LEAST_PART_BYTES // 256) + b"the second part"
-KEY = "demo/uploads/aa/bb.data"
+SMALL = b"a release in one part"
+EVIL = b"another, of same size"
+GONE = {404, 500}
+"""What a store says of an upload that is over; 500 is moto's word for it."""
+
+KEY = artifact_key(APP, digest_bytes(SMALL))
 
 
 @pytest.fixture(params=["moto", "r2"])
@@ -44,6 +59,43 @@ def scene(tmp_path: Path, store: S3Store, uploads: S3Uploads) -> Scene:
     return scene
 
 
+@pytest.fixture
+def r2_scene(tmp_path: Path, r2: Service) -> Iterator[Scene]:
+    """On the emulator alone: moto checks neither signatures nor time."""
+    with emptied(r2.open(BUCKET, S3Limits())) as store:
+        scene = Scene(folder=tmp_path, store=store, uploads=S3Uploads(store.bucket))
+        scene.register()
+        yield scene
+    store.close()
+
+
+def before(scene: Scene, sender: Sender, verb: str, key: str, act: Callable[[], object]) -> None:
+    """Let something happen right before the server's next call of the store."""
+    faulty = FaultyStore(scene.store)
+    faulty.plan(meanwhile(verb, key, act))
+    scene.store = faulty
+    sender.api = scene.api()
+
+
+def sent(scene: Scene) -> tuple[Sender, FaultyUploads]:
+    """A small file that is sent and not finished, and where its completion can fail."""
+    assert scene.uploads is not None
+    faulty = FaultyUploads(scene.uploads)
+    scene.uploads = faulty
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    sender.send(1)
+    return sender, faulty
+
+
+def no_answer() -> None:
+    raise TransportError("the object store did not answer")
+
+
+def killed() -> None:
+    raise KilledError("around complete")
+
+
 def artifacts(scene: Scene) -> list[str]:
     return [info.key for info in scene.store.list(f"{APP}/artifacts/")]
 
@@ -64,3 +116,297 @@ def test_what_is_sent_straight_to_the_bucket_lies_at_its_content_address(
     assert read_all(scene.store, key) == data
     assert (artifacts(scene), left_over(scene)) == ([key], [])
     assert sender.finish().status_code == 200
+
+
+# --- An address that was given out ------------------------------------------------------------
+
+
+def test_an_address_is_dead_once_the_upload_is_finished(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    url = sender.url(1)
+    sender.send(1)
+    assert sender.finish().status_code == 201
+    assert put_to(url, EVIL)[0] in GONE
+    assert read_all(scene.store, KEY) == SMALL
+    assert left_over(scene) == []
+
+
+@pytest.mark.parametrize("verb", ["open", "copy"])
+def test_an_address_changes_nothing_between_the_reading_and_the_copy(
+    scene: Scene, verb: str
+) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    url = sender.url(1)
+    sender.send(1)
+    tries: list[int] = []
+    key = f"{APP}/uploads/*.data" if verb == "open" else KEY
+    before(scene, sender, verb, key, lambda: tries.append(put_to(url, EVIL)[0]))
+    assert sender.finish().status_code == 201
+    assert len(tries) == 1
+    assert tries[0] in GONE
+    assert read_all(scene.store, KEY) == SMALL
+
+
+def test_who_begins_the_same_upload_again_cannot_exchange_what_was_read(scene: Scene) -> None:
+    good = bytes(1 << 20) + b"good" + bytes(1 << 20)
+    evil = bytes(1 << 20) + b"evil" + bytes(1 << 20)  # the same id: it names size and edges only
+    victim, thief = Sender(scene.api(), good), Sender(scene.api(), evil)
+    assert victim.upload_id == thief.upload_id
+    victim.begin()
+    victim.send(1)
+    answers: list[int] = []
+
+    def exchange() -> None:
+        answers.append(thief.give_up().status_code)
+        thief.begin()
+        thief.send(1)
+        record = find_upload(scene.deps(), APP, UploadId(thief.upload_id))
+        assert scene.uploads is not None
+        scene.uploads.complete(record.data_key, record.store_id, {1: thief.parts[1].etag})
+
+    target = artifact_key(APP, victim.sha256)
+    before(scene, victim, "copy", target, exchange)
+    assert victim.finish().status_code >= 400
+    assert answers == [204]
+    assert artifacts(scene) == []
+    assert victim.finish().status_code == 422  # what lies there now is the thief's, and it shows
+    assert artifacts(scene) == []
+    assert victim.deliver().status_code == 201
+    assert read_all(scene.store, target) == good
+
+
+def test_an_address_is_good_for_its_part_and_size_only(r2_scene: Scene) -> None:
+    sender = Sender(r2_scene.api(), BIG)
+    sender.begin()
+    url = sender.url(2)
+    for wrong, data in [
+        (url, b"short"),
+        (url, b"the second part, longer"),
+        (url.replace("partNumber=2", "partNumber=1"), sender.piece(2)),
+        (url.replace(".data?", ".data2?"), sender.piece(2)),
+        (re.sub(r"uploadId=[^&]*&partNumber=2", "", url).replace("?&", "?"), sender.piece(2)),
+    ]:
+        status, said = put_to(wrong, data)
+        assert (status, "SignatureDoesNotMatch" in said) == (403, True), wrong
+    assert put_to(url, sender.piece(2))[0] == 200
+
+
+def test_an_address_expires(r2_scene: Scene) -> None:
+    sender = Sender(r2_scene.api(), SMALL)
+    sender.begin()
+    uploads = r2_scene.uploads
+    assert uploads is not None
+    record = find_upload(r2_scene.deps(), APP, UploadId(sender.upload_id))
+    url = uploads.part_url(record.data_key, record.store_id, 1, len(SMALL), expires_s=1)
+    said = (200, "")
+    for _ in range(1000):  # as long as it takes
+        said = put_to(url, SMALL)
+        if said[0] != 200:
+            break
+    assert said[0] == 403
+    assert "expired" in said[1]
+    sender.send(1)  # a new address for the same part
+    assert sender.finish().status_code == 201
+
+
+# --- What goes wrong, and the rerun ----------------------------------------------------------
+
+
+def test_a_wrong_etag_is_refused_and_the_upload_goes_on(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    sender.send(1)
+    right = sender.parts[1]
+    sender.parts[1] = replace(right, etag="0" * 32)
+    answer = sender.finish()
+    body = json.loads(answer.get_data())
+    assert (answer.status_code, body["code"]) == (409, "conflict.upload-parts")
+    assert artifacts(scene) == []
+    sender.parts[1] = right
+    assert sender.finish().status_code == 201
+
+
+def test_a_part_that_never_came_is_refused_and_the_upload_goes_on(scene: Scene) -> None:
+    sender = Sender(scene.api(), BIG)
+    sender.begin()
+    sender.send(1)
+    answer = sender.finish()
+    assert (answer.status_code, answer.get_json()["found"]) == (409, "not there: 2")
+    sender.parts[2] = replace(sender.parts[1], number=2)
+    assert sender.finish().status_code == 409
+    sender.send(2)
+    assert sender.finish().status_code == 201
+
+
+def test_parts_of_other_sizes_than_announced_remove_the_upload(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    record = find_upload(scene.deps(), APP, UploadId(sender.upload_id))
+    assert scene.uploads is not None
+    url = scene.uploads.part_url(record.data_key, record.store_id, 1, 3, expires_s=60)
+    status, etag = put_to(url, b"odd")  # as on a store that holds nobody to a size
+    assert status == 200
+    sender.parts[1] = ArrivedPart(number=1, etag=etag)
+    answer = sender.finish()
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "repository.digest")
+    assert (artifacts(scene), left_over(scene)) == ([], [])
+    assert sender.deliver().status_code == 201
+
+
+def test_other_bytes_than_announced_remove_the_upload(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    sender.send(1, EVIL)
+    answer = sender.finish()
+    assert (answer.status_code, answer.get_json()["code"]) == (422, "repository.digest")
+    assert (artifacts(scene), left_over(scene)) == ([], [])
+    assert sender.deliver().status_code == 201
+
+
+def test_a_completion_whose_answer_got_lost_is_looked_up(scene: Scene) -> None:
+    sender, faulty = sent(scene)
+    faulty.after = no_answer
+    assert sender.finish().status_code == 201
+    assert read_all(scene.store, KEY) == SMALL
+    assert (len(faulty.completed), left_over(scene)) == (1, [])
+
+
+def test_a_completion_that_did_not_happen_is_asked_for_again(scene: Scene) -> None:
+    sender, faulty = sent(scene)
+    faulty.before = no_answer
+    answer = sender.finish()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert artifacts(scene) == []
+    faulty.before = lambda: None
+    assert sender.finish().status_code == 201
+
+
+def test_a_server_killed_after_completion_finds_the_upload_complete(scene: Scene) -> None:
+    sender, faulty = sent(scene)
+    faulty.after = killed
+    with pytest.raises(KilledError):
+        sender.finish()
+    assert artifacts(scene) == []
+    faulty.after = lambda: None
+    other = Sender(scene.api(), SMALL)  # another machine: it knows no parts
+    assert other.begin()["complete"] is True
+    assert other.finish().status_code == 201
+    assert read_all(scene.store, KEY) == SMALL
+    assert left_over(scene) == []
+
+
+@pytest.mark.parametrize("moment", Moment)
+def test_a_server_killed_at_any_write_of_a_finish_can_be_asked_again(
+    scene: Scene, moment: Moment
+) -> None:
+    inner = scene.store
+    for skip in range(10):
+        data = f"{moment.value} {skip}".encode()
+        sender = Sender(scene.api(), data)
+        sender.begin()
+        sender.send_all()
+        faulty = FaultyStore(inner)
+        faulty.plan(kill(moment, "write", skip=skip))
+        scene.store = faulty
+        sender.api = scene.api()
+        try:
+            answer = sender.finish()
+        except KilledError:
+            scene.store = inner
+            sender.api = scene.api()
+            there = read_all(inner, artifact_key(APP, sender.sha256))
+            assert there in (None, data)
+            assert sender.finish().status_code == (201 if there is None else 200)
+            assert read_all(inner, artifact_key(APP, sender.sha256)) == data
+        else:
+            assert skip >= 3  # the copy, the record, the data
+            assert answer.status_code == 201
+            assert left_over(scene) == []
+            return
+    raise AssertionError("a finish has too many writes")
+
+
+def test_two_jobs_that_finish_one_upload_at_once_both_hear_that_it_is_there(scene: Scene) -> None:
+    one = Sender(scene.api(), SMALL)
+    one.begin()
+    one.send(1)
+    senders = [replace(one, api=scene.api()) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(lambda sender: sender.finish().status_code, senders))
+    assert set(statuses) <= {200, 201}
+    assert read_all(scene.store, KEY) == SMALL
+    assert (artifacts(scene), left_over(scene)) == ([KEY], [])
+
+
+def test_an_upload_that_the_store_gave_up_is_begun_again(r2_scene: Scene) -> None:
+    scene = r2_scene
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    sender.send(1)
+    record = find_upload(scene.deps(), APP, UploadId(sender.upload_id))
+    assert scene.uploads is not None
+    scene.uploads.abort(record.data_key, record.store_id)
+    answer = sender.finish()
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "not-found.upload")
+    assert left_over(scene) == []
+    assert sender.deliver().status_code == 201
+
+
+def test_an_upload_that_was_given_up_takes_no_more_parts(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    url = sender.url(1)
+    assert sender.give_up().status_code == 204
+    assert put_to(url, SMALL)[0] in GONE
+    assert left_over(scene) == []
+
+
+def test_what_has_arrived_is_told_where_the_store_can_tell(scene: Scene, service: Service) -> None:
+    sender = Sender(scene.api(), BIG)
+    sender.begin()
+    sender.send(2)
+    state = sender.begin()
+    etag = hashlib.md5(sender.piece(2), usedforsecurity=False).hexdigest()
+    can_tell = service.address.region is None  # moto; the R2 emulator lists no parts
+    parts = [{"number": 2, "size": 15, "etag": etag}] if can_tell else []
+    assert (state["parts"], state["complete"]) == (parts, False)
+    assert [given["number"] for given in state["urls"]] == ([1] if can_tell else [1, 2])
+    sender.send(1)
+    assert sender.finish().status_code == 201
+
+
+def test_parts_that_the_store_holds_for_nobody_are_given_up(moto: Service, tmp_path: Path) -> None:
+    with emptied(moto.open(BUCKET, S3Limits())) as store:
+        uploads = S3Uploads(store.bucket)
+        scene = Scene(folder=tmp_path, store=store, uploads=uploads)
+        scene.register()
+        old = uploads.begin(f"{APP}/uploads/x.data", content_type="a/b", cache_control="no-cache")
+        other = uploads.begin("other/uploads/x.data", content_type="a/b", cache_control="no-cache")
+        assert [item.store_id for item in uploads.unfinished(f"{APP}/")] == [old]
+        assert remove_old_uploads(scene.deps(), APP) == 1  # moto says it was begun in 2010
+        assert [item.store_id for item in uploads.unfinished("")] == [other]
+        uploads.abort("other/uploads/x.data", other)
+    store.close()
+
+
+def test_the_setting_server_sends_everything_through_the_server(scene: Scene) -> None:
+    scene.uploads = None
+    sender = Sender(scene.api(), BIG)
+    assert sender.deliver().status_code == 201
+    assert sender.mode == "server"
+    assert read_all(scene.store, artifact_key(APP, sender.sha256)) == BIG
+    assert left_over(scene) == []
+
+
+def test_an_upload_begun_in_the_other_mode_is_begun_again(scene: Scene) -> None:
+    sender = Sender(scene.api(), SMALL)
+    sender.begin()
+    sender.send(1)
+    scene.uploads = None
+    again = Sender(scene.api(), SMALL)
+    assert again.begin()["mode"] == "server"
+    again.send_all()
+    assert again.finish().status_code == 201
+    assert left_over(scene) == []

@@ -19,6 +19,7 @@ from lockgate_release.uploads import (
 from lockgate_server.ports import Always
 from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.uploads import find_upload, receive_part
+from tests.simulators.bare_sender import Sender
 from tests.simulators.faulty_store import (
     FaultyStore,
     KilledError,
@@ -30,7 +31,6 @@ from tests.simulators.faulty_store import (
 from tests.simulators.memory_ledger import MemoryLedger
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
-from tests.simulators.sender import Sender
 from tests.simulators.server_scene import APP, Scene, read_all
 
 BIG = bytes(range(256)) * (LEAST_PART_BYTES // 256) + b"the second part"

@@ -154,6 +154,8 @@ def _complete(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> 
         return info
     if isinstance(failed, TransportError):
         raise failed
+    if load_record(deps.store, record.app, record.upload_id) == record:
+        forget_upload(deps, record.app, record.upload_id, record)
     raise UploadGoneError(
         "no such upload in the store any more", subject=record.upload_id, hint="Begin it again."
     )
