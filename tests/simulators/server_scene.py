@@ -312,10 +312,14 @@ class Scene:
         app.test_client_class = WholeAnswers
         return Client(app.test_client(), self.token() if token is None else token)
 
-    def public(self) -> FlaskClient:
+    def public(self, *, redirect_to: str = "") -> FlaskClient:
         """A client of the public app."""
         deps = PublicDeps(
-            store=self.store, health=self.health(), api_port=8081, new_id=lambda: "made-id"
+            store=self.store,
+            health=self.health(),
+            api_port=8081,
+            new_id=lambda: "made-id",
+            redirect_to=redirect_to,
         )
         app = create_public_app(deps)
         app.test_client_class = WholeAnswers

@@ -28,12 +28,14 @@ class PublicDeps:
         health: What monitors ask.
         api_port: Where the maintainers' API is, on the same host.
         new_id: Returns an id for a request that has none.
+        redirect_to: Where artifacts are to be had: who asks for one is sent there. "": here.
     """
 
     store: ObjectStore
     health: Health
     api_port: int
     new_id: Callable[[], str]
+    redirect_to: str = ""
 
 
 def create_public_app(deps: PublicDeps) -> Flask:
@@ -43,7 +45,7 @@ def create_public_app(deps: PublicDeps) -> Flask:
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(deps.health))
-    app.register_blueprint(files_blueprint(deps.store))
+    app.register_blueprint(files_blueprint(deps.store, redirect_to=deps.redirect_to))
 
     def wrong_side(path: str = "") -> Response:  # noqa: ARG001 (the address is not looked at)
         return problem(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -76,7 +76,7 @@ class ServerSettings:
     uploads: UploadRoute = UploadRoute.AUTO
     gc_daily: bool = False
     gc_grace: timedelta = timedelta(days=7)
-    serving: Serving = Serving()
+    serving: Serving = field(default_factory=Serving)
 
     @property
     def store_address(self) -> str:

@@ -33,6 +33,8 @@ def run(data: str | None, storage: str | None, listen: str | None, api_listen: s
     prepare(settings)
     set_up_logs("run", sys.stderr)
     plan = RunPlan(settings=settings, listen=(host, port), api_listen=api)
+    if settings.serving.public_url:
+        say(f"clients read at: {settings.serving.public_url}")
     run_server(plan, here.environ, _announce)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from email.utils import format_datetime
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import ETags
@@ -19,8 +20,17 @@ from lockgate_server.views.problems import problem
 __all__ = ["files_blueprint"]
 
 
-def files_blueprint(store: ObjectStore) -> Blueprint:
-    """Return the read-only files of every app, served from `store`."""
+_REDIRECT_CACHE_CONTROL = "public, max-age=300"
+
+
+def files_blueprint(store: ObjectStore, *, redirect_to: str = "") -> Blueprint:
+    """Return the read-only files of every app, served from `store`.
+
+    Args:
+        store: Where they are.
+        redirect_to: The address at which artifacts are to be had instead, or "". Metadata and
+            documents are always served here: they are small, and the pointer must be fresh.
+    """
     blueprint = Blueprint("files", __name__)
 
     @blueprint.get("/<app>/<path:path>")
@@ -29,9 +39,23 @@ def files_blueprint(store: ObjectStore) -> Blueprint:
         info = None if kind is None else store.head(kind.key)
         if kind is None or info is None:
             return _missing()
+        # Who comes from there, through a CDN that asks here, must not be sent back again.
+        if redirect_to and path.startswith("artifacts/") and not _is_here(redirect_to):
+            return _redirect(f"{redirect_to}/{kind.key}")
         return _serve(store, kind, info)
 
     return blueprint
+
+
+def _is_here(address: str) -> bool:
+    return urlsplit(address).netloc.lower() == request.host.lower()
+
+
+def _redirect(address: str) -> Response:
+    response = Response(status=302)
+    response.headers["Location"] = address
+    response.headers["Cache-Control"] = _REDIRECT_CACHE_CONTROL
+    return response
 
 
 def _missing() -> Response:

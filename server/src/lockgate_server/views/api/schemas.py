@@ -70,7 +70,10 @@ SCHEMAS: dict[str, Schema] = {
         },
         {"expected": _TEXT, "found": _TEXT, "hint": _TEXT, "subject": _TEXT},
     ),
-    "Service": _object({"name": {"const": "lockgate"}, "version": _TEXT, "side": {"const": "api"}}),
+    "Service": _object(
+        {"name": {"const": "lockgate"}, "version": _TEXT, "side": {"const": "api"}},
+        {"public_url": _TEXT},
+    ),
     "OpenApi": {"type": "object"},
     "OnlineKey": _object({"keyid": _TEXT, "key": {"type": "object"}}),
     "RegisterRequest": _object(

@@ -11,4 +11,6 @@ __all__ = ["show_service"]
 
 def show_service() -> Response:
     """Say which side of the server this is."""
-    return answer({"name": "lockgate", "version": context().version, "side": "api"})
+    here = context()
+    said = {"name": "lockgate", "version": here.version, "side": "api"}
+    return answer({**said, "public_url": here.public_url} if here.public_url else said)
