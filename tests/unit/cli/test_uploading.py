@@ -109,6 +109,8 @@ def test_two_files_that_look_alike_at_both_ends_are_told_apart(
         files.append(Outgoing(path=path, name=name, sha256=sha256, size_bytes=size))
     assert sender.send(*files) == [True, True]
     assert kept(server, *files)
+    # On the server they have one id: the second waits for the first, and neither is sent twice.
+    assert server.part_bytes_seen == 2 * size
 
 
 # A large file is begun with before its digest is known.
