@@ -9,6 +9,7 @@ import pytest
 
 from lockgate_release.errors import ExitCode
 from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
+from tests.simulators.certificates import make_certificates
 from tests.simulators.server_process import run_command
 from tests.simulators.weak_store import Weakness
 
@@ -23,7 +24,7 @@ LACKS = {
 }
 
 
-@pytest.fixture(params=list(Weakness))
+@pytest.fixture(scope="module", params=list(Weakness))
 def weak(request: pytest.FixtureRequest) -> Iterator[tuple[Weakness, BucketAt]]:
     with moto_bucket(request.param) as bucket:
         yield request.param, bucket
@@ -39,8 +40,11 @@ def check(bucket: BucketAt, code: ExitCode) -> dict[str, dict[str, Any]]:
     return {one["code"]: one for one in said["findings"]}
 
 
-def test_r2_has_all_that_is_needed_and_checks_what_it_signs(tmp_path: Path) -> None:
-    with r2_bucket(tmp_path) as bucket:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_r2_has_all_that_is_needed_and_checks_what_it_signs(tmp_path: Path, scheme: str) -> None:
+    certificates = make_certificates(tmp_path) if scheme == "https" else None
+    with r2_bucket(tmp_path / "r2", certificates) as bucket:
+        assert bucket.endpoint.startswith(f"{scheme}://")
         found = check(bucket, ExitCode.OK)
     assert {one["answer"] for one in found.values() if one["is_needed"]} == {"yes"}
     signed = found["presigned-part"]
@@ -65,6 +69,7 @@ def test_every_lack_of_a_weak_store_is_exposed(weak: tuple[Weakness, BucketAt]) 
     assert lacking == LACKS[weakness]
 
 
+@pytest.mark.parametrize("weak", [Weakness.SWIFT, Weakness.TWO_STEPS], indirect=True)
 def test_a_server_refuses_to_run_on_a_weak_store_and_says_why(
     weak: tuple[Weakness, BucketAt], tmp_path: Path
 ) -> None:

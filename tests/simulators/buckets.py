@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 
+from tests.simulators.certificates import Certificates
 from tests.simulators.r2_server import R2Server, need_r2
 from tests.simulators.s3_server import ACCESS_KEY, SECRET_KEY, s3_server
 
@@ -22,6 +23,8 @@ class BucketAt:
     """A bucket at an endpoint."""
 
     endpoint: str
+    authority: Path | None = None
+    """The file of the one who vouches for it, over TLS."""
 
     @property
     def address(self) -> str:
@@ -31,11 +34,17 @@ class BucketAt:
     @property
     def environ(self) -> dict[str, str]:
         """What a command needs to use it."""
+        trusted = {"AWS_CA_BUNDLE": str(self.authority)} if self.authority else {}
         return {
             "LOCKGATE_STORAGE": self.address,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            **trusted,
         }
+
+    @property
+    def _verify(self) -> str | None:
+        return str(self.authority) if self.authority else None
 
     @contextmanager
     def client(self) -> Iterator[Any]:
@@ -43,7 +52,7 @@ class BucketAt:
         session = boto3.session.Session(
             aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name="us-east-1"
         )
-        client = session.client("s3", endpoint_url=self.endpoint)
+        client = session.client("s3", endpoint_url=self.endpoint, verify=self._verify)
         try:
             yield client
         finally:
@@ -67,8 +76,8 @@ def moto_bucket(weakness: str = "") -> Iterator[BucketAt]:
 
 
 @contextmanager
-def r2_bucket(folder: Path) -> Iterator[BucketAt]:
-    """A bucket of the R2 emulator, kept in a folder."""
+def r2_bucket(folder: Path, certificates: Certificates | None = None) -> Iterator[BucketAt]:
+    """A bucket of the R2 emulator, kept in a folder, over TLS where there are certificates."""
     need_r2()
-    with R2Server(folder, BUCKET) as running:
-        yield BucketAt(running.endpoint)
+    with R2Server(folder, BUCKET, certificates=certificates) as running:
+        yield BucketAt(running.endpoint, certificates.authority if certificates else None)

@@ -3,7 +3,7 @@
 1. Everything is written below `health/probe/`, under a name of its own for each run, and removed
    at the end; what a run that was killed has left is removed by the first one a day later.
 2. A server makes the short probe at each start: two experiments, and on a bucket two small races.
-   It costs about 60 small requests and no memory of it is kept, because a bucket's settings change.
+   It costs about 80 small requests and no memory of it is kept, because a bucket's settings change.
 """
 
 from __future__ import annotations
