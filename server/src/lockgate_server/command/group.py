@@ -9,6 +9,7 @@ import click
 
 from lockgate_release.errors import ExitCode, LockgateError
 from lockgate_server import __version__
+from lockgate_server.command.audit import audit
 from lockgate_server.command.common import say
 from lockgate_server.command.gc import gc
 from lockgate_server.command.rebuild import rebuild
@@ -32,7 +33,7 @@ def lockgate_server() -> None:
     """
 
 
-for _command in (run, token, revoke, status, gc, storage, rebuild):
+for _command in (run, token, revoke, status, audit, gc, storage, rebuild):
     lockgate_server.add_command(_command)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
+from lockgate_release.errors import LockgateError
 from lockgate_release.names import AppName, parse_app_name
-from lockgate_release.strict_json import JsonObject
+from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.assembly import open_write_deps
+from lockgate_server.command.apps import describe_refusal, each_app
 from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.status import describe_app, read_current
@@ -19,19 +23,30 @@ __all__ = ["status"]
 @click.option("--app", help="Only this app.")
 @json_option
 def status(data: str | None, storage: str | None, app: str | None, *, as_json: bool) -> None:
-    """Say how the apps stand, whether the server runs or not."""
+    """Say how the apps stand, whether the server runs or not.
+
+    An app whose files are refused is named with the reason, and the others are still told of; then
+    it ends with the code of the first refusal. Every link of the audit log is computed again.
+    """
     here = Invocation.here()
     with open_write_deps(here.existing_server(data, storage), here.environ) as deps:
         names = (parse_app_name(app),) if app else deps.ledger.apps()
-        described = [_describe(deps, name) for name in names]
+        answers, code = each_app(names, lambda name: _describe(deps, name))
         broken = deps.ledger.verify_audit()
     if as_json:
-        print_json({"apps": described, "audit_broken_at": broken})
-        return
-    for one in described:
-        _print_app(one)
+        apps: list[Json] = [
+            describe_refusal(name, one) if isinstance(one, LockgateError) else one
+            for name, one in answers.items()
+        ]
+        print_json({"apps": apps, "audit_broken_at": broken})
+    else:
+        for one in answers.values():
+            if not isinstance(one, LockgateError):
+                _print_app(one)
     if broken is not None:
         say(f"warning: the audit log was changed at entry {broken}")
+    if code:
+        sys.exit(code)
 
 
 def _describe(deps: WriteDeps, app: AppName) -> JsonObject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from lockgate_release.documents import ChannelDocument, ReleaseEntry, parse_extras
-from lockgate_release.errors import UsageError
+from lockgate_release.errors import RepositoryError, UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import extras_path
 from lockgate_release.names import AppName
@@ -52,8 +52,17 @@ def read_current(deps: WriteDeps, app: AppName) -> Base:
     return base
 
 
-def summarise_app(base: Base) -> JsonObject:
-    """Return an app as a line of a list."""
+def summarise_app(deps: WriteDeps, app: AppName) -> JsonObject:
+    """Return an app as a line of a list; where its files are refused, why.
+
+    Raises:
+        TransportError: The store cannot be reached.
+        LocalError: The ledger cannot be read.
+    """
+    try:
+        base = read_current(deps, app)
+    except RepositoryError as exc:
+        return {"app": app, "error": {"code": exc.code, "message": str(exc)}}
     return {
         "app": base.app,
         "root_version": base.chain.root.version,

@@ -31,7 +31,7 @@ def list_apps() -> Response:
     """List the apps that are in force."""
     deps = write_deps()
     registered = [app for app in deps.ledger.apps() if deps.ledger.highest(app) is not None]
-    return answer({"apps": [summarise_app(read_current(deps, app)) for app in registered]})
+    return answer({"apps": [summarise_app(deps, app) for app in registered]})
 
 
 def show_app(app: str) -> Response:

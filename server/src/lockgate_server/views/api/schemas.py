@@ -136,13 +136,14 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "AppSummary": _object(
+        {"app": _NAME},
         {
-            "app": _NAME,
             "root_version": _NUMBER,
             "timestamp_version": _NUMBER,
             "releases": _integer(),
             "channels": _array(_NAME),
-        }
+            "error": _object({"code": _TEXT, "message": _TEXT}),
+        },
     ),
     "AppList": _object({"apps": _array(_ref("AppSummary"))}),
     "AppStatus": _object(
