@@ -253,7 +253,8 @@ class Http:
                     found=str(response.status_code),
                 )
             left_out = start_bytes if is_part else 0
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            # What has come of a chunk is lost where the connection breaks, so chunks are small.
+            for chunk in response.iter_content(_CHUNK_BYTES // 8):
                 kept = chunk[max(0, start_bytes - left_out) :]
                 left_out += len(chunk) - len(kept)
                 if kept:

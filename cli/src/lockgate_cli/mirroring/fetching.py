@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from threading import Event
 from typing import IO
 
 from lockgate_cli.mirroring.contents import Blob
@@ -35,6 +36,7 @@ class Fetching:
         waits: How failures of the network are waited out.
         parallel: How many files come at once.
         advance: Is told of each piece that has come, in bytes; several threads tell it.
+        ended: Set when nothing more is to be fetched.
     """
 
     app: AppName
@@ -43,6 +45,7 @@ class Fetching:
     waits: WaitRules
     parallel: int
     advance: Callable[[int], None]
+    ended: Event = field(default_factory=Event)
 
 
 def fetch_all(fetching: Fetching, blobs: Sequence[Blob]) -> None:
@@ -58,6 +61,8 @@ def fetch_all(fetching: Fetching, blobs: Sequence[Blob]) -> None:
             for _ in pool.map(partial(_fetch, fetching), blobs):
                 pass
         except BaseException:
+            # Somebody waits at a terminal: what is on its way stops at its next piece.
+            fetching.ended.set()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -69,7 +74,7 @@ def _fetch(fetching: Fetching, blob: Blob) -> None:
         except NotFoundError:
             raise
         except TransportError:
-            if failures == fetching.waits.attempts:
+            if failures == fetching.waits.attempts or fetching.ended.is_set():
                 raise
             fetching.waits.sleep(fetching.waits.wait_s(failures, {}))
         else:
@@ -100,6 +105,8 @@ def _go_on(fetching: Fetching, blob: Blob, stream: IO[bytes]) -> int | None:
     most = blob.size_bytes
     if most is None or held < most:
         for chunk in fetching.source.stream(fetching.app, blob.path, held):
+            if fetching.ended.is_set():
+                raise TransportError("given up, as another file failed", subject=blob.path)
             held += len(chunk)
             if most is not None and held > most:
                 break

@@ -1,0 +1,146 @@
+"""A mirror made over a network that misbehaves: what is put in place is right, or nothing is."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.digests import digest_bytes
+from lockgate_release.errors import ExitCode
+from lockgate_release.instants import utc_now
+from lockgate_release.layout import artifact_path
+from tests.simulators.command_line import CommandLine
+from tests.simulators.faults import Kind
+from tests.simulators.http_server import Server, serve
+from tests.simulators.repository import RepositorySimulator
+
+ARTIFACT = random.Random(4).randbytes(1_000_000)
+PLACE = artifact_path(digest_bytes(ARTIFACT))
+
+
+@pytest.fixture
+def repository() -> RepositorySimulator:
+    made = RepositorySimulator()
+    made.publish("1.0.0", archive=ARTIFACT)
+    return made
+
+
+@pytest.fixture
+def server(repository: RepositorySimulator) -> Iterator[Server]:
+    with serve(repository) as running:
+        yield running
+
+
+@pytest.fixture
+def person(tmp_path: Path, repository: RepositorySimulator) -> CommandLine:
+    (tmp_path / "root.json").write_bytes(repository.root_bytes)
+    environ = {"LOCKGATE_APP": repository.app, "LOCKGATE_ROOT": "root.json"}
+    return CommandLine(folder=tmp_path, environ=environ, now=utc_now())
+
+
+def arguments(server: Server) -> list[str]:
+    return ["mirror", "copy", "--from", server.address]
+
+
+def served(person: CommandLine) -> set[str]:
+    root = person.folder / "copy" / "demo"
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+def ranges(server: Server) -> list[str]:
+    return [seen["Range"] for seen in server.headers_seen if "Range" in seen]
+
+
+def test_a_line_that_breaks_again_and_again_is_gone_on_with(
+    person: CommandLine, server: Server, repository: RepositorySimulator
+) -> None:
+    repository.spoil("artifacts/", Kind.CUT, 300_000)
+    person.must(*arguments(server))
+    assert (person.folder / "copy" / "demo" / PLACE).read_bytes() == ARTIFACT
+    assert len(ranges(server)) == 3
+    assert len(person.waited_s) == 3
+
+
+def test_a_server_that_knows_no_ranges_serves_as_well(
+    person: CommandLine, server: Server, repository: RepositorySimulator
+) -> None:
+    server.honours_ranges = False
+    repository.spoil("artifacts/", Kind.CUT, 300_000)
+    person.must_end(ExitCode.TRANSPORT, arguments(server))
+    assert served(person) == set()
+    repository.faults.clear()
+    person.must(*arguments(server))
+    assert (person.folder / "copy" / "demo" / PLACE).read_bytes() == ARTIFACT
+
+
+def test_the_next_run_fetches_only_what_is_missing(
+    person: CommandLine, server: Server, repository: RepositorySimulator
+) -> None:
+    repository.spoil("artifacts/", Kind.CUT, 200_000)
+    person.must_end(ExitCode.TRANSPORT, arguments(server))
+    repository.faults.clear()
+    person.must(*arguments(server))
+    first, *_, last = ranges(server)
+    assert (first, last) == ("bytes=196608-", "bytes=786432-")
+    assert (person.folder / "copy" / "demo" / PLACE).read_bytes() == ARTIFACT
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"), [(Kind.CORRUPT, 700_000), (Kind.TRUNCATE, 700_000), (Kind.ENDLESS, 0)]
+)
+def test_wrong_bytes_are_never_put_in_place(
+    person: CommandLine,
+    server: Server,
+    repository: RepositorySimulator,
+    kind: Kind,
+    number: int,
+) -> None:
+    repository.spoil("artifacts/", kind, number)
+    person.must_end(ExitCode.REFUSED, arguments(server), "not the bytes that were signed")
+    assert served(person) == set()
+    repository.faults.clear()
+    person.must(*arguments(server))
+    assert (person.folder / "copy" / "demo" / PLACE).read_bytes() == ARTIFACT
+
+
+@pytest.mark.parametrize("part", ["timestamp", "snapshot", "release.json", "policy.json", "art"])
+@pytest.mark.parametrize("status", [500, 404])
+def test_a_file_that_does_not_come_leaves_the_state_before(
+    person: CommandLine, server: Server, repository: RepositorySimulator, part: str, status: int
+) -> None:
+    person.must(*arguments(server))
+    pointer = person.folder / "copy" / "demo" / "metadata" / "timestamp.json"
+    before = pointer.read_bytes()
+    repository.publish("1.1.0", archive=ARTIFACT[::-1])
+    repository.spoil(part, Kind.STATUS, status)
+    if part == "policy.json":
+        person.must(*arguments(server))  # it is here already
+        return
+    ended = person.run(*arguments(server))
+    assert ended.code in {ExitCode.TRANSPORT, ExitCode.REFUSED}
+    assert pointer.read_bytes() == before
+
+
+def test_a_key_that_was_rotated_does_not_hold_a_copy_to_its_numbers(
+    person: CommandLine, server: Server, repository: RepositorySimulator
+) -> None:
+    for _ in range(5):
+        repository.resign()
+    person.must(*arguments(server))
+    repository.rotate_online_key()
+    ended = person.must(*arguments(server))
+    assert "counts for nothing" in ended.err
+    assert "metadata/2.root.json" in served(person)
+
+
+def test_a_repository_that_lost_its_newest_root_is_refused(
+    person: CommandLine, server: Server, repository: RepositorySimulator
+) -> None:
+    older = repository.checkpoint()
+    repository.rotate_online_key()
+    person.must(*arguments(server))
+    repository.restore(older)
+    held = (person.folder / "copy" / "demo" / "metadata" / "timestamp.json").read_bytes()
+    person.must_end(ExitCode.REFUSED, arguments(server))
+    assert (person.folder / "copy" / "demo" / "metadata" / "timestamp.json").read_bytes() == held
