@@ -410,3 +410,15 @@ def test_an_upload_begun_in_the_other_mode_is_begun_again(scene: Scene) -> None:
     again.send_all()
     assert again.finish().status_code == 201
     assert left_over(scene) == []
+
+
+def test_a_file_too_large_for_one_copy_is_copied_in_parts(service: Service, tmp_path: Path) -> None:
+    limits = S3Limits(copy_bytes=5 << 20)
+    with emptied(service.open(BUCKET, limits)) as store:
+        scene = Scene(folder=tmp_path, store=store, uploads=S3Uploads(store.bucket))
+        scene.register()
+        sender = Sender(scene.api(), BIG)
+        assert sender.deliver().status_code == 201
+        assert read_all(store, artifact_key(APP, sender.sha256)) == BIG
+        assert left_over(scene) == []
+    store.close()

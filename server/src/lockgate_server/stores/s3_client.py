@@ -41,7 +41,8 @@ class S3Limits:
             that it was asked too often; it grows from time to time.
         part_bytes: Size of a part of a large object. S3 takes at least 5 MiB and 10,000 parts,
             and R2 demands that all but the last are of one size.
-        copy_bytes: Size of the largest object that the store copies in one request.
+        copy_bytes: Size of the largest object that the store copies in one request, which must be
+            done in `read_timeout_s`. S3 allows at most 5 GiB.
         listed_keys: How many keys are asked for at once; S3 gives at most 1,000.
     """
 
@@ -50,7 +51,7 @@ class S3Limits:
     attempts: int = 3
     too_often_wait_s: float = 0.5
     part_bytes: int = 16 << 20
-    copy_bytes: int = 5 << 30
+    copy_bytes: int = 1 << 29
     listed_keys: int = 1000
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from lockgate_release.errors import UsageError
-from lockgate_server.ports import Condition, Etag
+from lockgate_server.ports import Condition, Etag, LostRaceError
 from lockgate_server.stores.s3_client import Bucket, parse_etag, quote_etag
-from lockgate_server.stores.s3_errors import answer_code, answer_status, s3_errors
+from lockgate_server.stores.s3_errors import (
+    UnsupportedError,
+    answer_code,
+    answer_status,
+    s3_errors,
+)
 from lockgate_server.stores.s3_parts import PartsUpload
 
 if TYPE_CHECKING:
@@ -67,10 +73,34 @@ class Copy:
             TransportError: The store did not answer; the copy may be there or not.
             LocalError: The store refuses.
         """
+        with suppress(UnsupportedError):
+            return self._in_parts(answer, part_bytes, condition, pinned=True)
+        # R2 knows no condition here. Every write gives an object another etag: if it has the
+        # same one afterwards, all parts were taken from that state.
+        return self._in_parts(answer, part_bytes, condition, pinned=False)
+
+    def _in_parts(
+        self,
+        answer: HeadObjectOutputTypeDef,
+        part_bytes: int,
+        condition: Condition,
+        *,
+        pinned: bool,
+    ) -> Etag:
         headers = (answer["ContentType"], answer.get("CacheControl", "no-cache"))
         size_bytes = answer["ContentLength"]
         with PartsUpload(self._bucket, self._target, *headers) as upload:
             for start in range(0, size_bytes, part_bytes):
                 stop = min(start + part_bytes, size_bytes)
-                upload.add_copy(self._source, self._etag, start, stop)
+                upload.add_copy(self._source, self._etag if pinned else None, start, stop)
+            if not pinned:
+                self._check_source()
             return upload.complete(condition)
+
+    def _check_source(self) -> None:
+        with s3_errors(self._source, conditional=True):
+            answer = self._bucket.repeating.head_object(
+                Bucket=self._bucket.name, Key=self._bucket.prefix + self._source
+            )
+        if parse_etag(answer["ETag"]) != self._etag:
+            raise LostRaceError("written while it was copied", subject=self._source)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import (
         CompletedPartTypeDef,
         CompleteMultipartUploadRequestTypeDef,
+        UploadPartCopyRequestTypeDef,
     )
 
 __all__ = ["PartsUpload"]
@@ -69,25 +70,28 @@ class PartsUpload:
             )
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
-    def add_copy(self, source: str, source_etag: Etag, start: int, stop: int) -> None:
+    def add_copy(self, source: str, source_etag: Etag | None, start: int, stop: int) -> None:
         """Let the store take the next part from the range `[start, stop)` of another object.
 
         Raises:
-            LostRaceError: That object is in another state.
+            LostRaceError: That object is in another state than `source_etag`.
+            UnsupportedError: The store cannot hold to a state here.
             TransportError: The store did not answer.
             LocalError: The store refuses.
         """
         number = len(self._parts) + 1
-        with s3_errors(self._key, conditional=True):
-            answer = self._bucket.repeating.upload_part_copy(
-                Bucket=self._bucket.name,
-                Key=self._bucket.prefix + self._key,
-                UploadId=self._id,
-                PartNumber=number,
-                CopySource={"Bucket": self._bucket.name, "Key": self._bucket.prefix + source},
-                CopySourceRange=f"bytes={start}-{stop - 1}",
-                CopySourceIfMatch=quote_etag(source_etag),
-            )
+        request: UploadPartCopyRequestTypeDef = {
+            "Bucket": self._bucket.name,
+            "Key": self._bucket.prefix + self._key,
+            "UploadId": self._id,
+            "PartNumber": number,
+            "CopySource": {"Bucket": self._bucket.name, "Key": self._bucket.prefix + source},
+            "CopySourceRange": f"bytes={start}-{stop - 1}",
+        }
+        if source_etag is not None:
+            request["CopySourceIfMatch"] = quote_etag(source_etag)
+        with s3_errors(self._key, conditional=source_etag is not None):
+            answer = self._bucket.repeating.upload_part_copy(**request)
         self._parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
 
     def complete(self, condition: Condition) -> Etag:
