@@ -222,10 +222,10 @@ class Http:
             return TransportError(outcome.what, subject=subject, found=outcome.found)
         raise UsageError(found.what, subject=subject, expected=found.expected)
 
-    def stream(self, url: str, *, start_bytes: int = 0) -> Iterator[bytes]:
+    def stream(self, url: str, *, start_bytes: int = 0, moved: bool = False) -> Iterator[bytes]:
         """Yield the body at `url`, without a token. It is not begun again when it breaks off.
 
-        The server may send us on. The first `start_bytes` are left out.
+        The first `start_bytes` are left out. With `moved`, the server may send us elsewhere.
 
         Raises:
             NotFoundError: The server has no such file. Raised before the first chunk.
@@ -239,6 +239,7 @@ class Http:
                 auth=_Bearer(""),
                 headers={"Range": f"bytes={start_bytes}-"} if start_bytes else {},
                 timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+                allow_redirects=moved,
                 stream=True,
             ) as response,
         ):

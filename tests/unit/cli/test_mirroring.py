@@ -62,6 +62,15 @@ def test_a_line_that_breaks_again_and_again_is_gone_on_with(
     assert len(person.waited_s) == 3
 
 
+def test_an_artifact_comes_from_where_the_server_sends_us(
+    person: CommandLine, server: Server
+) -> None:
+    with serve(server.repository) as cdn:
+        server.redirects[f"/demo/{PLACE}"] = f"{cdn.address}/demo/{PLACE}"
+        person.must(*arguments(server))
+    assert (person.folder / "copy" / "demo" / PLACE).read_bytes() == ARTIFACT
+
+
 def test_a_server_that_knows_no_ranges_serves_as_well(
     person: CommandLine, server: Server, repository: RepositorySimulator
 ) -> None:

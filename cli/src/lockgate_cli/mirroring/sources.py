@@ -77,7 +77,7 @@ class HttpSource:
             NotFoundError: There is no such file.
             TransportError: It does not come, or not to its end.
         """
-        return self.http.stream(self._url(app, path), start_bytes=start_bytes)
+        return self.http.stream(self._url(app, path), start_bytes=start_bytes, moved=True)
 
     def _url(self, app: AppName, path: str) -> str:
         return f"{self.base}/{app}/{quote(path)}"
