@@ -9,7 +9,7 @@ CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
 R2 := tests/simulators/r2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test r2 crash check format docs conformance bench lock clean
+.PHONY: help setup demo test r2 crash faults check format docs conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list

@@ -37,7 +37,7 @@ from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.s3_server import ACCESS_KEY, SECRET_KEY
 from tests.simulators.server_scene import Scene, Sight
 
-__all__ = ["APP", "BUCKET", "Bench", "open_bench", "session"]
+__all__ = ["APP", "BUCKET", "Bench", "open_bench", "open_store", "session"]
 
 APP = AppName("demo")
 BUCKET = "releases"
@@ -79,13 +79,19 @@ class Bench:
         path.write_bytes(make_archive({"bin/app": script, "pad": secrets.token_bytes(2000)}))
         return version
 
-    def publish(self, version: str) -> Ended:
-        """Type the command."""
+    def publish(self, version: str, *channels: str) -> Ended:
+        """Type the command, for `stable` where no channels are named."""
         artifact = f"{_PLATFORM}={APP}-{version}.tar.gz"
         return self.person.run(
             *("publish", "--app", APP, "--version", version, "--artifact", artifact),
-            *("--channel", "stable", "--keep", "3"),
+            *(word for name in channels or ("stable",) for word in ("--channel", name)),
+            *("--keep", "3"),
         )
+
+    def elsewhere(self) -> CommandLine:
+        """Somebody else in the same folder."""
+        person = self.person
+        return CommandLine(folder=person.folder, environ=person.environ, now=person.now)
 
     def revoke(self, version: str) -> Ended:
         """Type the command."""
@@ -111,20 +117,23 @@ class Bench:
 
 
 @contextmanager
-def open_bench(folder: Path, service: str, *, attempts: int = 1) -> Iterator[Bench]:
+def open_bench(
+    folder: Path, service: str, *, attempts: int = 1, read_timeout_s: float = 0.5
+) -> Iterator[Bench]:
     """Register an app, publish 1.0.1, and install it.
 
     Args:
         folder: An empty one.
         service: The address of a service that has the bucket `BUCKET`.
         attempts: How often the S3 adapter sends what may be repeated.
+        read_timeout_s: How long it waits for an answer.
     """
-    limits = S3Limits(connect_timeout_s=5.0, read_timeout_s=0.5, attempts=attempts)
+    limits = S3Limits(connect_timeout_s=5.0, read_timeout_s=read_timeout_s, attempts=attempts)
     with ExitStack() as stack:
         proxy = stack.enter_context(fault_proxy(service))
         prefix = f"{secrets.token_hex(4)}/"
-        faulty = _open_store(proxy.endpoint, prefix, limits)
-        store = _open_store(service, prefix, S3Limits())
+        faulty = open_store(proxy.endpoint, prefix, limits)
+        store = open_store(service, prefix, S3Limits())
         ledger = SqliteLedger(folder / "ledger.sqlite3")
         stack.callback(ledger.close)
         stack.callback(faulty.close)
@@ -150,7 +159,8 @@ def open_bench(folder: Path, service: str, *, attempts: int = 1) -> Iterator[Ben
         yield bench
 
 
-def _open_store(endpoint: str, prefix: str, limits: S3Limits) -> S3Store:
+def open_store(endpoint: str, prefix: str, limits: S3Limits) -> S3Store:
+    """Open the bucket at this address."""
     address = S3Address(bucket=BUCKET, prefix=prefix, endpoint=endpoint, style=Style.PATH)
     return S3Store(address, limits=limits, session=session())
 
