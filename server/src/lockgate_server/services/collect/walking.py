@@ -76,8 +76,9 @@ class Walker:
     tell: Callable[[str], None] = lambda _: None
     faults: list[Fault] = field(default_factory=list)
     _artifacts: dict[str, tuple[_Named, ...]] = field(default_factory=dict)
-    _snapshots: dict[int, Snapshot | None] = field(default_factory=dict)
-    _roles: dict[tuple[Role, int, str], Targets | None] = field(default_factory=dict)
+    _older: dict[str, Claim] = field(default_factory=dict)
+    _walked: set[int] = field(default_factory=set)
+    _followed: set[tuple[str, str]] = field(default_factory=set)
 
     def walk(self, base: Base, snapshots: Iterable[int], now: datetime) -> dict[str, Claim]:
         """Return everything that is needed, by key, with why.
@@ -96,10 +97,11 @@ class Walker:
         for key, claim in self._walk_pending(base):
             claims.setdefault(key, claim)
         for number in sorted(snapshots, reverse=True):
-            if number < base.chain.snapshot.version:
+            if number < base.chain.snapshot.version and number not in self._walked:
+                self._walked.add(number)
                 for key, claim in self._walk_older(base, number, now):
-                    claims.setdefault(key, claim)
-        return claims
+                    self._older.setdefault(key, claim)
+        return {**self._older, **claims}
 
     def _walk_in_force(self, base: Base) -> Iterator[tuple[str, Claim]]:
         chain, app = base.chain, self.app
@@ -143,37 +145,34 @@ class Walker:
             yield from self._walk_targets(verified.signed, Why.PENDING, by, strict=False)
 
     def _walk_older(self, base: Base, number: int, now: datetime) -> Iterator[tuple[str, Claim]]:
-        snapshot = self._read_snapshot(base, number, now)
+        self.tell(f"{self.app}: snapshot {number}")
+        key = metadata_key(self.app, Role.SNAPSHOT, number)
+        found = read_object(self.store, key)
+        root = base.chain.root.signed
+        snapshot = read_older_snapshot(root, number, found.data, now) if found else None
         if snapshot is None:
             return
         by = f"snapshot {number}, until {snapshot.expires:%Y-%m-%d}"
-        yield metadata_key(self.app, Role.SNAPSHOT, number), Claim(why=Why.OLDER, by=by)
+        yield key, Claim(why=Why.OLDER, by=by)
         for role in _NAMED:
             meta = snapshot.meta.get(f"{role.value}.json")
-            signed = None if meta is None else self._read_role(snapshot, role, meta)
-            if meta is None or signed is None:
-                continue
-            key = metadata_key(self.app, role, meta.version)
-            sha256 = (meta.hashes or {}).get("sha256", "")
-            yield key, Claim(why=Why.OLDER, by=by, sha256=sha256, size_bytes=meta.length)
+            if meta is not None:
+                yield from self._walk_role(snapshot, role, meta, by)
+
+    def _walk_role(
+        self, snapshot: Snapshot, role: Role, meta: MetaFile, by: str
+    ) -> Iterator[tuple[str, Claim]]:
+        """Follow the metadata of a role, unless a newer snapshot has named the same."""
+        key = metadata_key(self.app, role, meta.version)
+        sha256 = (meta.hashes or {}).get("sha256", "")
+        if (key, sha256) in self._followed:
+            return
+        self._followed.add((key, sha256))
+        yield key, Claim(why=Why.OLDER, by=by, sha256=sha256, size_bytes=meta.length)
+        found = read_object(self.store, key)
+        signed = find_role(snapshot, role, found.data) if found else None
+        if signed is not None:
             yield from self._walk_targets(signed, Why.OLDER, by, strict=False)
-
-    def _read_snapshot(self, base: Base, number: int, now: datetime) -> Snapshot | None:
-        if number not in self._snapshots:
-            self.tell(f"{self.app}: snapshot {number}")
-            found = read_object(self.store, metadata_key(self.app, Role.SNAPSHOT, number))
-            root = base.chain.root.signed
-            self._snapshots[number] = (
-                read_older_snapshot(root, number, found.data, now) if found else None
-            )
-        return self._snapshots[number]
-
-    def _read_role(self, snapshot: Snapshot, role: Role, meta: MetaFile) -> Targets | None:
-        name = (role, meta.version, (meta.hashes or {}).get("sha256", ""))
-        if name not in self._roles:
-            found = read_object(self.store, metadata_key(self.app, role, meta.version))
-            self._roles[name] = find_role(snapshot, role, found.data) if found else None
-        return self._roles[name]
 
     def _walk_targets(
         self, signed: Targets, why: Why, by: str, *, strict: bool
