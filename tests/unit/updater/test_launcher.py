@@ -2,13 +2,23 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.documents import HealthCheck, Install
 from tests.simulators.client import SimulatedClient
-from tests.simulators.launched import SPEAKER, put_on_trial, run, start, tries_left, wait_until
+from tests.simulators.launched import (
+    PATIENT_S,
+    SPEAKER,
+    put_on_trial,
+    run,
+    start,
+    tries_left,
+    wait_until,
+)
 from tests.simulators.repository import HEALTHY, RepositorySimulator
 
 
@@ -142,3 +152,35 @@ def test_another_program_of_the_tree_can_be_started(
     assert run(client, "--program", "tool")[0] == 4
     assert run(client, "--program", "../../../bin/sh")[0] == 125
     assert run(client, "--program", "data")[0] == 125
+
+
+ENDED_TOO_EARLY = """
+import os, signal, sys
+from lockgate_updater import Updater
+
+class Kills:
+    server_time = None
+
+    def __init__(self):
+        self.signals = [signal.SIGTERM]
+
+    def close(self):
+        # The try is taken, and nothing is started yet.
+        if self.signals:
+            os.kill(os.getpid(), self.signals.pop())
+
+transport = Kills()
+sys.exit(Updater.open(sys.argv[1], transport=lambda: transport).run())
+"""
+
+
+def test_a_signal_between_the_try_and_the_program_burns_no_try(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    put_on_trial(client, repository, b"#!/bin/sh\nexec sleep 60\n", tries=1)
+    ran = subprocess.run(
+        [sys.executable, "-c", ENDED_TOO_EARLY, client.home], check=False, timeout=PATIENT_S
+    )
+    assert ran.returncode == 128 + signal.SIGTERM
+    assert tries_left(client) == 1
+    assert client.runs() == "2.0.0"

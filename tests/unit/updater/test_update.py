@@ -1,5 +1,6 @@
 """An update proves what it installs, commits what works, and comes back from what does not."""
 
+import random
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -367,6 +368,22 @@ def test_an_interrupted_update_goes_on_with_what_was_staged(
     assert client.updater.status().state == "trial"
     assert client.update() == "updated"
     assert client.runs() == "2.0.0"
+
+
+def test_what_was_verified_before_a_bad_byte_is_not_fetched_again(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    big = {**NEXT, "data": random.Random(1).randbytes(3 << 20)}
+    repository.publish("2.0.0", big)
+    repository.spoil("artifacts/", Kind.CORRUPT, 2 << 20)
+    with pytest.raises(DigestMismatchError):
+        client.update()
+    assert client.updater.status().state == "idle"
+    repository.faults.clear()
+    before = repository.body_bytes
+    assert client.update() == "updated"
+    assert repository.body_bytes - before < (2 << 20)
+    assert client.leftovers() == []
 
 
 def test_ctrl_c_during_the_trial_burns_no_try(

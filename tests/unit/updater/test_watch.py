@@ -39,6 +39,7 @@ from tests.simulators.repository import (
     SICK,
     STABLE,
     RepositorySimulator,
+    checked_by,
     confirmed_by_itself,
 )
 
@@ -384,6 +385,38 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(
     assert "WATCHDOG=1" in said
     assert any(line.startswith("STATUS=updated: ") for line in said)
     assert max(time.naps) <= 20
+
+
+def test_systemd_hears_that_it_is_alive_while_a_release_proves_itself(
+    client: SimulatedClient, manager: tuple[str, socket.socket]
+) -> None:
+    address, wire = manager
+    waits = b"""#!/bin/sh
+touch "$LOCKGATE_HOME/begun"
+until [ -e "$LOCKGATE_HOME/heard" ]; do sleep 0.05; done
+"""
+    client.repository.publish("2.0.0", {"bin/app": waits}, install=checked_by("bin/app"))
+    updater = Updater.open(
+        client.home,
+        environ={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "4000000"},
+        clock=lambda: client.now,
+        transport=lambda: client.repository,
+    )
+
+    def listen() -> None:
+        heard = 0
+        while heard < 3:
+            words = wire.recv(4096)
+            heard += words == b"WATCHDOG=1" and (client.home / "begun").exists()
+        (client.home / "heard").touch()
+
+    service_manager = threading.Thread(target=listen)
+    service_manager.start()
+    with updater.watch() as loop:
+        found = loop.once()
+    service_manager.join()
+    assert found is not None
+    assert found.outcome == "updated"
 
 
 def test_what_a_server_says_never_becomes_a_field_of_its_own(

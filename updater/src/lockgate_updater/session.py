@@ -68,6 +68,7 @@ class Client:
         connect: Opens a transport.
         boot: Tells this boot of the machine from others; "" where it cannot be known.
         demand: What a release has to do besides passing its health command, or None.
+        beat: Is called every second while a release proves itself: whoever watches us may know.
     """
 
     home: Home
@@ -80,6 +81,7 @@ class Client:
     connect: Callable[[], Transport]
     boot: Callable[[], str] = str
     demand: Callable[[Receipt], Health] | None = None
+    beat: Callable[[], object] = lambda: None
 
 
 class Session:

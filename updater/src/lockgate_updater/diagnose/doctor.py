@@ -25,6 +25,7 @@ from lockgate_updater.state.journal import Record, State, load_record
 from lockgate_updater.state.listing import compare_tree, examine_tree, load_listing
 from lockgate_updater.state.lock import read_holder
 from lockgate_updater.state.memory import parse_memory
+from lockgate_updater.state.preflight import NO_PROGRAMS, look_at_disk
 from lockgate_updater.state.receipts import load_receipts
 
 __all__ = ["Finding", "Level", "Patient", "examine"]
@@ -174,16 +175,15 @@ def _check_tree(patient: Patient) -> tuple[Level, str]:
 
 
 def _check_disk(patient: Patient) -> tuple[Level, str]:
-    disk = os.statvfs(patient.home.root)
-    free_bytes = disk.f_bavail * disk.f_frsize
-    text = f"{free_bytes} bytes free"
-    if disk.f_flag & os.ST_RDONLY or not os.access(patient.home.root, os.W_OK):
+    disk = look_at_disk(patient.home.root)
+    text = f"{disk.free_bytes} bytes free"
+    if disk.is_read_only or not os.access(patient.home.root, os.W_OK):
         return Level.PROBLEM, "read-only: nothing can be installed"
-    if disk.f_flag & getattr(os, "ST_NOEXEC", 0):
-        return Level.WARNING, f"{text}; mounted noexec: no program of a release can be started"
-    # Some file systems count no inodes, and say 0 of 0.
-    if free_bytes < _LOW_BYTES or (disk.f_files and disk.f_favail < _LOW_ENTRIES):
-        return Level.WARNING, f"{text}, room for {disk.f_favail} files: nearly full"
+    if disk.is_noexec:
+        return Level.WARNING, f"{text}; {NO_PROGRAMS}"
+    files = disk.free_files
+    if disk.free_bytes < _LOW_BYTES or (files is not None and files < _LOW_ENTRIES):
+        return Level.WARNING, f"{text}, room for {files} files: nearly full"
     return Level.OK, text
 
 

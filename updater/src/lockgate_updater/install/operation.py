@@ -16,13 +16,12 @@ from lockgate_release.errors import (
 )
 from lockgate_updater.events import StepName
 from lockgate_updater.install.reach import demand_reach
-from lockgate_updater.install.stage import part_of, stage, sweep
+from lockgate_updater.install.stage import stage, sweep
 from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.revoked import why_not_allowed
 from lockgate_updater.session import Session
 from lockgate_updater.state.configuration import IfRevoked
-from lockgate_updater.state.durable import remove_file
 from lockgate_updater.state.journal import Attempt, State
 from lockgate_updater.state.proof import prove_tree
 from lockgate_updater.state.receipts import Receipt, load_receipts, receipt_for
@@ -246,7 +245,6 @@ class Operation:
                 observe=session.observe,
             )
         except RepositoryError:
-            remove_file(part_of(self._home, offer.artifact))
             self._transaction.drop_attempt()
             raise
         # A power cut that takes this back costs a download: nothing is done on its word alone.

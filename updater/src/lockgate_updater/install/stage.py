@@ -17,7 +17,7 @@ from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
 from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
 from lockgate_release.documents import Artifact
-from lockgate_release.errors import DigestMismatchError
+from lockgate_release.errors import DigestMismatchError, RepositoryError
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.transport import Transport
@@ -73,7 +73,7 @@ def stage(
         return
     artifact = offer.artifact
     part = part_of(home, artifact)
-    _check_space(home, artifact, part)
+    _check_space(home, receipt, artifact, part)
     observe(_step(StepName.DOWNLOADING, offer, f"downloading {offer.version}"))
     download_artifact(transport, urls, artifact, part, version=offer.version, observe=observe)
     observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
@@ -87,12 +87,15 @@ def stage(
             part.unlink()
         # Both at once: the name is there before anybody is told of it, and the download stays away.
         sync_folders(home.versions, home.downloads)
-    except BaseException:
+    except BaseException as exc:
         # Wrong, or too big for this disk, or interrupted: nothing half is left behind. If even that
         # fails, the next start removes it; what went wrong first is what people must hear.
         with suppress(OSError):
             remove_tree(staging)
             drop_environments(home)
+            if isinstance(exc, RepositoryError):
+                # Every byte came as signed, and is no such tree: nor would it be the next time.
+                part.unlink(missing_ok=True)
         raise
 
 
@@ -111,10 +114,15 @@ def _is_there_already(home: Home, receipt: Receipt) -> bool:
     return True
 
 
-def _check_space(home: Home, artifact: Artifact, part: Path) -> None:
+def _check_space(home: Home, receipt: Receipt, artifact: Artifact, part: Path) -> None:
     with local_errors("cannot be read", part):
         here = part.stat().st_size if part.is_file() else 0
-    check_room(home.root, max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES)
+    install = receipt.install
+    check_room(
+        home.root,
+        max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES,
+        starts_programs=bool(install.entrypoint or install.health.command),
+    )
 
 
 def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:

@@ -190,7 +190,8 @@ class Transaction:
         return self.begin_rollback(attempt, health.reason, quarantine=health.blames_release)
 
     def _examine(self, receipt: Receipt, environment: Mapping[str, str]) -> Health:
-        health = run_health(self._home, receipt, environment)
+        beat = self._session.client.beat
+        health = run_health(self._home, receipt, environment, beat=beat)
         health = examine_reach(self._session, receipt, health)
         demand = self._session.client.demand
         return health if demand is None or not health.passed else demand(receipt)

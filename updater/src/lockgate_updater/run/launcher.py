@@ -27,7 +27,13 @@ from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.install.wheels import ensure_startable
 from lockgate_updater.run.child import become
 from lockgate_updater.run.environment import start_environment
-from lockgate_updater.run.on_trial import Start, TrialRun, cannot_start
+from lockgate_updater.run.on_trial import (
+    Start,
+    TrialRun,
+    cannot_start,
+    hold_signals_back,
+    let_signals_through,
+)
 from lockgate_updater.run.revoked import RevokedError, check_may_start
 from lockgate_updater.run.trial import program_path, programs_root
 from lockgate_updater.session import Client, open_session
@@ -90,12 +96,18 @@ def _prepare(client: Client, arguments: Sequence[str], program: str, observe: Ob
         check_may_start(client, session.memory, receipt.version, observe)
         ensure_startable(client.home, receipt)
         command = _command(client.home, receipt, arguments, program)
+        environment = start_environment(client.home, receipt, client.environ)
         attempt = session.record.attempt if session.record.state is State.TRIAL else None
         if attempt is not None:
-            attempt = Transaction(session).take_try(attempt)
+            hold_signals_back()
+            try:
+                attempt = Transaction(session).take_try(attempt)
+            except BaseException:
+                let_signals_through()
+                raise
         return Start(
             command=command,
-            environment=start_environment(client.home, receipt, client.environ),
+            environment=environment,
             attempt=attempt,
             timeout_s=receipt.install.health.timeout_s,
         )

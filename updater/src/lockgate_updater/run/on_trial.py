@@ -21,7 +21,7 @@ from lockgate_updater.run.child import Child, start_child
 from lockgate_updater.session import Client, open_session
 from lockgate_updater.state.journal import Attempt, DamagedJournalError, State, load_record
 
-__all__ = ["Start", "TrialRun", "cannot_start"]
+__all__ = ["Start", "TrialRun", "cannot_start", "hold_signals_back", "let_signals_through"]
 
 _POLL_S = 0.1
 _FORWARDED = (
@@ -38,6 +38,24 @@ _FORWARDED = (
 _ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 _FROM_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
 _FIRST_PROCESS = 1
+
+
+def hold_signals_back() -> None:
+    """Let signals for the program wait until it is there.
+
+    From before its try is taken: a signal that ended us in between would burn the try.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _heeded())
+
+
+def let_signals_through() -> None:
+    """End that wait: what has come meanwhile comes now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
+
+
+def _heeded() -> list[signal.Signals]:
+    """Return what is to reach the program: not what we were told to ignore, as nohup does."""
+    return [number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +117,11 @@ class TrialRun:
         return code if code >= 0 else 128 - code
 
     def _handle_signals(self) -> dict[signal.Signals, Any]:
-        """Handle what is to reach the program, but for what we were told to ignore, as nohup does.
+        """Handle what is to reach the program.
 
         Where children's ends are ignored the system does not tell how ours has ended.
         """
-        heeded = [number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self._forward) for number in heeded}
+        before = {number: signal.signal(number, self._forward) for number in _heeded()}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         return before
 

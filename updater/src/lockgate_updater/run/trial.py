@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from lockgate_updater.state.receipts import Receipt
 __all__ = ["Health", "program_path", "programs_root", "run_health"]
 
 _SHOWN_BYTES = 400
+_BEAT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +53,21 @@ def programs_root(home: Home, receipt: Receipt) -> Path:
     return home.tree(receipt.folder)
 
 
-def run_health(home: Home, receipt: Receipt, environment: Mapping[str, str]) -> Health:
-    """Run the release's health command in its tree and return how it did."""
+def run_health(
+    home: Home,
+    receipt: Receipt,
+    environment: Mapping[str, str],
+    *,
+    beat: Callable[[], object] = lambda: None,
+) -> Health:
+    """Run the release's health command in its tree and return how it did.
+
+    Args:
+        home: The client's home.
+        receipt: The release.
+        environment: What the command finds in its environment.
+        beat: Is called every second while it runs.
+    """
     health = receipt.install.health
     program = program_path(home, receipt, health.command[0])
     with tempfile.TemporaryFile() as said:
@@ -69,7 +84,7 @@ def run_health(home: Home, receipt: Receipt, environment: Mapping[str, str]) -> 
         except OSError as exc:
             return Health(passed=False, reason=f"its health command cannot start: {exc.strerror}")
         try:
-            code = process.wait(health.timeout_s)
+            code = _wait(process, health.timeout_s, beat)
         except subprocess.TimeoutExpired:
             return Health(
                 passed=False, reason=f"its health command took longer than {health.timeout_s} s"
@@ -80,6 +95,23 @@ def run_health(home: Home, receipt: Receipt, environment: Mapping[str, str]) -> 
     if code == 0:
         return Health(passed=True, reason="its health command passed")
     return Health(passed=False, reason=f"its health command ended with {code}{words}")
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, beat: Callable[[], object]) -> int:
+    """Return the command's exit code.
+
+    Raises:
+        subprocess.TimeoutExpired: It took longer than that.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        beat()
+        left_s = deadline - time.monotonic()
+        try:
+            return process.wait(min(max(left_s, 0), _BEAT_S))
+        except subprocess.TimeoutExpired:
+            if left_s <= _BEAT_S:
+                raise
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
