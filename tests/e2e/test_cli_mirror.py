@@ -271,7 +271,8 @@ def test_no_number_stands_for_two_contents(desk: ReleaseDesk) -> None:
     held, live = held_chain(desk), desk.chain()
     for role in ("timestamp", "snapshot", "channels"):
         assert getattr(held, role).version < getattr(live, role).version
-    mirror(desk)
+    ended = mirror(desk)
+    assert "say --valid-for again" in ended.err
     assert held_chain(desk).timestamp.data == live.timestamp.data
 
 

@@ -11,7 +11,7 @@ import click
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels, parse_field
 from lockgate_cli.mirroring.folder import MirrorFolder
-from lockgate_cli.mirroring.mirror import MirrorPlan, Wanted, copy_state, plan_copy, prune
+from lockgate_cli.mirroring.mirror import MirrorPlan, Wanted, copy_state, count, plan_copy, prune
 from lockgate_cli.mirroring.sources import HttpSource, Source, find_source
 from lockgate_cli.output import format_size, say, show_json, warn
 from lockgate_release.durations import parse_duration
@@ -110,8 +110,8 @@ def _report(
     changed = plan.moves or bool(plan.files) or bool(plan.blobs)
     if changed:
         say(
-            f"{len(plan.blobs)} artifacts ({format_size(plan.blob_bytes)}) and {len(plan.files)} "
-            f"small files {would}written to {folder}"
+            f"{count(plan.blobs, 'artifact')} ({format_size(plan.blob_bytes)}) and "
+            f"{count(plan.files, 'small file')} {would}written to {folder}"
         )
     for path in removed:
         say(f"{would}removed: {path}")

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,10 +28,11 @@ from lockgate_cli.progress import Progress
 from lockgate_cli.repository import Base, load_base
 from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import RepositoryError, StaleMirrorError, TrustError
+from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.trust.chain import Chain, Verified, follow_roots, load_chain
 
-__all__ = ["MirrorPlan", "Wanted", "copy_state", "plan_copy", "prune"]
+__all__ = ["MirrorPlan", "Wanted", "copy_state", "count", "plan_copy", "prune"]
 
 _ROLES = ("timestamp", "snapshot", "targets", "releases", "channels")
 
@@ -92,20 +93,35 @@ def plan_copy(source: Source, folder: MirrorFolder, wanted: Wanted) -> MirrorPla
         LocalError: The folder cannot be read.
     """
     base, contents = _read_state(source, folder, wanted)
-    check_not_older(folder, base)
+    expires_at = _end_of(base.chain)
+    known = check_not_older(folder, base)
+    if known is not None and _end_of(known) > expires_at:
+        warn(
+            f"the folder's state is good until {format_instant(_end_of(known))}, this one only "
+            f"until {format_instant(expires_at)}: say --valid-for again"
+        )
     for number in contents.roots_missing:
         warn(f"root {number} is missing from the repository: clients that trust it cannot follow")
     files = {path: data for path, data in contents.files.items() if folder.read(path) != data}
-    chain = base.chain
-    roles = [chain.root, *(getattr(chain, name) for name in _ROLES)]
     return MirrorPlan(
         base=base,
         contents=contents,
         files=files,
         blobs=tuple(blob for blob in contents.blobs if not folder.holds(blob)),
         moves=folder.read(POINTER) != contents.pointer,
-        expires_at=min(role.signed.expires for role in roles),
+        expires_at=expires_at,
     )
+
+
+def _end_of(chain: Chain) -> datetime:
+    """Return when the first of a state's signatures runs out."""
+    roles = [chain.root, *(getattr(chain, name) for name in _ROLES)]
+    return min(role.signed.expires for role in roles)
+
+
+def count(things: Sized, name: str) -> str:
+    """Return how many there are, as people say it."""
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _read_state(source: Source, folder: MirrorFolder, wanted: Wanted) -> tuple[Base, Contents]:
@@ -123,8 +139,8 @@ def _read_state(source: Source, folder: MirrorFolder, wanted: Wanted) -> tuple[B
         return read(None)
 
 
-def check_not_older(folder: MirrorFolder, base: Base) -> None:
-    """Refuse a state that lies before the folder's (rule 2).
+def check_not_older(folder: MirrorFolder, base: Base) -> Chain | None:
+    """Refuse a state that lies before the folder's, and return the folder's (rule 2).
 
     Raises:
         StaleMirrorError: It does.
@@ -132,7 +148,7 @@ def check_not_older(folder: MirrorFolder, base: Base) -> None:
     """
     known = _held_chain(folder, base.chain.root)
     if known is None:
-        return
+        return None
     for name in _ROLES:
         found, newest = getattr(base.chain, name).version, getattr(known, name).version
         if found < newest:
@@ -148,6 +164,7 @@ def check_not_older(folder: MirrorFolder, base: Base) -> None:
             found=f"other bytes for number {known.timestamp.version}",
             hint="The server was put back, or its key is in other hands too.",
         )
+    return known
 
 
 def _held_chain(folder: MirrorFolder, newest: Verified[Root]) -> Chain | None:
@@ -197,7 +214,7 @@ def copy_state(
         LocalError: The disk is in the way.
     """
     if plan.blobs:
-        label = f"{len(plan.blobs)} files of {plan.base.app}"
+        label = f"{plan.base.app}: {count(plan.blobs, 'artifact')}"
         with progress.bar(label, plan.blob_bytes) as advance:
             fetching = Fetching(
                 app=plan.base.app,
