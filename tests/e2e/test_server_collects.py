@@ -6,19 +6,27 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import LockgateError
-from lockgate_release.layout import artifact_key
+from lockgate_release.layout import artifact_key, condemned_key
 from lockgate_release.requests import PublishRequest
+from lockgate_server.services.collect.collecting import DEFAULT_GRACE, collect
+from lockgate_server.services.collect.reachability import Why
+from lockgate_server.services.collect.verifying import verify_app
 from lockgate_server.services.write.artifacts import receive_artifact
+from lockgate_server.services.write.deps import Caller
+from lockgate_server.services.write.renewing import resign
 from lockgate_server.stores.directory import DirectoryStore
+from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
 from tests.simulators.faulty_store import FaultyStore, meanwhile
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_process import run_command
@@ -159,6 +167,81 @@ def test_a_publish_that_is_paused_while_its_artifact_is_collected_never_comes_in
     scene.upload(build)
     assert scene.send(scene.publisher.publish(scene.look().chain, build)).timestamp_version
     assert scene.look().live() == {"1.0.0", "1.1.0"}
+
+
+def _collect_and_stop(folder: Path, root: bytes, verb: str, key: str) -> None:
+    """Runs in a process of its own, and is paused by itself around one request."""
+    publisher = PublisherSimulator(now=datetime.now(UTC).replace(microsecond=0))
+    publisher.root = root
+    scene = on_disk(folder, publisher)
+    store = FaultyStore(scene.store)
+    store.plan(meanwhile(verb, key, lambda: os.kill(os.getpid(), signal.SIGSTOP)))
+    scene.store = store
+    try:
+        collect(scene.deps(), APP, Caller(actor="a slow one"), grace=DEFAULT_GRACE)
+    except LockgateError as exc:
+        raise SystemExit(int(exc.exit_code)) from exc
+
+
+@pytest.mark.parametrize(
+    ("verb", "key"),
+    [
+        ("put", "*/condemned.json"),
+        ("put", "*/timestamp.json"),
+        ("head", "*/condemned.json"),
+        ("delete", "*/condemned.json"),
+    ],
+)
+def test_a_collection_that_is_paused_while_its_artifact_is_published_anew_takes_nothing_away(
+    scene: Scene, verb: str, key: str
+) -> None:
+    build = scene.publisher.build("1.1.0", {"any": PAYLOAD})
+    process = paused(
+        lambda context: context.Process(
+            target=_collect_and_stop, args=(scene.folder, scene.publisher.root, verb, key)
+        )
+    )
+    other = run_command("gc", "--data", str(scene.folder))
+    scene.upload(build)
+    scene.send(scene.publisher.publish(scene.look().chain, build))
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGCONT)
+    process.join()
+    assert other.returncode == 0, other.stderr
+    assert process.exitcode in {0, 24}
+    assert scene.look().live() == {"1.0.0", "1.1.0"}
+    assert run_command("gc", "--data", str(scene.folder)).returncode == 0
+    assert scene.look().live() == {"1.0.0", "1.1.0"}
+    assert not path_of(scene, condemned_key(APP)).exists()
+
+
+@pytest.fixture(params=["moto", "r2"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BucketAt]:
+    opened = moto_bucket() if request.param == "moto" else r2_bucket(tmp_path / "r2")
+    with opened as found, pytest.MonkeyPatch.context() as patch:
+        for name, value in found.environ.items():
+            patch.setenv(name, value)
+        yield found
+
+
+def test_a_collection_in_a_bucket_leaves_what_is_needed(bucket: BucketAt, tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    with closing(open_store(bucket.address)) as store:
+        publisher = PublisherSimulator(now=now)
+        scene = Scene(folder=tmp_path, now=now, store=store, publisher=publisher)
+        scene.register()
+        scene.publish("1.0.0")
+        scene.upload(scene.publisher.build("9.0.0"))
+        scene.publish("1.1.0")
+        scene.send(scene.publisher.retire(scene.look().chain, "1.0.0"))
+        scene.pass_time(now + timedelta(days=31))
+        resign(scene.deps(), APP, Caller(actor="worker"))
+        found = collect(scene.deps(), APP, Caller(actor="a test"), grace=DEFAULT_GRACE)
+        assert {verdict.why for verdict in found.removed} == {Why.PASSED, Why.UNREACHED}
+        assert scene.look().live() == {"1.1.0"}
+        whole = verify_app(scene.deps(), APP)
+        assert whole.is_whole
+        assert not whole.extra
 
 
 Context = multiprocessing.context.SpawnContext
