@@ -115,8 +115,8 @@ def plan_copy(source: Source, folder: MirrorFolder, wanted: Wanted) -> MirrorPla
 
 def _end_of(chain: Chain) -> datetime:
     """Return when the first of a state's signatures runs out."""
-    roles = [chain.root, *(getattr(chain, name) for name in _ROLES)]
-    return min(role.signed.expires for role in roles)
+    ends: list[datetime] = [getattr(chain, name).signed.expires for name in _ROLES]
+    return min(chain.root.signed.expires, *ends)
 
 
 def count(things: Sized, name: str) -> str:
