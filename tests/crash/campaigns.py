@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.crash.bench import Bench
+from tests.crash.clocks import jump, jump_and_check, jump_and_watch
 from tests.crash.faults import fail, fail_on
 from tests.crash.kills import kill, kill_recovery, start_program
 from tests.crash.losses import cut_power
@@ -21,6 +22,11 @@ _ALL = tuple(name for name in SCENARIOS if name != "large")
 _UPDATES = ("first", "update", "failing", "replaced")
 # A release is forgiven as many restarts as it has tries: here one.
 _RESTARTED_ONCE = tuple(name for name in _ALL if not SCENARIOS[name].reboots)
+
+_WITH_CLOCK = (
+    *("first", "update", "failing", "revoked", "replaced", "trial", "confirm", "quit", "run"),
+    *("rollback", "repair", "reboot", "itself", "misfit"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,9 @@ CAMPAIGNS = {
     "meanwhile": Campaign(start_meanwhile, ("update", "failing")),
     "race": Campaign(race, ("first", "update")),
     "server": Campaign(misbehave, ("first", "update", "failing", "revoked", "replaced")),
+    "clock": Campaign(jump, _WITH_CLOCK),
+    "asks": Campaign(jump_and_check, ("update",)),
+    "watch": Campaign(jump_and_watch, ("update", "failing")),
     "random": Campaign(
         kill_at_random,
         ("first", "update", "failing", "revoked", "replaced", "large"),

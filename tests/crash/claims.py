@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lockgate_release.digests import digest_tree
+from lockgate_release.instants import parse_instant, utc_now
 
 __all__ = [
+    "LONGEST_QUARANTINE",
     "Expected",
     "Listing",
     "differences",
@@ -26,6 +30,12 @@ __all__ = [
 
 Listing = Mapping[str, str]
 """Every path of a home, with its kind, mode and content."""
+
+
+LONGEST_QUARANTINE = timedelta(days=2)
+"""Of a release that has failed twice at most: four hours, and a day for a clock set back."""
+# In a home, or in the updater's own below it.
+_CACHED = re.compile(r"([^/:]+/)?state/(metadata|documents)/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +92,20 @@ class Expected:
         )
 
     def _failed(self) -> set[str]:
-        """The trees that are remembered to have failed here."""
+        """The trees that are remembered to have failed here, and are to be left alone now.
+
+        A time that lies far ahead was written under a wrong clock, and means nothing.
+        """
         try:
             memory = json.loads((self.home / "state" / "memory.json").read_bytes())
         except (OSError, ValueError):
             return set()
-        return {self.releases[item["sha256"]] for item in memory["failures"]}
+        now = utc_now()
+        return {
+            self.releases[item["sha256"]]
+            for item in memory["failures"]
+            if now < parse_instant(item["until"]) < now + LONGEST_QUARANTINE
+        }
 
 
 def what_runs(home: Path) -> str:
@@ -206,5 +224,4 @@ def differences(found: Listing, wanted: Listing) -> list[str]:
 
 def is_cached(difference: str) -> bool:
     """Whether it concerns what was verified and can be fetched again, and is not left over."""
-    caches = ("state/metadata/", "state/documents/")
-    return difference.startswith(caches) and not difference.endswith(": left over")
+    return bool(_CACHED.match(difference)) and not difference.endswith(": left over")

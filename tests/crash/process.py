@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 import lockgate_updater
@@ -26,6 +27,7 @@ __all__ = ["Ending", "Process", "Program", "in_a_child", "run", "serving", "upda
 _TOO_LONG_S = 60
 _LOOK_EVERY_S = 0.5
 _LONGEST_ADDRESS = 200
+_COUNTER_BYTES = 8
 
 # All of it is imported here, before any fork, so that no child has to; see also warm.py.
 for _module in pkgutil.walk_packages(lockgate_updater.__path__, f"{lockgate_updater.__name__}."):
@@ -38,11 +40,21 @@ Program = Callable[[], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a process ended: its exit code, or minus the signal that ended it."""
+    """How a process ended.
+
+    Attributes:
+        code: Its exit code, or minus the signal that ended it.
+        said: What it said.
+        calls: What it did below the home.
+        cpu_s: How many seconds of a processor it took, with the programs it started.
+        readings: How often it read the system's clock.
+    """
 
     code: int
     said: str
     calls: tuple[Call, ...]
+    cpu_s: float = 0.0
+    readings: int = 0
 
     @property
     def was_killed(self) -> bool:
@@ -56,6 +68,7 @@ class Process:
     def __init__(self, home: Path, program: Program, strike: Strike) -> None:
         self._log = os.memfd_create("log")
         self._said = os.memfd_create("said")
+        self._readings = mmap(-1, _COUNTER_BYTES)
         self.pid = os.fork()
         if self.pid == 0:
             os._exit(self._live(home, program, strike))
@@ -65,7 +78,7 @@ class Process:
         os.dup2(self._said, 1)
         os.dup2(self._said, 2)
         try:
-            strike.arm(home, self._log)
+            strike.arm(home, self._log, self._readings)
             return program()
         except SystemExit as exc:
             return exc.code if isinstance(exc.code, int) else 1
@@ -87,13 +100,21 @@ class Process:
 
     def wait(self) -> Ending:
         """Wait for its end, and give everything back."""
-        _, status = os.waitpid(self.pid, 0)
-        return self.close(os.waitstatus_to_exitcode(status))
+        _, status, used = os.wait4(self.pid, 0)
+        return self.close(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime)
 
-    def close(self, code: int = 0) -> Ending:
+    def close(self, code: int = 0, cpu_s: float = 0.0) -> Ending:
         """Read what it said and did."""
         said, log = _read_whole(self._said), _read_whole(self._log)
-        return Ending(code=code, said=said.decode("utf-8", "replace"), calls=tuple(Call.parse(log)))
+        readings = int.from_bytes(self._readings[:], sys.byteorder)
+        self._readings.close()
+        return Ending(
+            code=code,
+            said=said.decode("utf-8", "replace"),
+            calls=tuple(Call.parse(log)),
+            cpu_s=cpu_s,
+            readings=readings,
+        )
 
 
 def _read_whole(handle: int) -> bytes:

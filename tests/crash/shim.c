@@ -8,19 +8,26 @@
  * Syncs are counted and logged but not carried out: a process that is killed loses nothing of what
  * the kernel has, so they would only make the tests slow. What a power cut may lose is worked out
  * from the log, see disk.py. That no call slips past is checked against strace, see trace.py.
+ *
+ * It can also set the system's clock wrong, from one reading on or for one reading, and let a long
+ * wait on a pipe (a loop's, never a socket's) be over at once, with all clocks moved on by it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The same letters as in shim.py. */
@@ -295,3 +302,96 @@ int chmod(const char *path, mode_t mode) { return chmod_file(AT_FDCWD, path, mod
 int fchmod(int handle, mode_t mode) { ON_HANDLE("chmod", handle, mode, syscall(SYS_fchmod, handle, mode)); }
 int utimensat(int folder, const char *path, const struct timespec times[2], int flags) { ON_PATH("utimens", folder, path, 0, syscall(SYS_utimensat, folder, path, times, flags)); }
 int futimens(int handle, const struct timespec times[2]) { ON_HANDLE("utimens", handle, 0, syscall(SYS_utimensat, handle, NULL, times, 0)); }
+
+/* -- The clock ---------------------------------------------------------------------------------- */
+
+static long *readings; /* how often the system's clock was read; shared with the rig */
+static long wrong_from, wrong_for, wrong_by_s;
+static long slept_ms, end_after_ms; /* what was waited for and took no time; 0: waits are real */
+
+/* From reading `from` on (and for `count` readings; 0: for good) the clock is wrong by so much. */
+void crash_clock(long *counter, long from, long count, long by_s, long end_after_s)
+{
+    readings = counter;
+    wrong_from = from;
+    wrong_for = count;
+    wrong_by_s = by_s;
+    end_after_ms = end_after_s * 1000;
+}
+
+static long system_clock_is_wrong_by_s(void)
+{
+    long number;
+
+    if (readings == NULL)
+        return 0;
+    number = ++*readings;
+    if (!wrong_from || number < wrong_from || (wrong_for && number >= wrong_from + wrong_for))
+        return 0;
+    return wrong_by_s;
+}
+
+int clock_gettime(clockid_t which, struct timespec *now)
+{
+    int failed = syscall(SYS_clock_gettime, which, now);
+
+    if (failed)
+        return failed;
+    if (which != CLOCK_PROCESS_CPUTIME_ID && which != CLOCK_THREAD_CPUTIME_ID)
+        now->tv_sec += slept_ms / 1000;
+    if (which == CLOCK_REALTIME || which == CLOCK_REALTIME_COARSE)
+        now->tv_sec += system_clock_is_wrong_by_s();
+    return 0;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+    struct timespec found;
+
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &found);
+    now->tv_sec = found.tv_sec;
+    now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *out)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (out != NULL)
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+/* A sleep is real, and until a moment by the clock that it was read from. */
+int clock_nanosleep(clockid_t which, int flags, const struct timespec *until, struct timespec *left)
+{
+    struct timespec real = *until;
+
+    if (flags & TIMER_ABSTIME)
+        real.tv_sec -= slept_ms / 1000;
+    return syscall(SYS_clock_nanosleep, which, flags, &real, left) ? errno : 0;
+}
+
+static int is_pipe(int handle)
+{
+    struct stat found;
+
+    return fstat(handle, &found) == 0 && S_ISFIFO(found.st_mode);
+}
+
+int poll(struct pollfd files[], nfds_t count, int timeout_ms)
+{
+    int ready = syscall(SYS_poll, files, count, end_after_ms ? 0 : timeout_ms);
+
+    if (!end_after_ms || ready != 0 || timeout_ms == 0)
+        return ready;
+    if (timeout_ms < 1000 || count != 1 || !is_pipe(files[0].fd))
+        return syscall(SYS_poll, files, count, timeout_ms);
+    slept_ms += timeout_ms;
+    if (slept_ms >= end_after_ms)
+        end_here(SIGTERM);
+    return 0;
+}

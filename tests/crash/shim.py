@@ -10,6 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from enum import Enum
+from mmap import mmap
 from pathlib import Path
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SYNCS",
     "UMASK",
     "Call",
+    "Clock",
     "How",
     "Strike",
     "missing_tools",
@@ -71,6 +73,24 @@ class How(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The system's clock is wrong for a process.
+
+    Attributes:
+        at: At which of its readings of the clock that begins, from 1; 0 for never.
+        readings: For how many of them; 0 for good.
+        by_s: By how many seconds, ahead or (below 0) behind.
+        end_after_s: Waits on a pipe are over at once, and after so many seconds of them the process
+            is told to end; 0 for real waits.
+    """
+
+    at: int = 0
+    readings: int = 0
+    by_s: int = 0
+    end_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
     """What is done to a process, and at which call.
 
@@ -80,6 +100,7 @@ class Strike:
         error: The errno of a call that fails.
         names: The calls that fail from then on; empty for all of them.
         boot: What tells this boot of the machine from others, or "" for the real one.
+        clock: What is wrong with the system's clock.
     """
 
     how: How = How.WATCH
@@ -87,10 +108,21 @@ class Strike:
     error: int = 0
     names: frozenset[str] = frozenset()
     boot: str = ""
+    clock: Clock = Clock()
 
-    def arm(self, home: Path, log: int) -> None:
-        """Watch this process from now on. Cannot be taken back, so only in a child."""
+    def arm(self, home: Path, log: int, readings: mmap) -> None:
+        """Watch this process from now on. Cannot be taken back, so only in a child.
+
+        Args:
+            home: The folder below which calls are watched.
+            log: The handle of the file that they are written to.
+            readings: Shared memory, in which readings of the clock are counted.
+        """
         shim = ctypes.CDLL(os.environ[_LIBRARY])
+        clock = (self.clock.at, self.clock.readings, self.clock.by_s, self.clock.end_after_s)
+        shim.crash_clock(
+            ctypes.byref(ctypes.c_long.from_buffer(readings)), *map(ctypes.c_long, clock)
+        )
         if self.boot:
             handle = os.memfd_create("boot")
             os.write(handle, self.boot.encode())

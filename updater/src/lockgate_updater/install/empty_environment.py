@@ -37,5 +37,16 @@ class _Builder(venv.EnvBuilder):
         context.env_exe = os.path.join(context.bin_path, context.python_exe)  # noqa: PTH118
         return context
 
+    def symlink_or_copy(
+        self,
+        src: StrOrBytesPath,
+        dst: StrOrBytesPath,
+        relative_symlinks_ok: bool = False,  # noqa: FBT001, FBT002 (as in `venv`)
+    ) -> None:
+        """Link, or fail: where a link fails `venv` copies, and a full disk's copy may be half."""
+        target = os.path.basename(src) if relative_symlinks_ok else src  # noqa: PTH119
+        if not os.path.islink(dst):  # noqa: PTH114
+            os.symlink(target, dst)  # noqa: PTH211
+
     def setup_scripts(self, context: SimpleNamespace) -> None:
         """Write none."""
