@@ -1,7 +1,8 @@
 """A real server whose files lie in a bucket: every write conditional, every read through S3."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,15 +10,22 @@ import pytest
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.layout import artifact_path
-from tests.simulators.buckets import moto_bucket, r2_bucket
+from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_process import ServerProcess
+from tests.simulators.weak_store import Weakness
+
+BUCKETS: dict[str, Callable[[Path], AbstractContextManager[BucketAt]]] = {
+    "moto": lambda _: moto_bucket(),
+    "busy": lambda _: moto_bucket(Weakness.BUSY),
+    "r2": r2_bucket,
+}
 
 
-@pytest.fixture(params=["moto", "r2"])
+@pytest.fixture(params=BUCKETS)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
     with (
-        moto_bucket() if request.param == "moto" else r2_bucket(tmp_path / "r2") as bucket,
+        BUCKETS[request.param](tmp_path / "r2") as bucket,
         ServerProcess(tmp_path / "data", **bucket.environ) as running,
     ):
         yield running

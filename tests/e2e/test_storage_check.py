@@ -24,7 +24,7 @@ LACKS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(Weakness))
+@pytest.fixture(scope="module", params=list(LACKS))
 def weak(request: pytest.FixtureRequest) -> Iterator[tuple[Weakness, BucketAt]]:
     with moto_bucket(request.param) as bucket:
         yield request.param, bucket

@@ -1,9 +1,11 @@
-"""Stores that speak S3 and do not keep its promises, as they were measured on real ones.
+"""Stores that speak S3 and make it hard to use, as they were measured, or as they say themselves.
 
 A weakness stands in front of the S3 service of the tests; bytes and lists are that service's own.
 """
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
@@ -20,6 +22,8 @@ _WINDOW_S = 0.05
 class Weakness(StrEnum):
     """What a store gets wrong."""
 
+    BUSY = "busy"
+    """Refuses every second write to a key as too often: R2 takes one a second. No real weakness."""
     CARELESS = "careless"
     """Ignores every condition, as s3rver does."""
     QUOTES = "quotes"
@@ -34,6 +38,20 @@ class Weakness(StrEnum):
 def weaken(app: App, weakness: str) -> App:
     """The same service with this weakness, or as it is."""
     return _WEAK[Weakness(weakness)](app) if weakness else app
+
+
+def _busy(app: App) -> App:
+    lock, writes = threading.Lock(), Counter[str]()
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with lock:
+            writes[environ["PATH_INFO"]] += 1
+            is_second = writes[environ["PATH_INFO"]] % 2 == 0
+        if is_second and "partNumber" not in environ["QUERY_STRING"]:
+            return _refuse(start_response, HTTPStatus.TOO_MANY_REQUESTS, "ServiceUnavailable")
+        return app(environ, start_response)
+
+    return _writes(app, answer)
 
 
 def _careless(app: App) -> App:
@@ -79,6 +97,7 @@ def _swift(app: App) -> App:
 
 
 _WEAK = {
+    Weakness.BUSY: _busy,
     Weakness.CARELESS: _careless,
     Weakness.QUOTES: _quotes,
     Weakness.SWIFT: _swift,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lockgate_release.errors import LocalError, TransportError
+from lockgate_release.errors import DiskFullError, LocalError, TransportError
 from lockgate_server.ports import Always
 from lockgate_server.stores.probing.checking import Surroundings, check_store, refuse_weak_store
 from lockgate_server.stores.probing.findings import (
@@ -18,7 +18,7 @@ from lockgate_server.stores.probing.findings import (
     refuse_weak,
 )
 from lockgate_server.stores.probing.races import Outcome, judge_race
-from tests.simulators.faulty_store import FaultyStore, KilledError, Moment, kill, time_out
+from tests.simulators.faulty_store import Fault, FaultyStore, KilledError, Moment, kill, time_out
 from tests.simulators.memory_store import MemoryStore
 
 WON, LOST, UNSURE = Outcome.WON, Outcome.LOST, Outcome.UNSURE
@@ -149,9 +149,19 @@ def test_what_a_killed_probe_has_left_goes_a_day_later() -> None:
     assert list(store.list("")) == []
 
 
-def test_a_store_that_falls_silent_is_not_called_weak() -> None:
+def test_a_disk_that_is_full_is_not_called_weak() -> None:
+    def fill_up(_: str) -> None:
+        raise DiskFullError("no space left")
+
     store = FaultyStore(empty_store())
-    store.plan(time_out(Moment.BEFORE, "put", times=-1))
+    store.plan(Fault("put", "*", Moment.BEFORE, fill_up, times=-1))
+    with pytest.raises(DiskFullError):
+        refuse_weak_store(store, ADDRESS, around())
+
+
+def test_a_store_that_falls_silent_in_the_middle_is_not_called_weak() -> None:
+    store = FaultyStore(empty_store())
+    store.plan(time_out(Moment.BEFORE, "put", skip=1, times=-1))
     with pytest.raises(TransportError, match="well enough to be judged"):
         refuse_weak_store(store, ADDRESS, around())
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lockgate_release.errors import LockgateError
-from lockgate_server.ports import ObjectStore
+from lockgate_server.ports import Always, ObjectStore
 from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.probing.findings import Experiment, Finding, carry_out, refuse_weak
 from lockgate_server.stores.probing.port import PortProbe
@@ -62,6 +62,8 @@ def refuse_weak_store(store: ObjectStore, subject: str, around: Surroundings) ->
         LocalError: The store cannot be asked.
     """
     with _own_prefix(store, around) as prefix:
+        # A disk that is full, or a right that is missing, says so itself: it is no weakness.
+        store.put(f"{prefix}write", b"", Always())
         probe = PortProbe(
             store=store,
             prefix=prefix,
