@@ -70,6 +70,18 @@ def test_the_updater_follows_a_mirror_that_nginx_serves(desk: ReleaseDesk, nginx
     assert update(desk, nginx) == "1.0.0"
 
 
+def test_nothing_new_costs_two_requests_of_nginx_and_no_server(
+    desk: ReleaseDesk, nginx: Nginx
+) -> None:
+    update(desk, nginx)
+    before = len(nginx.answered())
+    home = desk.folder.parent / "client"
+    subprocess.run([UPDATER, "check", "--home", str(home)], check=True, timeout=60)
+    statuses = [(line.split()[8], int(line.split()[9])) for line in nginx.answered()[before:]]
+    assert [status for status, _ in statuses] == ["404", "200"], "the next root; the timestamp"
+    assert sum(size_bytes for _, size_bytes in statuses) < 2048
+
+
 def test_every_file_of_a_mirror_is_served_with_the_right_headers(
     desk: ReleaseDesk, nginx: Nginx
 ) -> None:

@@ -74,6 +74,10 @@ class Nginx:
         """What it complained of."""
         return (self._folder / "error.log").read_text("utf-8", "replace")
 
+    def answered(self) -> list[str]:
+        """Each request so far, in nginx's usual format: status and bytes are words 9 and 10."""
+        return (self._folder / "access.log").read_text("utf-8").splitlines()
+
     def _answers(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
