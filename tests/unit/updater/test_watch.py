@@ -23,6 +23,7 @@ from lockgate_updater.events import Event
 from lockgate_updater.watch.health import (
     HealthNote,
     HealthState,
+    dump_note,
     judge_health,
     load_note,
     store_note,
@@ -336,6 +337,35 @@ def test_the_state_follows_from_the_note(
     report = judge_health(note, troubles)
     assert report.state == state
     assert bool(report.reasons) == (state != "healthy")
+
+
+def test_a_repository_that_is_not_signed_again_degrades_its_clients_before_it_expires(
+    scene: Scene,
+) -> None:
+    scene.client.update()
+    status = scene.client.updater.status()
+    assert status.health.state == "healthy"
+    role, at = status.health.note.expires_role, status.health.note.expires_at
+    assert role == "timestamp"
+    assert at is not None
+    scene.client.now = at - timedelta(days=1)
+    assert scene.client.updater.status().health.state == "healthy"
+    scene.client.now = at - timedelta(hours=16)
+    scene.client.update()
+    health = scene.client.updater.status().health
+    assert health.state == "degraded"
+    assert health.reasons[0].startswith("the word of timestamp ends at ")
+
+
+def test_a_note_of_an_updater_that_knew_no_expiry_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "health.json"
+    said = {
+        name: value
+        for name, value in dump_note(with_check(HealthNote(), NOW)).items()
+        if not name.startswith("expires_")
+    }
+    path.write_text(json.dumps(said))
+    assert load_note(path) == with_check(HealthNote(), NOW)
 
 
 # -- systemd and signals -------------------------------------------------------------------

@@ -41,6 +41,7 @@ from lockgate_updater.state.memory import (
 from lockgate_updater.state.receipts import Receipt, load_receipts
 
 if TYPE_CHECKING:
+    from lockgate_release.trust.verify import TrustedView
     from lockgate_updater.events import Observer, StepName
     from lockgate_updater.install.recovery import Facts
     from lockgate_updater.run.trial import Health
@@ -99,6 +100,7 @@ class Session:
         self.record = self._load_record()
         self.has_reached = False
         """Whether the repository, or a mirror, was reached and believed in this session."""
+        self._view: TrustedView | None = None
         self.interval_s: int | None = None
         """How often the channel wants to be looked at, in seconds, once it was seen."""
 
@@ -217,7 +219,16 @@ class Session:
         self.remember(learned)
         self.interval_s = findings.channel.check_interval_s
         self.has_reached = self.has_reached or not offline
+        self._view = findings.view
         return findings
+
+    def expiries(self) -> Mapping[str, str]:
+        """Return when each role's word ends, once a look has verified them.
+
+        Raises:
+            LocalError: The cache was changed under our feet.
+        """
+        return self._view.expiries() if self._view else {}
 
     def reach_server(self) -> None:
         """Return if the repository, or a mirror, can be reached over a new connection.

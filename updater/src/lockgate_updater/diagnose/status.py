@@ -24,6 +24,7 @@ def read_status(session: Session) -> Status:
     installed = receipts.get(record.installed)
     current = receipts.get(session.facts().current)
     attempt = record.attempt if record.state is State.TRIAL else None
+    note = load_note(session.home.health)
     return Status(
         app=configuration.app,
         channel=configuration.channel,
@@ -47,8 +48,9 @@ def read_status(session: Session) -> Status:
         revoked=tuple(memory.revoked_in(configuration.channel)),
         floor=memory.floors.get(configuration.channel, ""),
         health=judge_health(
-            load_note(session.home.health),
+            note,
             troubles_of(
+                note,
                 memory,
                 configuration.channel,
                 session.running_version(),

@@ -8,16 +8,16 @@ after a power cut the last one may be gone or damaged, and then a fresh one begi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lockgate_release.errors import DocumentError, LocalError, LockgateError
-from lockgate_release.instants import format_instant
+from lockgate_release.instants import format_instant, parse_instant
 from lockgate_release.strict_json import Fields, Json, dump_json, parse_json
 from lockgate_updater.state.durable import local_errors, read_own_file
 
@@ -67,6 +67,8 @@ class HealthNote:
         reason: Its sentence, or "".
         interval_s: How often the channel wants to be looked at, in seconds, or None.
         next_at: When `watch` will look next, or None.
+        expires_role: Whose signed word is the first to be near its end, or "".
+        expires_at: When that ends, or None.
     """
 
     checked_at: datetime | None = None
@@ -76,6 +78,8 @@ class HealthNote:
     reason: str = ""
     interval_s: int | None = None
     next_at: datetime | None = None
+    expires_role: str = ""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +113,18 @@ def judge_health(note: HealthNote, troubles: Sequence[str] = ()) -> HealthReport
 
 
 def troubles_of(
-    memory: Memory, channel: ChannelName, running: str, now: datetime
+    note: HealthNote, memory: Memory, channel: ChannelName, running: str, now: datetime
 ) -> tuple[str, ...]:
-    """Return what the memory says is wrong here: quarantined releases, a revoked one that runs."""
+    """Return what note and memory say is wrong here.
+
+    What the repository's keys have signed ends soon, releases are quarantined, a revoked one runs.
+    """
     troubles = [
+        f"the word of {role} ends at {format_instant(at)}, and nobody has signed it again"
+        for role, at in [(note.expires_role, note.expires_at)]
+        if at is not None and at - now < _margin(role)
+    ]
+    troubles += [
         f"{item.version} failed here {item.failures} times, and is not tried before "
         f"{format_instant(item.until)}"
         for item in memory.failures
@@ -123,8 +135,35 @@ def troubles_of(
     return tuple(troubles)
 
 
-def with_check(note: HealthNote, now: datetime, interval_s: int | None = None) -> HealthNote:
-    """Return the note after a check that found out."""
+def _margin(role: str) -> timedelta:
+    """Return how long before its end a role's word should have been signed again: a tenth."""
+    from lockgate_release.trust.roles import EXPIRY, Role  # noqa: PLC0415 (not for a check)
+
+    return EXPIRY[Role(role)] / 10 if role in set(Role) else timedelta(0)
+
+
+def _first_to_end(expiries: Mapping[str, str]) -> tuple[str, datetime]:
+    """Return whose word will be the first to be near its end, and when it ends."""
+    ends = {role: parse_instant(text) for role, text in expiries.items()}
+    first = min(ends, key=lambda role: ends[role] - _margin(role))
+    return first, ends[first]
+
+
+def with_check(
+    note: HealthNote,
+    now: datetime,
+    interval_s: int | None = None,
+    expiries: Mapping[str, str] | None = None,
+) -> HealthNote:
+    """Return the note after a check that found out.
+
+    Args:
+        note: The note before it.
+        now: The present.
+        interval_s: How often the channel wants to be looked at, in seconds, if it was seen.
+        expiries: When each role's word ends, if they were seen.
+    """
+    role, at = _first_to_end(expiries) if expiries else (note.expires_role, note.expires_at)
     return replace(
         note,
         checked_at=now,
@@ -133,6 +172,8 @@ def with_check(note: HealthNote, now: datetime, interval_s: int | None = None) -
         code="",
         reason="",
         interval_s=interval_s or note.interval_s,
+        expires_role=role,
+        expires_at=at,
     )
 
 
@@ -148,10 +189,12 @@ def with_error(note: HealthNote, now: datetime, error: LockgateError) -> HealthN
 
 
 class _Seen(Protocol):
-    """Who knows how often the channel wants to be looked at, once it was seen."""
+    """Who knows how often the channel wants to be looked at, and what ends when, once seen."""
 
     @property
     def interval_s(self) -> int | None: ...
+
+    def expiries(self) -> Mapping[str, str]: ...
 
 
 @contextmanager
@@ -163,7 +206,7 @@ def noted(path: Path, now: datetime, seen: _Seen) -> Iterator[None]:
     except LockgateError as exc:
         store_note(path, with_error(note, now, exc))
         raise
-    store_note(path, with_check(note, now, seen.interval_s))
+    store_note(path, with_check(note, now, seen.interval_s, seen.expiries()))
 
 
 def load_note(path: Path) -> HealthNote:
@@ -197,6 +240,8 @@ def dump_note(note: HealthNote) -> dict[str, Json]:
         "reason": note.reason,
         "interval_s": note.interval_s or 0,
         "next_at": _text(note.next_at),
+        "expires_role": note.expires_role,
+        "expires_at": _text(note.expires_at),
     }
 
 
@@ -216,8 +261,10 @@ def _parse(data: bytes, subject: str) -> HealthNote:
         reason=fields.text("reason"),
         interval_s=fields.integer("interval_s") or None,
         next_at=_moment(fields, "next_at"),
+        expires_role=fields.text("expires_role", default=""),
+        expires_at=_moment(fields, "expires_at"),
     )
 
 
 def _moment(fields: Fields, name: str) -> datetime | None:
-    return fields.instant(name) if fields.text(name) else None
+    return fields.instant(name) if fields.text(name, default="") else None

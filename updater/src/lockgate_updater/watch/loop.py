@@ -243,14 +243,14 @@ class Watch:
             ) as session:
                 try:
                     result = self._act(session)
-                    note = with_check(note, at, session.interval_s)
+                    note = with_check(note, at, session.interval_s, session.expiries())
                 except LockgateError as exc:
                     result, note = _unknown(exc), with_error(note, at, exc)
                 delay = self._plan(result, note)
                 note = replace(note, next_at=at + timedelta(seconds=int(delay)))
                 store_note(client.home.health, note)
                 channel = client.configuration.channel
-                troubles = troubles_of(session.memory, channel, session.running_version(), at)
+                troubles = troubles_of(note, session.memory, channel, session.running_version(), at)
         except LockgateError as exc:
             # Another updater is at work, or the home cannot be used: nobody to tell but people.
             result = _unknown(exc)
