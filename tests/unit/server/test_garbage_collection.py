@@ -20,6 +20,7 @@ from lockgate_server.services.collect.collecting import (
     look_over,
 )
 from lockgate_server.services.collect.reachability import Why
+from lockgate_server.services.write.condemned import CondemnedList
 from lockgate_server.services.write.renewing import renew, resign
 from lockgate_server.settings import ServerSettings
 from lockgate_server.worker import jobs_for, run_round
@@ -409,6 +410,19 @@ def test_a_list_that_somebody_has_spoilt_is_put_right(tmp_path: Path) -> None:
     scene = old_enough(tmp_path)
     scene.store.put(condemned_key(APP), b"not a list", IfAbsent())
     with pytest.raises(LockgateError):
+        scene.publish("1.3.0")
+    run_round(scene.deps(), "me")
+    assert scene.publish("1.3.0").changed
+
+
+def test_a_list_from_the_future_is_put_right_too(tmp_path: Path) -> None:
+    scene = old_enough(tmp_path)
+    since = scene.now + timedelta(days=300)
+    build = scene.publisher.build("1.3.0")
+    keys = frozenset(f"{APP}/artifacts/{sha256[:2]}/{sha256}" for sha256 in build.artifacts)
+    planted = CondemnedList(app=APP, since=since, keys=keys)
+    scene.store.put(condemned_key(APP), planted.to_bytes(), IfAbsent())
+    with pytest.raises(ConflictError, match="being removed"):
         scene.publish("1.3.0")
     run_round(scene.deps(), "me")
     assert scene.publish("1.3.0").changed
