@@ -385,7 +385,8 @@ def test_parts_that_the_store_holds_for_nobody_are_given_up(moto: Service, tmp_p
         old = uploads.begin(f"{APP}/uploads/x.data", content_type="a/b", cache_control="no-cache")
         other = uploads.begin("other/uploads/x.data", content_type="a/b", cache_control="no-cache")
         assert [item.store_id for item in uploads.unfinished(f"{APP}/")] == [old]
-        assert remove_old_uploads(scene.deps(), APP) == 1  # moto says it was begun in 2010
+        uploads.begin(f"{APP}/artifacts/ab/abcd", content_type="x/y", cache_control="no-cache")
+        assert remove_old_uploads(scene.deps(), APP) == 2  # moto says it was begun in 2010
         assert [item.store_id for item in uploads.unfinished("")] == [other]
         uploads.abort("other/uploads/x.data", other)
     store.close()

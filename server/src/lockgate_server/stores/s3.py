@@ -3,7 +3,8 @@
 1. Exclusion comes from the store's own conditional writes: `If-None-Match: *` and `If-Match`. A
    store that says it has none is refused; one that ignores them must not be used.
 2. A conditional write is sent once. Sent again by the SDK after an answer that got lost, it would
-   meet its own bytes and turn a win into a loss. Who gets a `TransportError` reads back.
+   meet its own bytes and turn a win into a loss. Who gets a `TransportError` reads back. What the
+   store refused as too often was not done, and is sent again.
 3. What does not fit into one part goes up in parts, of which one at a time is in memory. Nothing
    is visible before the last request, which carries the condition. Where the store knows no
    condition there, the absence that was checked before counts; such objects are
@@ -11,8 +12,8 @@
 4. No `Expect: 100-continue`: a store that never answers it costs a second a write, and a body
    that will be refused is rare. Checksums are sent only where S3 demands them, because others
    do not know the trailers they come in.
-5. Parts of an upload that was killed stay in the bucket, seen by nobody; give it a lifecycle rule
-   that aborts incomplete uploads after a day.
+5. Parts of an upload that was killed stay in the bucket, seen by nobody, until the worker's job
+   gives them up; for a store that cannot list them, a lifecycle rule does.
 """
 
 from __future__ import annotations
