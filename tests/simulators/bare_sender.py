@@ -10,9 +10,7 @@ import io
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from werkzeug.test import TestResponse
+from typing import Any, Protocol
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.names import Sha256Hex
@@ -23,9 +21,60 @@ from lockgate_release.uploads import (
     make_upload_id,
     part_sizes,
 )
-from tests.simulators.server_scene import APP, Client
+from tests.simulators.server_process import Answer, ServerProcess
+from tests.simulators.server_scene import APP
 
-__all__ = ["Sender", "put_to"]
+__all__ = ["OverHttp", "Said", "Sender", "put_to"]
+
+
+class Said(Protocol):
+    """What the API answered."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Any: ...
+
+    def get_json(self) -> Any: ...
+
+    def get_data(self) -> bytes: ...
+
+
+class Asks(Protocol):
+    """Asks the API: in this process, or over HTTP."""
+
+    def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class _Heard:
+    answer: Answer
+
+    @property
+    def status_code(self) -> int:
+        return self.answer.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.answer.headers
+
+    def get_json(self) -> Any:
+        return self.answer.json()
+
+    def get_data(self) -> bytes:
+        return self.answer.body
+
+
+@dataclass(frozen=True)
+class OverHttp:
+    """Asks a real server."""
+
+    server: ServerProcess
+
+    def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Said:
+        said = more.get("data", body)
+        return _Heard(self.server.call(method, f"/api/v1{path}", said))
 
 
 def put_to(url: str, data: bytes) -> tuple[int, str]:
@@ -44,7 +93,7 @@ def put_to(url: str, data: bytes) -> tuple[int, str]:
 class Sender:
     """One file on its way. `parts` is what finish will name: a test may tamper with it."""
 
-    api: Client
+    api: Asks
     data: bytes
     part_bytes: int = 0
     mode: str = ""
@@ -62,13 +111,14 @@ class Sender:
     def path(self) -> str:
         return f"/apps/{APP}/uploads/{self.upload_id}"
 
+    def request(self) -> Any:
+        """What begins it."""
+        upload_id = make_upload_id(io.BytesIO(self.data), len(self.data))
+        return BeginRequest(upload_id=upload_id, size_bytes=len(self.data)).to_json()
+
     def begin(self) -> dict[str, Any]:
         """Begin, or join, and remember how the file is cut."""
-        request = BeginRequest(
-            upload_id=make_upload_id(io.BytesIO(self.data), len(self.data)),
-            size_bytes=len(self.data),
-        )
-        answer = self.api("POST", f"/apps/{APP}/uploads", request.to_json())
+        answer = self.api("POST", f"/apps/{APP}/uploads", self.request())
         assert answer.status_code == 200, answer.get_data()
         body: dict[str, Any] = answer.get_json()
         self.part_bytes, self.mode = body["part_bytes"], body["mode"]
@@ -101,31 +151,34 @@ class Sender:
         assert answer.status_code == 200, answer.get_data()
         self.parts[number] = replace(part, sha256=digest)
 
-    def put(self, number: int, data: bytes, sha256: str) -> TestResponse:
+    def put(self, number: int, data: bytes, sha256: str) -> Said:
         """Send one part to the server, whatever it says."""
         path = f"{self.path}/parts/{number}?sha256={sha256}"
         length = {"CONTENT_LENGTH": str(len(data))}  # said by real clients also when it is 0
-        return self.api("PUT", path, data=data, environ_overrides=length)
+        answer: Said = self.api("PUT", path, data=data, environ_overrides=length)
+        return answer
 
     def send_all(self) -> None:
         """Send every part."""
         for number in range(1, len(part_sizes(len(self.data), self.part_bytes)) + 1):
             self.send(number)
 
-    def finish(self, sha256: str = "") -> TestResponse:
+    def finish(self, sha256: str = "") -> Said:
         """Say that everything is sent."""
         request = FinishRequest(
             sha256=Sha256Hex(sha256) or self.sha256,
             size_bytes=len(self.data),
             parts=list(self.parts.values()),
         )
-        return self.api("POST", f"{self.path}/finish", request.to_json())
+        answer: Said = self.api("POST", f"{self.path}/finish", request.to_json())
+        return answer
 
-    def give_up(self) -> TestResponse:
+    def give_up(self) -> Said:
         """Give the upload up."""
-        return self.api("DELETE", self.path)
+        answer: Said = self.api("DELETE", self.path)
+        return answer
 
-    def deliver(self) -> TestResponse:
+    def deliver(self) -> Said:
         """Begin, send everything, and finish."""
         self.begin()
         self.send_all()
