@@ -1,18 +1,26 @@
 """Garbage collection: what is needed stays, the rest goes, and no kill or race changes that."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import ConflictError, LockgateError, StaleMirrorError, UsageError
+from lockgate_release.errors import (
+    ConflictError,
+    LockgateError,
+    StaleMirrorError,
+    TransportError,
+    UsageError,
+)
 from lockgate_release.layout import condemned_key, timestamp_key
 from lockgate_release.requests import PublishRequest
 from lockgate_release.trust.chain import load_chain
-from lockgate_server.ports import Always, IfAbsent, ObjectStore
+from lockgate_server.ports import Always, IfAbsent, ObjectInfo, ObjectStore
 from lockgate_server.services.collect.collecting import (
     DEFAULT_GRACE,
     Collected,
@@ -139,6 +147,41 @@ def test_metadata_that_a_valid_older_snapshot_names_stays_and_so_does_what_it_na
         ]
         is Why.OLDER
     )
+
+
+@dataclass
+class BehindStore(MemoryStore):
+    """Lists objects as they were a while ago."""
+
+    hidden: str = ""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return (info for info in super().list(prefix) if not fnmatchcase(info.key, self.hidden))
+
+
+def test_a_snapshot_that_is_not_listed_yet_keeps_what_it_names(tmp_path: Path) -> None:
+    scene = clocked(tmp_path)
+    scene.register()
+    scene.publish("1.0.0")
+    scene.publish("1.1.0")
+    scene.send(scene.publisher.retire(scene.look().chain, "1.0.0"))
+    scene.pass_time(NOW + timedelta(days=6))
+    assert isinstance(scene.store, MemoryStore)
+    objects = scene.store.objects
+    scene.store = BehindStore(objects=objects, hidden="*/[23].snapshot.json")
+    gc(scene, grace=timedelta(0))
+    assert artifact_of(scene, "1.0.0") in objects
+
+
+def test_a_list_without_what_is_in_force_is_not_believed(tmp_path: Path) -> None:
+    scene = old_enough(tmp_path)
+    assert isinstance(scene.store, MemoryStore)
+    number = scene.look().chain.snapshot.version
+    before = dict(scene.store.objects)
+    scene.store = BehindStore(objects=dict(before), hidden=f"*/{number}.snapshot.json")
+    with pytest.raises(TransportError, match="behind"):
+        gc(scene)
+    assert scene.store.objects == before
 
 
 def test_an_older_snapshot_that_nobody_signed_keeps_nothing(tmp_path: Path) -> None:

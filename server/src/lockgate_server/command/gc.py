@@ -102,7 +102,7 @@ def _show(rounds: list[Collected], *, dry_run: bool, verbose: bool) -> None:
         click.echo(f"- {verdict.info.key}  {format_bytes(verdict.info.size_bytes)}: {verdict.why}")
     for why, verdicts in _staying(rounds).items():
         size = format_bytes(sum(verdict.info.size_bytes for verdict in verdicts))
-        click.echo(f"  {len(verdicts)} stay, {size}: {why}")
+        click.echo(f"  {_count(verdicts)}, {size}: {why}")
         for verdict in verdicts if verbose or why is Why.UNKNOWN else ():
             click.echo(f"    {verdict.info.key}{f'  ({verdict.by})' if verdict.by else ''}")
     freed = format_bytes(sum(verdict.info.size_bytes for verdict in removed))
@@ -110,6 +110,10 @@ def _show(rounds: list[Collected], *, dry_run: bool, verbose: bool) -> None:
     click.echo(f"{rounds[-1].app}: {len(removed)} {verb}, {freed}")
     if dry_run:
         say("Nothing was done: this was --dry-run.")
+
+
+def _count(verdicts: list[Verdict]) -> str:
+    return f"{len(verdicts)} {'stays' if len(verdicts) == 1 else 'stay'}"
 
 
 def _staying(rounds: list[Collected]) -> dict[Why, list[Verdict]]:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lockgate_release.errors import ConflictError, DocumentError
-from lockgate_release.layout import condemned_key
+from lockgate_release.errors import ConflictError, DocumentError, TransportError
+from lockgate_release.layout import condemned_key, metadata_key
 from lockgate_release.names import AppName
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import Condition, Etag, IfAbsent, IfMatch, LostRaceError
@@ -149,10 +149,27 @@ def collect(
 
 def _look(deps: WriteDeps, base: Base, walker: Walker, grace: timedelta) -> _Looked:
     found = list(deps.store.list(f"{base.app}/"))
+    _check_list_is_fresh(base, frozenset(info.key for info in found))
     now = deps.now()
     claims = walker.walk(base, snapshots_in(base.app, [info.key for info in found]), now)
     rules = rules_for(base, grace=grace, now=now)
     return _Looked(base=base, verdicts=[judge(info, claims, rules) for info in found])
+
+
+def _check_list_is_fresh(base: Base, keys: frozenset[str]) -> None:
+    """Refuse a list of objects that lacks what is in force: it may lack what is needed, too.
+
+    Raises:
+        TransportError: It does.
+    """
+    for role in (Role.SNAPSHOT, Role.TARGETS, Role.RELEASES, Role.CHANNELS):
+        key = metadata_key(base.app, role, getattr(base.chain, role.value).version)
+        if key not in keys:
+            raise TransportError(
+                "the store's list of objects is behind the objects themselves",
+                subject=key,
+                hint="Nothing was removed. Try again in a minute.",
+            )
 
 
 def rules_for(base: Base, *, grace: timedelta, now: datetime) -> Rules:

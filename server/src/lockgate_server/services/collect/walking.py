@@ -96,8 +96,11 @@ class Walker:
         claims = dict(self._walk_in_force(base))
         for key, claim in self._walk_pending(base):
             claims.setdefault(key, claim)
-        for number in sorted(snapshots, reverse=True):
-            if number < base.chain.snapshot.version and number not in self._walked:
+        newest = base.chain.snapshot.version
+        lowest = min(snapshots, default=newest)
+        # Every number in between is asked for, in case a list of objects is behind the objects.
+        for number in range(newest - 1, lowest - 1, -1):
+            if number not in self._walked:
                 self._walked.add(number)
                 for key, claim in self._walk_older(base, number, now):
                     self._older.setdefault(key, claim)
