@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("steady_check", "start_up", "footprint", "update_cost", "publish_cost")
+NAMES = ("steady_check", "start_up", "footprint", "update_cost", "publish_cost", "publish")
 
 
 def main(names: list[str]) -> int:

@@ -6,6 +6,7 @@ Reads files, and unpacks them below a temporary folder that is removed again.
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -145,6 +146,8 @@ def describe_file(
         with path.open("rb") as stream, progress.bar(f"reading {name}", before.st_size) as advance:
             sha256, chunks = _digest(stream, before.st_size, advance)
         entries = _unpacked(path, kind, name)
+        if kind is ArchiveKind.FILE:
+            entries = [replace(entries[0], value=sha256, size_bytes=before.st_size)]
         after = path.stat()
     except FileNotFoundError as exc:
         raise UsageError("no such file", subject=str(path)) from exc
@@ -208,9 +211,13 @@ def _programs(entries: list[TreeEntry]) -> frozenset[str]:
 
 
 def _unpacked(path: Path, kind: ArchiveKind, name: str) -> list[TreeEntry]:
-    """Return the listing of what the archive unpacks to."""
+    """Return the listing of what the archive unpacks to.
+
+    Of a single file only the name is looked at, by unpacking an empty one: what it holds is known.
+    """
     with _scratch() as tree:
-        unpack(path, kind, tree, name=name)
+        source = Path(os.devnull) if kind is ArchiveKind.FILE else path
+        unpack(source, kind, tree, name=name)
         return list(walk_tree(tree))
 
 

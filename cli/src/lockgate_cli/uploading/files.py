@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,19 +54,34 @@ class SentFile:
             raise _changed(self.path)
         return data
 
-    def digest(self, start: int, size_bytes: int, kind: str = "sha256") -> str:
-        """Return the digest of a piece, in hexadecimal digits.
+    def digest(self, start: int, size_bytes: int, kind: str) -> str:
+        """Return the digest of a piece, `md5` or `sha256`, in hexadecimal digits.
 
         Raises:
             LocalError: It cannot be read any more.
         """
         digest = hashlib.new(kind, usedforsecurity=kind != "md5")
+        for block in self._blocks(start, size_bytes):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def crc32(self, start: int, size_bytes: int) -> int:
+        """Return the CRC-32 of a piece.
+
+        Raises:
+            LocalError: It cannot be read any more.
+        """
+        crc32 = 0
+        for block in self._blocks(start, size_bytes):
+            crc32 = zlib.crc32(block, crc32)
+        return crc32
+
+    def _blocks(self, start: int, size_bytes: int) -> Iterator[bytes]:
         end = start + size_bytes
         while start < end:
-            data = self.read(start, min(_BLOCK_BYTES, end - start))
-            digest.update(data)
-            start += len(data)
-        return digest.hexdigest()
+            block = self.read(start, min(_BLOCK_BYTES, end - start))
+            start += len(block)
+            yield block
 
     def check_unchanged(self) -> None:
         """Return only if nobody has written to the file since it was opened.
@@ -114,7 +130,12 @@ def _changed(path: Path) -> LocalError:
 
 
 class PartBody:
-    """A piece of a file as a body."""
+    """A piece of a file as a body.
+
+    Attributes:
+        read_bytes: How much of it has been read.
+        crc32: The CRC-32 of that.
+    """
 
     def __init__(
         self, file: SentFile, start: int, size_bytes: int, advance: Callable[[int], None]
@@ -133,6 +154,7 @@ class PartBody:
         self._size_bytes = size_bytes
         self._advance = advance
         self.read_bytes = 0
+        self.crc32 = 0
 
     def __len__(self) -> int:
         """Return the size in bytes."""
@@ -148,5 +170,6 @@ class PartBody:
         data = self._file.read(self._at, min(left, _BLOCK_BYTES, size if size >= 0 else left))
         self._at += len(data)
         self.read_bytes += len(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
         self._advance(len(data))
         return data

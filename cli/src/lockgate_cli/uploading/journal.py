@@ -1,9 +1,10 @@
 """What has been sent, on this machine's disk: how a publish that was killed finds its parts again.
 
-One file an upload, below the user's cache folder; one line a part, added when it has arrived. A
-line that was cut off is none. The journal is a hint: the server says what has arrived, the part's
-bytes are hashed again, and only what both agree with is not sent again. Without a journal, and
-where none can be written, more is sent than would be needed, and nothing else is different.
+One file an upload to a store, below the user's cache folder; one line a part, added when it has
+arrived. A line that was cut off is none. The journal is a hint: a part is not sent again if the
+server lists it under the name in the journal, and the bytes still have the checksum there. That
+is a CRC-32, which costs next to nothing; what it overlooks, the server's SHA-256 of the whole
+refuses. Where no journal can be written more may be sent than is needed, and nothing else changes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from lockgate_release.names import AppName, is_sha256
+from lockgate_release.names import AppName
 from lockgate_release.uploads import MAX_PARTS, UploadId
 
 __all__ = ["Journal", "NotedPart", "open_journal", "uploads_folder"]
@@ -30,12 +31,12 @@ class NotedPart:
     """A part that has arrived once.
 
     Attributes:
-        sha256: The digest of its bytes.
-        etag: What the store called it; "" where the server itself took it.
+        crc32: The CRC-32 of its bytes.
+        etag: What the store called it.
     """
 
-    sha256: str
-    etag: str = ""
+    crc32: int
+    etag: str
 
 
 class Journal:
@@ -54,7 +55,7 @@ class Journal:
 
     def add(self, number: int, part: NotedPart) -> None:
         """Note that a part has arrived."""
-        line = {"number": number, "sha256": part.sha256, "etag": part.etag}
+        line = {"number": number, "crc32": part.crc32, "etag": part.etag}
         with self._lock:
             self._parts[number] = part
             if self._path is None:
@@ -131,9 +132,9 @@ def _parse(line: bytes) -> tuple[int, NotedPart] | None:
     """Return a part of a line, or None if it is none."""
     try:
         match json.loads(line):
-            case {"number": int(number), "sha256": str(sha256), "etag": str(etag)}:
-                if 0 < number <= MAX_PARTS and is_sha256(sha256):
-                    return number, NotedPart(sha256=sha256, etag=etag)
+            case {"number": int(number), "crc32": int(crc32), "etag": str(etag)}:
+                if 0 < number <= MAX_PARTS:
+                    return number, NotedPart(crc32=crc32, etag=etag)
     except ValueError:
         pass
     return None

@@ -153,17 +153,20 @@ class PartSender:
         road, size_bytes = self._road, self._sizes[number - 1]
         start = (number - 1) * self._joined.part_bytes
         road.check()
-        sha256 = road.file.digest(start, size_bytes)
-        found = self._find_arrived(number, start, sha256)
-        if found is not None:
+        # Only the server takes a part by its digest; what goes to the store is read once.
+        is_direct = self._joined.mode is UploadMode.DIRECT
+        sha256 = "" if is_direct else road.file.digest(start, size_bytes, "sha256")
+        part = self._find_arrived(number, start, sha256)
+        if part is not None:
             road.tally.skip(size_bytes)
-            return found
+            return part
         denials = 0
         for failures in count(1):
-            outcome = self._attempt(number, start, sha256)
+            outcome, body = self._attempt(number, start, sha256)
             verdict = judge(self._joined.mode, outcome)
             if verdict is Verdict.ARRIVED and isinstance(outcome, Answer):
-                return self._note(number, sha256, outcome)
+                return self._note(number, sha256, etag_of(outcome), body)
+            road.tally.send(-body.read_bytes)
             if verdict is Verdict.GONE:
                 break
             denials += isinstance(outcome, Answer) and outcome.status == _DENIED
@@ -183,41 +186,44 @@ class PartSender:
             for part in self._joined.arrived.get(number, ())
             if part.size_bytes in {0, size_bytes}
         ]
-        if self._joined.mode is UploadMode.SERVER:
+        if sha256:
             is_there = any(part.sha256 == sha256 for part in listed)
             return ArrivedPart(number=number, sha256=sha256) if is_there else None
         etags = {part.etag for part in listed if part.etag}
+        if not etags:
+            return None
         noted = road.journal.find(number)
-        if noted is not None and noted.sha256 == sha256 and noted.etag in etags:
+        is_noted = noted is not None and noted.etag in etags
+        if noted and is_noted and noted.crc32 == road.file.crc32(start, size_bytes):
             return ArrivedPart(number=number, etag=noted.etag)
         # Stores that encrypt nothing name a part by its MD5: how another machine's is recognised.
-        md5 = road.file.digest(start, size_bytes, "md5") if etags else ""
+        md5 = road.file.digest(start, size_bytes, "md5")
         return ArrivedPart(number=number, etag=md5) if md5 in etags else None
 
-    def _attempt(self, number: int, start: int, sha256: str) -> Answer | TransportError:
+    def _attempt(
+        self, number: int, start: int, sha256: str
+    ) -> tuple[Answer | TransportError, PartBody]:
         road = self._road
 
         def advance(size_bytes: int) -> None:
             road.check()
             road.tally.send(size_bytes)
 
-        is_direct = self._joined.mode is UploadMode.DIRECT
-        if is_direct:
-            url = self._urls.take(number)
-        else:
+        if sha256:
             url = road.api.part_url(road.app, road.file.upload_id, number, sha256)
+        else:
+            url = self._urls.take(number)
         body = PartBody(road.file, start, self._sizes[number - 1], advance)
         subject = f"{road.name}, part {number}"
-        outcome = road.api.http.send_once(url, body, subject=subject, authorised=not is_direct)
-        if judge(self._joined.mode, outcome) is not Verdict.ARRIVED:
-            road.tally.send(-body.read_bytes)
-        return outcome
+        http = road.api.http
+        return http.send_once(url, body, subject=subject, authorised=bool(sha256)), body
 
-    def _note(self, number: int, sha256: str, answer: Answer) -> ArrivedPart:
-        is_direct = self._joined.mode is UploadMode.DIRECT
-        etag = etag_of(answer) if is_direct else ""
-        self._road.journal.add(number, NotedPart(sha256=sha256, etag=etag))
-        return ArrivedPart(number=number, etag=etag, sha256="" if is_direct else sha256)
+    def _note(self, number: int, sha256: str, etag: str, body: PartBody) -> ArrivedPart:
+        if sha256:
+            # The server lists what it took by its digest: nothing to remember.
+            return ArrivedPart(number=number, sha256=sha256)
+        self._road.journal.add(number, NotedPart(crc32=body.crc32, etag=etag))
+        return ArrivedPart(number=number, etag=etag)
 
     def _fail(self, number: int, outcome: Answer | TransportError) -> NoReturn:
         """Raise what the last outcome of a part stands for.
