@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.errors import ConflictError, ExitCode, StaleMirrorError
-from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Highest
 from lockgate_server.services.write.base import highest_of, read_base
 from lockgate_server.stores.directory import DirectoryStore
@@ -70,8 +69,8 @@ def test_a_server_without_its_database_signs_nothing_until_it_is_rebuilt(site: S
     number = site.number()
     site.lose_database()
     site.open()
-    with pytest.raises(NotFoundError):
-        site.scene.publish("1.1.0")
+    with pytest.raises(ConflictError, match="lockgate-server rebuild"):
+        site.scene.revoke("1.0.0")
     with pytest.raises(ConflictError, match="the database does not know"):
         site.scene.register()
     site.lose_database()

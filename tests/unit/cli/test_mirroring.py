@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from lockgate_cli.mirroring.contents import Blob, blobs_of
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import ExitCode
+from lockgate_release.documents import ExtrasDocument
+from lockgate_release.errors import DocumentError, ExitCode
 from lockgate_release.instants import utc_now
 from lockgate_release.layout import artifact_path
+from lockgate_release.strict_json import JsonObject
 from tests.simulators.command_line import CommandLine
 from tests.simulators.faults import Kind
 from tests.simulators.http_server import Server, serve
@@ -153,3 +156,50 @@ def test_a_repository_that_lost_its_newest_root_is_refused(
     held = (person.folder / "copy" / "demo" / "metadata" / "timestamp.json").read_bytes()
     person.must_end(ExitCode.REFUSED, arguments(server))
     assert (person.folder / "copy" / "demo" / "metadata" / "timestamp.json").read_bytes() == held
+
+
+def test_a_place_that_cannot_be_written_is_this_machines_fault(
+    person: CommandLine, server: Server
+) -> None:
+    (person.folder / "copy").write_text("a file", "utf-8")
+    person.must_end(ExitCode.LOCAL, arguments(server), "cannot be written")
+
+
+def test_an_address_that_is_none_is_refused(person: CommandLine) -> None:
+    for address in ("releases.example.com", "ftp://releases.example.com", "file:", "http://"):
+        said = ["mirror", "copy", "--from", address]
+        person.must_end(ExitCode.USAGE, said, "not a repository's address")
+
+
+# Patches and proofs of origin.
+
+
+def blobs_with(**extras: JsonObject) -> list[Blob]:
+    document = RepositorySimulator().publish("1.0.0")
+    said = {name: (item,) for name, item in extras.items()}
+    found = ExtrasDocument(app=document.app, version="1.0.0", **said)  # type: ignore[arg-type]
+    return list(blobs_of(document, found))
+
+
+def test_patches_and_proofs_are_copied_with_their_release() -> None:
+    one, two = digest_bytes(b"1"), digest_bytes(b"2")
+    _, delta, proof = blobs_with(
+        deltas={"sha256": one, "size": 7, "path": artifact_path(one)},
+        attestations={"sha256": two, "path": artifact_path(two)},
+    )
+    assert (delta.path, delta.size_bytes) == (artifact_path(one), 7)
+    assert (proof.path, proof.size_bytes) == (artifact_path(two), None)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"sha256": "0" * 64, "path": "../../etc/passwd"},
+        {"sha256": "0" * 64, "path": "metadata/timestamp.json"},
+        {"sha256": "../x", "path": "artifacts/../x"},
+        {"path": "artifacts/x"},
+    ],
+)
+def test_an_address_that_is_not_made_of_the_digest_is_refused(item: JsonObject) -> None:
+    with pytest.raises(DocumentError):
+        blobs_with(attestations=item)

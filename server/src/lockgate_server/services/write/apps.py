@@ -17,7 +17,7 @@ from lockgate_release.trust.chain import (
     verify_next_targets,
 )
 from lockgate_server.ports import LostRaceError
-from lockgate_server.services.write.base import Base
+from lockgate_server.services.write.base import Base, check_database_not_lost
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.composing import FirstState, compose_first
 from lockgate_server.services.write.deps import Caller, WriteDeps
@@ -84,12 +84,8 @@ def register(
 
 
 def _pin(deps: WriteDeps, app: AppName, root: bytes) -> None:
-    if deps.ledger.pinned_root(app) is None and deps.store.head(timestamp_key(app)) is not None:
-        raise ConflictError(
-            "the store holds an app that the database does not know",
-            subject=app,
-            hint="The database was lost or is another server's. Bring it back first.",
-        )
+    if deps.ledger.pinned_root(app) is None:
+        check_database_not_lost(deps.store, app)
     try:
         deps.ledger.pin_app(app, root)
     except ConflictError as exc:

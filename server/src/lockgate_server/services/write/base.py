@@ -25,6 +25,7 @@ from lockgate_release.documents import (
     parse_release,
 )
 from lockgate_release.errors import (
+    ConflictError,
     DigestMismatchError,
     DocumentError,
     StaleMirrorError,
@@ -39,6 +40,7 @@ from lockgate_server.services.objects import HeldObject, read_object
 
 __all__ = [
     "Base",
+    "check_database_not_lost",
     "check_recorded",
     "highest_of",
     "read_base",
@@ -80,12 +82,14 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
 
     Raises:
         NotFoundError: There is no such app.
+        ConflictError: The store holds it, and the database was lost.
         TrustError: The store does not hold a state that the pinned root vouches for.
         StaleMirrorError: The store has lost a state that was signed here.
         TransportError: The store cannot be reached.
     """
     pinned = ledger.pinned_root(app)
     if pinned is None:
+        check_database_not_lost(store, app)
         raise NotFoundError("no such app", subject=app, hint="lockgate init registers one.")
     recorded = ledger.highest(app)
     pointer = read_object(store, timestamp_key(app))
@@ -96,6 +100,22 @@ def read_base(store: ObjectStore, ledger: Ledger, app: AppName) -> Base:
             "registered halfway", subject=app, hint="Send the same registration again."
         )
     return read_state(store, app, pointer, pinned, recorded)
+
+
+def check_database_not_lost(store: ObjectStore, app: AppName) -> None:
+    """Refuse an app that the store holds, where the database does not know it.
+
+    Raises:
+        ConflictError: The store holds it.
+        TransportError: The store cannot be reached.
+    """
+    if store.head(timestamp_key(app)) is not None:
+        raise ConflictError(
+            "the store holds an app that the database does not know",
+            subject=app,
+            hint="The database was lost or is another server's. Bring it back, or see "
+            "lockgate-server rebuild.",
+        )
 
 
 def read_state(
@@ -226,7 +246,7 @@ def check_recorded(base: Base) -> None:
             "the database does not know this app's state",
             subject=base.app,
             hint="The database was lost or is another server's. Nothing is signed on top of a "
-            "state that may be old.",
+            "state that may be old: see lockgate-server rebuild.",
         )
     found = highest_of(base)
     numbers = [
