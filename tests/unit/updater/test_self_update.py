@@ -228,6 +228,25 @@ def test_killed_at_a_step_there_is_an_updater_and_the_next_run_converges(
     assert scene.own.leftovers() == []
 
 
+@pytest.mark.parametrize("step", ["switched", "on-trial"])
+def test_a_plain_update_of_its_home_does_not_commit_what_self_update_left_on_trial(
+    scene: Scene, step: str
+) -> None:
+    blind = b"import sys; print('{}'); raise SystemExit(0)\n"
+    scene.publish("1.1.0", lockgate_updater__diagnose__status=blind)
+    child = os.fork()
+    if child == 0:
+        scene.app.updater.update_itself(own=scene.own.updater, progress=_die_at(step))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    for _ in range(12):
+        assert scene.own.update() == "on-trial"
+    assert "self-update has proven it" in scene.own.updater.update().reason
+    assert scene.starts() == "1.0.0"
+    assert scene.update_itself().outcome.value == "rolled-back"
+    assert scene.own.runs() == "1.0.0"
+
+
 @pytest.mark.parametrize("harm", ["dangling", "missing", "no-program", "damaged-journal"])
 def test_the_entry_finds_a_good_updater_where_current_is_broken(scene: Scene, harm: str) -> None:
     scene.publish("1.1.0")

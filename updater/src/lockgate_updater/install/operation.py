@@ -233,6 +233,7 @@ class Operation:
             version=receipt.version,
             release_sha256=receipt.release_sha256,
             back_to=session.record.installed,
+            demanded=session.client.demand is not None,
         )
         self._transaction.go(State.DOWNLOADING, attempt)
         try:

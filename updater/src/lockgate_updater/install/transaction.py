@@ -60,17 +60,20 @@ class Transaction:
             session.damaged = None
             self._store(session.record)
         self._forgive_restart()
-        waits = not starting and self._waits_for_confirm()
+        waits = not starting and self._waits()
         action = recover(session.record, session.facts(), waits=waits)
-        if session.record.state is not State.IDLE and not self._waits_for_confirm():
+        if session.record.state is not State.IDLE and not self._waits():
             record = session.record
             self._store(replace(record, recoveries=record.recoveries + 1))
         return self._perform(action)
 
-    def _waits_for_confirm(self) -> bool:
-        """Whether a release is on trial that proves itself by its program's word."""
-        if self._session.record.state is not State.TRIAL:
+    def _waits(self) -> bool:
+        """Whether a release is on trial that proves itself by its program's word, or to others."""
+        record = self._session.record
+        if record.state is not State.TRIAL:
             return False
+        if record.attempt is not None and self._is_for_others(record.attempt):
+            return True
         receipt = self._session.running()
         return receipt is not None and not receipt.install.health.command
 
@@ -145,9 +148,16 @@ class Transaction:
         """
         receipt = self._session.receipt(attempt.folder)
         assert receipt is not None
+        if self._is_for_others(attempt):
+            self._switch_to(attempt)
+            return self.on_trial(attempt)
         if receipt.install.health.command:
             return self._prove_by_command(attempt, receipt)
         return self._prove_by_program(attempt, receipt)
+
+    def _is_for_others(self, attempt: Attempt) -> bool:
+        """Whether more is demanded of it than can be seen from here: `self-update` goes on."""
+        return attempt.demanded and self._session.client.demand is None
 
     def _switch_to(self, attempt: Attempt) -> None:
         if read_current(self._home) != attempt.folder:
@@ -198,9 +208,8 @@ class Transaction:
 
     def on_trial(self, attempt: Attempt) -> UpdateResult:
         """Say that a release waits for its program to confirm it."""
-        text = (
-            f"{attempt.version} is on trial until it is confirmed, {attempt.tries_left} tries left"
-        )
+        until = "self-update has proven it" if attempt.demanded else "it is confirmed"
+        text = f"{attempt.version} is on trial until {until}, {attempt.tries_left} tries left"
         self._session.say(StepName.ON_TRIAL, attempt.version, text)
         return UpdateResult(
             outcome=Outcome.ON_TRIAL,

@@ -71,6 +71,8 @@ class Attempt:
         reason: While rolling back: why.
         boot: The machine's boot in which a try is in flight, taken and not yet judged, or "".
         forgiven: How many tries were given back because the machine restarted.
+        demanded: Whether it has to prove more than its release says, to who began the attempt: an
+            updater that is to look after an app.
     """
 
     id: str
@@ -83,6 +85,7 @@ class Attempt:
     reason: str = ""
     boot: str = ""
     forgiven: int = 0
+    demanded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +155,7 @@ def store_record(path: Path, record: Record, *, with_name: bool = True) -> None:
                     "reason": attempt.reason[:_MAX_REASON],
                     "boot": attempt.boot,
                     "forgiven": attempt.forgiven,
+                    "demanded": attempt.demanded,
                 },
             }
         ),
@@ -210,6 +214,7 @@ def _parse_attempt(fields: Fields) -> Attempt:
         reason=fields.text("reason"),
         boot=fields.text("boot", default="", max_length=64),
         forgiven=fields.integer("forgiven", default=0),
+        demanded=fields.boolean("demanded", default=False),
     )
 
 
