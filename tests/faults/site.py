@@ -80,7 +80,7 @@ class Site:
         chosen = self.servers[server]
         cache = str(self.desk / f"cache-{secrets.token_hex(4)}")
         said = {"LOCKGATE_SERVER": chosen.api, "LOCKGATE_TOKEN": chosen.token}
-        return {**os.environ, **said, "XDG_CACHE_HOME": cache}
+        return {**os.environ, **said, "XDG_CACHE_HOME": cache, "XDG_STATE_HOME": str(self.desk)}
 
     def publish(self, version: str, *, channel: str = "stable", server: int = 0) -> Running:
         """Start a publish."""

@@ -23,7 +23,8 @@ from lockgate_cli.publishing import (
     prepare,
     submit,
 )
-from lockgate_cli.repository import Base, expiry_warnings, load_base, load_stored
+from lockgate_cli.remembering import load_newest_base
+from lockgate_cli.repository import Base, expiry_warnings, load_stored
 from lockgate_release.errors import UsageError
 from lockgate_release.names import format_percentage
 
@@ -45,7 +46,7 @@ def carry_out(
         LockgateError: It was refused, or could not be done.
     """
     pinned = call.pinned_root()
-    base = load_base(api, wish.app, pinned, now=call.around.now())
+    base = load_newest_base(call, api, wish.app, pinned)
     warnings = expiry_warnings(base.chain, call.around.now())
     for text in warnings:
         warn(text)

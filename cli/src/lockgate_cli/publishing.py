@@ -25,7 +25,8 @@ from lockgate_cli.plan import (
     plan_release,
 )
 from lockgate_cli.programs import check_programs
-from lockgate_cli.repository import Base, Stored, load_base, load_stored
+from lockgate_cli.remembering import load_newest_base, note_signed
+from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_cli.sameness import check_same, check_same_notes
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
 from lockgate_cli.uploading.session import Uploads
@@ -252,7 +253,7 @@ def submit(
     wish = prepared.wish
 
     def plan_again() -> Plan:
-        base = load_base(api, wish.app, pinned, now=call.around.now())
+        base = load_newest_base(call, api, wish.app, pinned)
         return make_plan(base, prepared, load_stored(api, base, wish.version))
 
     # Keys first: an upload is for nothing when nobody can sign.
@@ -322,6 +323,7 @@ def _submit_once(call: Call, api: Api, plan: Plan) -> Outcome:
         first = offers.pop(0) if offers else None
         request = PublishRequest(releases=releases, documents=plan.documents, offer=first)
         answer = api.publish(plan.base.app, request)
+        note_signed(call, plan.base)
     for offer in offers:
         answer = api.publish(plan.base.app, PublishRequest(offer=offer))
     return Outcome(

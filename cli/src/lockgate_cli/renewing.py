@@ -7,7 +7,7 @@ from datetime import datetime
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.output import say
-from lockgate_cli.repository import read_chain
+from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.signing import keys_of, load_signers
 from lockgate_release.errors import ConflictError, TransportError
 from lockgate_release.names import AppName
@@ -44,13 +44,13 @@ def renew_role(call: Call, api: Api, app: AppName, role: Role, pinned: bytes) ->
     """
     for attempt in range(1, _ATTEMPTS):
         # Expired metadata is read here: that is what renewing is for.
-        chain = read_chain(api, app, pinned, now=None)
+        chain = read_newest_chain(call, api, app, pinned)
         try:
             return _renew_once(call, api, app, role, chain)
         except (ConflictError, TransportError) as exc:
             say(f"{exc} Reading the state again.")
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
-    return _renew_once(call, api, app, role, read_chain(api, app, pinned, now=None))
+    return _renew_once(call, api, app, role, read_newest_chain(call, api, app, pinned))
 
 
 def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) -> int:

@@ -8,7 +8,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.plan import listing_of, plan_retirement
 from lockgate_cli.publishing import Plan, submit_plan
-from lockgate_cli.repository import load_base
+from lockgate_cli.remembering import load_newest_base
 from lockgate_release.names import AppName
 
 __all__ = ["retire"]
@@ -33,7 +33,7 @@ def retire(
     pinned = call.pinned_root()
 
     def make_plan() -> Plan:
-        base = load_base(api, app, pinned, now=call.around.now())
+        base = load_newest_base(call, api, app, pinned)
         following = plan_retirement(listing_of(base), versions=versions, keep=keep)
         return Plan(base=base, following=following, documents={}, offers=())
 

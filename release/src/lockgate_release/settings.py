@@ -41,6 +41,7 @@ SettingName: TypeAlias = Literal[
     "root",
     "keys",
     "root_keys",
+    "memory",
     "upload_parallel",
     # The server
     "data",
