@@ -5,13 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from lockgate_release.digests import digest_bytes
 from lockgate_release.instants import utc_now
+from lockgate_release.layout import artifact_path
+from lockgate_updater import Updater, init
 from tests.docs.pages import ROOT, blocks_of
+from tests.simulators.command_line import CommandLine
 from tests.simulators.nginx import Nginx, need_nginx
+from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.release_desk import APP, ReleaseDesk, open_desk
+from tests.simulators.server_process import ServerProcess
 
 PAGE = ROOT / "docs" / "how-to" / "serve-from-a-cdn.md"
 UPDATER = str(Path(sys.executable).with_name("lockgate-updater"))
@@ -30,11 +37,16 @@ def desk(tmp_path: Path) -> Iterator[ReleaseDesk]:
 @pytest.fixture
 def nginx(desk: ReleaseDesk) -> Iterator[Nginx]:
     need_nginx()
-    [block] = [block.text for block in blocks_of(PAGE) if block.language == "nginx"]
     folder = desk.folder.parent / "nginx"
-    with Nginx(folder, block, root=desk.folder / "www") as running:
+    with Nginx(folder, the_block(), root=desk.folder / "www") as running:
         yield running
     assert "[emerg]" not in running.said()
+
+
+def the_block() -> str:
+    """The configuration as it stands on the page."""
+    [block] = [block.text for block in blocks_of(PAGE) if block.language == "nginx"]
+    return block
 
 
 def ask(nginx: Nginx, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -131,3 +143,35 @@ def test_a_part_of_an_artifact_is_served_while_it_is_the_same(
     assert (status, body) == (206, artifact.read_bytes()[10:])
     assert headers["cache-control"] == FOR_EVER
     assert ask(nginx, path, Range="bytes=10-", **{"If-Range": '"other"'})[0] == 200
+
+
+def test_a_server_that_redirects_leaves_the_artifacts_to_nginx(tmp_path: Path) -> None:
+    need_nginx()
+    publisher = PublisherSimulator(APP, now=utc_now())
+    nginx = Nginx(tmp_path / "nginx", the_block(), root=tmp_path / "www")
+    told = {"LOCKGATE_PUBLIC_URL": nginx.address, "LOCKGATE_ARTIFACTS": "redirect"}
+    with nginx, ServerProcess(tmp_path / "data", **told) as server:
+        assert server.call("GET", "/api/v1/").json()["public_url"] == nginx.address
+        server.register(publisher)
+        program = b"#!/bin/sh\n"
+        server.publish(publisher, publisher.build("1.0.0", {"any": program}))
+        root = tmp_path / "root.json"
+        root.write_bytes(publisher.root)
+        person = CommandLine(folder=tmp_path, environ={}, now=publisher.now)
+        # The API's side redirects nobody: a mirror is what those are sent to.
+        person.must("mirror", "www", "--app", APP, "--root", str(root), "--from", server.api)
+        address = urlsplit(server.public).netloc
+        path = f"/{APP}/{artifact_path(digest_bytes(program))}"
+        moved = server.call("GET", path, side="public")
+        assert (moved.status, moved.headers["Location"]) == (302, f"{nginx.address}{path}")
+        updater = Updater.open(
+            make_home(tmp_path / "home", root, f"http://{address}"),
+            environ={"PATH": "/usr/bin:/bin"},
+        )
+        assert updater.update().version == "1.0.0"
+        assert [line.split()[6] for line in nginx.answered()] == [path]
+
+
+def make_home(home: Path, root: Path, repository: str) -> Path:
+    init(home, app=APP, repository=repository, channel="stable", root=root.read_bytes())
+    return home
