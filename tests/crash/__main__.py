@@ -94,6 +94,15 @@ def _tasks(
     return sorted(pairs, key=lambda pair: order.index(pair[1][0]))
 
 
+def _unknown(campaign: str, scenarios: list[str]) -> list[str]:
+    from tests.crash.campaigns import CAMPAIGNS
+    from tests.crash.scenarios import SCENARIOS
+
+    named = [] if campaign == "all" else campaign.split(",")
+    wrong = [name for name in named if name not in CAMPAIGNS]
+    return wrong + [name for name in scenarios if name not in SCENARIOS]
+
+
 def _read(log: Path | None) -> list[Tally]:
     if log is None or not log.exists():
         return []
@@ -116,6 +125,9 @@ def main() -> int:
         return 2
     preload()
     options = _arguments()
+    if unknown := _unknown(options.campaign, options.scenarios):
+        print(f"no such campaign or scenario: {', '.join(unknown)}", file=sys.stderr)
+        return 2
     tallies = _read(options.log)
     tasks = _tasks(options.campaign, options.scenarios, tallies, sampled=bool(options.most))
     sample = Sample(every=options.every, seed=options.seed, most=options.most)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol
+from urllib.parse import quote
 
 from tuf.api import exceptions as tuf_errors
 from tuf.api.metadata import TargetFile
@@ -130,6 +131,7 @@ class TufClient:
             LocalError: A folder cannot be used.
         """
         self._metadata = metadata
+        self._targets = targets
         self._is_offline = fetch is None
         self._fetcher = _TufFetcher(fetch or _cached_only(metadata))
         try:
@@ -185,8 +187,12 @@ class TufClient:
                     expected=f"at most {MAX_DOCUMENT_BYTES} bytes",
                     found=str(target.length),
                 )
-            local = self._updater.find_cached_target(target)
-            return target, Path(local or self._updater.download_target(target)).read_bytes()
+            local = self._targets / quote(path, safe="")
+            if self._updater.find_cached_target(target, str(local)) is None:
+                # It is written in place: never through a second name that it may have elsewhere.
+                local.unlink(missing_ok=True)
+                self._updater.download_target(target, str(local))
+            return target, local.read_bytes()
         except LockgateError:
             raise
         except Exception as exc:  # noqa: BLE001 (translated, never swallowed)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -111,9 +112,23 @@ def download_artifact(
 
 @contextmanager
 def _open_part(part: Path) -> Iterator[BinaryIO]:
+    _drop_what_is_not_ours(part)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(part, flags, 0o600), "r+b") as stream:
         yield stream
+
+
+def _drop_what_is_not_ours(part: Path) -> None:
+    """Remove what lies in the part's place and is no plain file, or has a second name elsewhere."""
+    try:
+        found = part.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+        return  # A link is refused, with words, when it is opened.
+    from lockgate_release.archives.safe_tree import remove_tree  # noqa: PLC0415 (almost never)
+
+    remove_tree(part)
 
 
 class _Part:

@@ -247,4 +247,4 @@ def sweep(home: Home, *, keep: frozenset[str], after: Path | None = None) -> Non
         for folder in sorted(cached_folders(home) - keep):
             remove_cache(home, folder)
         for path in home.downloads.iterdir():
-            path.unlink()
+            remove_tree(path)

@@ -70,6 +70,9 @@ def _wait_for(handle: int, path: Path, wait_s: float) -> None:
 
 
 def _write_owner(handle: int, path: Path, purpose: str) -> None:
+    """Say who holds it; not in a file that has a second name, which might be anybody's."""
+    if os.fstat(handle).st_nlink != 1:
+        return
     owner: dict[str, Json] = {
         "pid": os.getpid(),
         "purpose": purpose,
