@@ -23,6 +23,7 @@ from lockgate_server.ports import ObjectStore, Scope
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.stores.factory import find_uploads
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
@@ -181,6 +182,7 @@ def _api(folder: Path, store: ObjectStore, ledger: SqliteLedger) -> ApiDeps:
         now=utc_now,
         random_hex=secrets.token_hex,
         sleep=lambda _: None,
+        uploads=find_uploads(store),
     )
     context = ApiContext(write=write, version="0.1.0")
     return ApiDeps(context=context, health=_health(store, ledger), new_id=lambda: "request-1")

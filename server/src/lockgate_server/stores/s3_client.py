@@ -117,6 +117,8 @@ def _client(
         config=Config(
             connect_timeout=limits.connect_timeout_s,
             read_timeout=limits.read_timeout_s,
+            # Else boto3 presigns in some regions with version 2, which newer buckets and R2 refuse.
+            signature_version="s3v4",
             retries={"mode": "standard", "total_max_attempts": attempts},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
