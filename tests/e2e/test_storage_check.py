@@ -85,6 +85,19 @@ def test_a_server_refuses_to_run_on_a_weak_store_and_says_why(
     assert bucket.keys() == []
 
 
+@pytest.mark.parametrize("weak", [Weakness.CARELESS], indirect=True)
+def test_nothing_is_collected_on_a_weak_store(
+    weak: tuple[Weakness, BucketAt], tmp_path: Path
+) -> None:
+    made = run_command("token", "create", "--scope", "admin", "--data", str(tmp_path))
+    assert made.returncode == ExitCode.OK
+    done = run_command("gc", "--data", str(tmp_path), **weak[1].environ)
+    assert done.returncode == ExitCode.LOCAL
+    assert "not fit for releases" in done.stderr
+    looked = run_command("gc", "--dry-run", "--data", str(tmp_path), **weak[1].environ)
+    assert looked.returncode == ExitCode.OK, looked.stderr
+
+
 def test_a_person_gets_a_table_and_a_verdict(tmp_path: Path) -> None:
     done = run_command("storage", "check", "--storage", str(tmp_path / "objects"))
     assert done.returncode == ExitCode.OK, done.stderr

@@ -25,6 +25,7 @@ __all__ = [
     "open_parts",
     "open_write_deps",
     "prepare",
+    "refuse_unfit_store",
 ]
 
 
@@ -39,11 +40,22 @@ def prepare(settings: ServerSettings) -> None:
     """
     make_folder(settings)
     with open_parts(settings) as (store, ledger):
-        around = Surroundings(run=secrets.token_hex(8), now=utc_now, sleep=time.sleep)
-        refuse_weak_store(store, settings.store_address, around)
+        refuse_unfit_store(settings, store)
         _choose_uploads(settings, store)
         if not ledger.is_usable():
             raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
+
+
+def refuse_unfit_store(settings: ServerSettings, store: ObjectStore) -> None:
+    """Return when a store has what is needed, tried out by a few small requests.
+
+    Raises:
+        WeakStoreError: The store lacks something without which releases would not be safe.
+        TransportError: The store does not answer.
+        LocalError: The store cannot be asked.
+    """
+    around = Surroundings(run=secrets.token_hex(8), now=utc_now, sleep=time.sleep)
+    refuse_weak_store(store, settings.store_address, around)
 
 
 def make_folder(settings: ServerSettings) -> None:

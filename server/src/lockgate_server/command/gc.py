@@ -11,7 +11,7 @@ from lockgate_release.durations import format_duration
 from lockgate_release.errors import LockgateError
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import Json, JsonObject
-from lockgate_server.assembly import open_write_deps
+from lockgate_server.assembly import open_write_deps, refuse_unfit_store
 from lockgate_server.command.apps import describe_refusal, each_app, named_apps
 from lockgate_server.command.common import (
     Invocation,
@@ -64,6 +64,8 @@ def gc(
         open_write_deps(settings, here.environ) as deps,
         Progress() as tell,
     ):
+        if not dry_run:
+            refuse_unfit_store(settings, deps.store)
 
         def run(app: AppName) -> list[Collected]:
             if dry_run:
