@@ -246,14 +246,8 @@ class _Judge:
         obstacle, text = self._find_obstacle(offer, release, artifact)
         if obstacle is not None or artifact is None:
             return Considered(version=offer.version, obstacle=obstacle, text=text), None
-        arm = self._arm(offer)
-        found = Offer(
-            release=release,
-            artifact=artifact,
-            arm=arm,
-            epoch=offer.rollout.epoch,
-            reason=text,
-        )
+        arm, epoch = self._arm(offer), offer.rollout.epoch
+        found = Offer(release=release, artifact=artifact, arm=arm, epoch=epoch, reason=text)
         return Considered(version=offer.version, obstacle=None, text=text), found
 
     def _check_allowed(self, offer: ChannelOffer) -> TrustedRelease:
@@ -341,16 +335,18 @@ class _Judge:
         if artifact is None:
             return Obstacle.NO_ARTIFACT, f"{version} has nothing for {self._state.platform}"
         needed = {*release.document.requires.capabilities, archive_capability(artifact.kind)}
-        if release.document.install.python is not None:
+        if (python := release.document.install.python) is not None:
             needed.add(PYTHON_WHEELS)
         missing = sorted(needed - self._state.capabilities)
         if missing:
             listed = ", ".join(missing) + name_extras(missing)
             return Obstacle.LACKS_CAPABILITY, f"{version} needs an updater that can do: {listed}"
+        if python is not None and not python.are_for(here := self._state.python):
+            text = f"{version} needs Python {python.requires}, and this updater runs with {here}"
+            return Obstacle.LACKS_CAPABILITY, text
         needs = release.document.requires.from_version
         if needs and self._installed is not None and self._installed < self._parse(needs):
-            text = f"{version} can only be reached from {needs} or later"
-            return Obstacle.NEEDS_STEPPING_STONE, text
+            return Obstacle.NEEDS_STEPPING_STONE, f"{version} is reached from {needs} or later only"
         return None
 
     def _against_rollout(self, offer: ChannelOffer) -> tuple[Obstacle | None, str]:

@@ -66,6 +66,8 @@ class ClientState:
         client_id: Its random id, a UUID in lower case. Never sent anywhere.
         platform: Its platform tag.
         capabilities: What its updater can do.
+        python: The Python that environments of wheels are made of here, such as `3.11.7`, or "" if
+            that is not known.
         installed: The version it has, or "" before the first installation.
         known_revocations: Versions it has ever seen revoked in this channel, and their remedies.
         known_floor: The highest floor it has ever seen for this channel, or "".
@@ -87,6 +89,7 @@ class ClientState:
     skipped: frozenset[str] = frozenset()
     pinned: str = ""
     passes_gate: bool = False
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

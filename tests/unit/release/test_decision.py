@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lockgate_release.capabilities import PYTHON_WHEELS
 from lockgate_release.decision import (
     ClientState,
     Decision,
@@ -24,7 +25,9 @@ from lockgate_release.documents import (
     ChannelDocument,
     ChannelOffer,
     ChannelPolicy,
+    Install,
     PolicyDocument,
+    PythonWheels,
     Remedy,
     Requirements,
     RolloutState,
@@ -51,6 +54,7 @@ from tests.unit.release.builders import (
 )
 
 PLACE = bucket(SALT, CLIENT)
+WITH_WHEELS = frozenset({archive_capability("tar.gz"), PYTHON_WHEELS})
 POLICY = PolicyDocument(app=APP)
 OLD, MIDDLE, NEW = trusted("1.0.0"), trusted("1.1.0"), trusted("2.0.0")
 
@@ -346,6 +350,29 @@ def test_rule_5_a_release_without_an_artifact_for_this_platform_does_not_fit() -
     assert _held(_decide([NEW], macos)) is Obstacle.NO_ARTIFACT
     anywhere = release("2.0.0", artifacts=(artifact(platform=Platform("any")),))
     assert _offered(_decide([trusted("2.0.0", document=anywhere)], macos)) == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("requires", "python", "fits"),
+    [
+        (">=3.12", "3.12.1", True),
+        (">=3.12", "3.11.7", False),
+        ("nonsense", "3.11.7", False),
+        ("", "3.11.7", True),
+        (">=3.12", "", True),
+    ],
+)
+def test_rule_5_wheels_for_another_python_do_not_fit(
+    requires: str, python: str, fits: bool
+) -> None:
+    install = Install(python=PythonWheels(wheels="wheels", requires=requires))
+    able = client("1.0.0", python=python, capabilities=WITH_WHEELS)
+    decision = _decide([trusted("2.0.0", document=release("2.0.0", install=install))], able)
+    if fits:
+        assert _offered(decision) == "2.0.0"
+    else:
+        assert _held(decision) is Obstacle.LACKS_CAPABILITY
+        assert f"needs Python {requires}, and this updater runs with {python}" in str(decision)
 
 
 def test_rule_5_what_this_updater_cannot_do_is_said() -> None:

@@ -222,8 +222,9 @@ def test_another_python_is_asked_for_before_anything_is_fetched(
     future = PythonWheels(wheels="wheels", requires=">=99")
     install = Install(entrypoint="bin/myapp", python=future)
     repository.publish("2.0.0", _tree("2.0.0"), install=install)
-    with pytest.raises(LocalError, match="another Python is needed"):
-        client.update()
+    result = client.updater.update()
+    assert result.outcome == "held"
+    assert "2.0.0 needs Python >=99, and this updater runs with 3." in result.reason
     assert not [key for key in repository.requests[asked:] if "artifacts/" in key]
     assert client.runs() == "1.0.0"
 

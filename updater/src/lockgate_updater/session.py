@@ -5,6 +5,7 @@ A session reads and remembers; it installs nothing. What changes the installatio
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -280,6 +281,7 @@ class Session:
             client_id=self.client_id,
             platform=configuration.platform,
             capabilities=CAPABILITIES,
+            python=".".join(map(str, sys.version_info[:3])),
             installed=self.running_version(),
             known_revocations=self.memory.revoked_in(configuration.channel),
             known_floor=self.memory.floors.get(configuration.channel, ""),

@@ -25,6 +25,23 @@ class PythonWheels:
     requires: str = ""
     unknown: JsonObject = field(default_factory=dict)
 
+    def are_for(self, python: str) -> bool:
+        """Whether they are for this Python, such as `3.11.7`; one that is not known ("") may be.
+
+        Where `requires` makes no sense they are for none.
+        """
+        if not self.requires or not python:
+            return True
+        from packaging.specifiers import (  # noqa: PLC0415 (of all apps only those of wheels pay)
+            InvalidSpecifier,
+            SpecifierSet,
+        )
+
+        try:
+            return SpecifierSet(self.requires).contains(python, prereleases=True)
+        except InvalidSpecifier:
+            return False
+
     def to_json(self) -> JsonObject:
         """Return it as it stands in the document."""
         return with_unknown({"wheels": self.wheels, "requires": self.requires}, self.unknown)

@@ -52,16 +52,8 @@ def check_python(python: PythonWheels | None, *, version: str) -> None:
     Raises:
         LocalError: It is another, or what installs wheels is missing.
     """
-    if python is None or not python.requires:
-        return
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 (wheels only)
-
     here = _here()
-    try:
-        fits = SpecifierSet(python.requires).contains(here, prereleases=True)
-    except InvalidSpecifier:
-        fits = False
-    if not fits:
+    if python is not None and not python.are_for(here):
         raise LocalError(
             "another Python is needed",
             subject=version,
