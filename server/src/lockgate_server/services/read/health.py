@@ -1,14 +1,17 @@
 """Whether the server is well, and how far it has got, for monitors and people.
 
 Nothing here decides trust: the counts are read from metadata that is not verified, and named so.
+
+Everybody may ask, so good news is kept for a few seconds: a flood of questions takes no lock of the
+database, and pays for no requests of the store. Bad news is never kept.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from lockgate_release.errors import LockgateError
@@ -19,7 +22,10 @@ from lockgate_release.strict_json import JsonObject
 from lockgate_server.ports import ObjectStore
 from lockgate_server.services.objects import read_object
 
-__all__ = ["Health", "HealthLedger"]
+__all__ = ["KEPT", "Health", "HealthLedger"]
+
+KEPT = timedelta(seconds=5)
+"""For how long good news is kept."""
 
 
 class HealthLedger(Protocol):
@@ -32,6 +38,14 @@ class HealthLedger(Protocol):
     def is_usable(self) -> bool:
         """Whether the ledger answers a read and a write now."""
         ...
+
+
+@dataclass(slots=True)
+class _Recent:
+    """What was found last, and when. Threads may share it: at worst two of them look at once."""
+
+    ready_at: datetime | None = None
+    snapshot: tuple[datetime, JsonObject] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +65,21 @@ class Health:
     now: Callable[[], datetime]
     started_at: datetime
     version: str
+    _recent: _Recent = field(default_factory=_Recent, init=False, repr=False, compare=False)
 
     def obstacles(self) -> tuple[str, ...]:
-        """Return why the server cannot do its work now; empty when it can."""
+        """Return why the server cannot do its work now; empty when it can, or just could."""
+        if self._is_fresh(self._recent.ready_at):
+            return ()
+        found = self._find_obstacles()
+        self._recent.ready_at = None if found else self.now()
+        return found
+
+    def _is_fresh(self, at: datetime | None) -> bool:
+        # A clock that was put back must not keep old news for long.
+        return at is not None and timedelta(0) <= self.now() - at < KEPT
+
+    def _find_obstacles(self) -> tuple[str, ...]:
         found = []
         if not self._is_store_usable():
             found.append("the object store does not answer")
@@ -62,7 +88,16 @@ class Health:
         return tuple(found)
 
     def snapshot(self) -> JsonObject:
-        """Return the server's state in numbers."""
+        """Return the server's state in numbers, as it is or was a few seconds ago."""
+        kept = self._recent.snapshot
+        if kept is not None and self._is_fresh(kept[0]):
+            return kept[1]
+        found = self._take_snapshot()
+        is_good = found["storage"] == found["database"] == "ok"
+        self._recent.snapshot = (self.now(), found) if is_good else None
+        return found
+
+    def _take_snapshot(self) -> JsonObject:
         is_ledger_usable = self._is_ledger_usable()
         apps = self.ledger.apps() if is_ledger_usable else ()
         try:
