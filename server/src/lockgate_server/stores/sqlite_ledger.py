@@ -234,7 +234,10 @@ class SqliteLedger:
         Raises:
             LocalError: The file is in the way, or an entry was changed by hand.
         """
-        query = "SELECT * FROM audit_log WHERE app = ? AND outcome = 'open' ORDER BY number"
+        query = (
+            "SELECT * FROM audit_log WHERE number IN (SELECT entry FROM audit_open)"
+            " AND app = ? AND outcome = 'open' ORDER BY number"
+        )
         with self._connections.reading() as db:
             return tuple(map(entry_of, db.query(query, (app,))))
 

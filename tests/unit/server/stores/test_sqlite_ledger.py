@@ -158,13 +158,35 @@ def test_a_file_that_is_no_database_is_left_alone_with_a_word_on_what_to_do(path
     assert path.read_bytes() == b"no database at all" * 1000
 
 
+def test_open_entries_of_an_older_version_are_found_after_the_upgrade(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    numbers = [ledger.begin(intent(version=f"{number}.0"), now=NOW) for number in range(4)]
+    ledger.finish(numbers[1], HIGHEST)
+    ledger.close()
+    run_sql(
+        path,
+        "DROP TRIGGER audit_entries_opens",
+        "DROP TRIGGER audit_outcomes_closes",
+        "DROP TABLE audit_open",
+        "DELETE FROM _sqlite_migrations WHERE name = '0005_open'",
+    )
+    upgraded = SqliteLedger(path)
+    app = intent().app
+    assert [entry.number for entry in upgraded.open_entries(app)] == [numbers[0], *numbers[2:]]
+    upgraded.abandon(numbers[0])
+    assert [entry.number for entry in upgraded.open_entries(app)] == numbers[2:]
+    upgraded.close()
+
+
 def test_a_damaged_file_is_told_from_an_empty_one(path: Path) -> None:
     ledger = SqliteLedger(path)
     for _ in range(50):
         ledger.begin(intent(reason="x" * 500), now=NOW)
     ledger.close()
     data = bytearray(path.read_bytes())
-    data[4096 * 8 :] = b"\xff" * (len(data) - 4096 * 8)
+    for page in range(0, len(data), 4096):
+        if b"x" * 500 in data[page : page + 4096]:
+            data[page : page + 4096] = b"\xff" * 4096
     path.write_bytes(data)
     damaged = SqliteLedger(path)
     with pytest.raises(LocalError, match=r"damaged.*backup"):
