@@ -1,5 +1,6 @@
 """A mirror made over a network that misbehaves: what is put in place is right, or nothing is."""
 
+import posixpath
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ExtrasDocument
 from lockgate_release.errors import DocumentError, ExitCode
 from lockgate_release.instants import utc_now
-from lockgate_release.layout import artifact_path
+from lockgate_release.layout import artifact_path, target_key
+from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
+from lockgate_release.trust.sign import Document
 from tests.simulators.command_line import CommandLine
 from tests.simulators.faults import Kind
 from tests.simulators.http_server import Server, serve
@@ -203,3 +206,23 @@ def test_patches_and_proofs_are_copied_with_their_release() -> None:
 def test_an_address_that_is_not_made_of_the_digest_is_refused(item: JsonObject) -> None:
     with pytest.raises(DocumentError):
         blobs_with(attestations=item)
+
+
+@pytest.mark.parametrize("steps", ["../../../../..", "..", "."])
+def test_a_path_that_a_stolen_key_signed_does_not_lead_out_of_the_folder(
+    person: CommandLine, server: Server, repository: RepositorySimulator, steps: str
+) -> None:
+    document = repository.files["demo/channels/stable/version.json"]
+    path = f"channels/{steps}/escaped/version.json"
+    channels = repository._channels
+    assert channels is not None
+    channels.signed.targets[path] = Document(path=path, data=document).to_target()
+    repository.resign()
+    place = target_key(AppName("demo"), path, digest_bytes(document))
+    repository.files[place] = document
+    # As an address of the web it is another one.
+    repository.files[posixpath.normpath(place).lstrip("./")] = document
+    person.must_end(ExitCode.REFUSED, arguments(server), "not the address")
+    assert not list(person.folder.rglob("escaped"))
+    assert not list(person.folder.parent.glob("escaped"))
+    assert served(person) == set()

@@ -10,7 +10,7 @@ from tuf.api.metadata import Root
 from lockgate_cli.mirroring.sources import POINTER, CheapReader
 from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
-from lockgate_release.errors import DocumentError, LockgateError, UsageError
+from lockgate_release.errors import DocumentError, LockgateError, TrustError, UsageError
 from lockgate_release.layout import artifact_path, channel_path, target_key
 from lockgate_release.names import ChannelName, Sha256Hex, is_sha256
 from lockgate_release.strict_json import JsonObject
@@ -104,7 +104,8 @@ def gather(reader: CheapReader, base: Base, channels: tuple[ChannelName, ...]) -
 
 def _document_key(base: Base, path: str) -> str:
     target = base.chain.target(path)
-    assert target is not None, path
+    if target is None:
+        raise TrustError("another channel's document", subject="channels", expected=path)
     key = target_key(base.app, path, Sha256Hex(target.hashes["sha256"]))
     return key.removeprefix(f"{base.app}/")
 

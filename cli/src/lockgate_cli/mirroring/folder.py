@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from lockgate_cli.mirroring.addresses import check_address
 from lockgate_cli.mirroring.contents import Blob
 from lockgate_release.errors import ConflictError, DiskFullError, LocalError
 from lockgate_release.names import AppName
@@ -208,6 +209,7 @@ class MirrorFolder:
                 (self._root / parent).rmdir()
 
     def _place(self, begun: Path, path: str) -> None:
+        check_address(path)
         place = self._root / path
         missing = [parent for parent in place.parents if not parent.exists()]
         place.parent.mkdir(parents=True, exist_ok=True)

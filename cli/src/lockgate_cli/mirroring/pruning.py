@@ -13,6 +13,7 @@ from datetime import datetime
 
 from tuf.api.metadata import Snapshot, Targets
 
+from lockgate_cli.mirroring.addresses import is_address
 from lockgate_cli.mirroring.contents import Contents, blobs_of
 from lockgate_cli.mirroring.folder import MirrorFolder
 from lockgate_cli.mirroring.sources import POINTER
@@ -24,12 +25,6 @@ from lockgate_release.trust.chain import parse_metadata
 
 __all__ = ["unreached"]
 
-_OURS = re.compile(
-    r"metadata/[0-9]+\.[a-z][a-z0-9._-]*\.json"
-    r"|targets/(?:[A-Za-z0-9][A-Za-z0-9.+!_-]*/)*[0-9a-f]{64}\.[a-z.]+"
-    r"|artifacts/[0-9a-f]{2}/[0-9a-f]{64}"
-    r"|channels/[a-z0-9][a-z0-9._-]*/version\.json"
-)
 _ROOT = re.compile(r"metadata/[0-9]+\.root\.json")
 _SNAPSHOT = re.compile(r"metadata/[0-9]+\.snapshot\.json")
 
@@ -50,7 +45,7 @@ def unreached(
     return tuple(
         path
         for path in there
-        if path not in kept and _OURS.fullmatch(path) and not _ROOT.fullmatch(path)
+        if path not in kept and is_address(path) and not _ROOT.fullmatch(path)
     )
 
 

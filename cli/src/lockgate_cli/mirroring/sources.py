@@ -13,6 +13,7 @@ from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from lockgate_cli.http import Http
+from lockgate_cli.mirroring.addresses import check_address
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import TransportError, UsageError
 from lockgate_release.names import AppName
@@ -164,8 +165,10 @@ class CheapReader:
         """Return a small file below the app's address, or None if there is none.
 
         Raises:
+            TrustError: No file of a repository is there.
             TransportError: It could not be read.
         """
+        check_address(path)
         data = self.files.get(path)
         if data is None:
             data = self._find(app, path)
