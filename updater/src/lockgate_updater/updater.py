@@ -158,6 +158,10 @@ class Updater:
             ) as session:
                 return session.judge(force=force)
         except (RepositoryError, TransportError, LocalError) as exc:
+            if isinstance(exc, LocalError) and not os.access(self._client.home.state, os.W_OK):
+                from lockgate_updater.diagnose.read_only import judge_read_only  # noqa: PLC0415
+
+                return judge_read_only(self._client, exc, force=force)
             return Unknown(reason=str(exc), error=exc)
 
     def watch(
