@@ -1,6 +1,5 @@
 """`lockgate-server gc` and `storage verify` as a person types them, and beside a paused publish."""
 
-import io
 import json
 import multiprocessing
 import os
@@ -20,7 +19,6 @@ from lockgate_release.requests import PublishRequest
 from lockgate_server.services.collect.collecting import DEFAULT_GRACE, collect
 from lockgate_server.services.collect.reachability import Why
 from lockgate_server.services.collect.verifying import verify_app
-from lockgate_server.services.write.artifacts import receive_artifact
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.services.write.renewing import resign
 from lockgate_server.stores.directory import DirectoryStore
@@ -55,7 +53,7 @@ def scene(tmp_path: Path) -> Scene:
     scene.register()
     scene.publish("1.0.0")
     sha256 = digest_bytes(PAYLOAD)
-    receive_artifact(scene.deps(), APP, sha256, io.BytesIO(PAYLOAD), len(PAYLOAD))
+    scene.land(PAYLOAD)
     long_ago = time.time() - A_MONTH_S
     os.utime(path_of(scene, artifact_key(APP, sha256)), (long_ago, long_ago))
     return scene

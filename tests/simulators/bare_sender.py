@@ -21,8 +21,6 @@ from lockgate_release.uploads import (
     make_upload_id,
     part_sizes,
 )
-from tests.simulators.server_process import Answer, ServerProcess
-from tests.simulators.server_scene import APP
 
 __all__ = ["OverHttp", "Said", "Sender", "put_to"]
 
@@ -47,9 +45,26 @@ class Asks(Protocol):
     def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Any: ...
 
 
+class _Answer(Protocol):
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> dict[str, str]: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    def json(self) -> Any: ...
+
+
+class _Server(Protocol):
+    def call(self, method: str, path: str, body: Any = None) -> _Answer: ...
+
+
 @dataclass(frozen=True)
 class _Heard:
-    answer: Answer
+    answer: _Answer
 
     @property
     def status_code(self) -> int:
@@ -70,7 +85,7 @@ class _Heard:
 class OverHttp:
     """Asks a real server."""
 
-    server: ServerProcess
+    server: _Server
 
     def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Said:
         said = more.get("data", body)
@@ -95,6 +110,7 @@ class Sender:
 
     api: Asks
     data: bytes
+    app: str = "demo"
     part_bytes: int = 0
     mode: str = ""
     parts: dict[int, ArrivedPart] = field(default_factory=dict)
@@ -109,7 +125,7 @@ class Sender:
 
     @property
     def path(self) -> str:
-        return f"/apps/{APP}/uploads/{self.upload_id}"
+        return f"/apps/{self.app}/uploads/{self.upload_id}"
 
     def request(self) -> Any:
         """What begins it."""
@@ -118,7 +134,7 @@ class Sender:
 
     def begin(self) -> dict[str, Any]:
         """Begin, or join, and remember how the file is cut."""
-        answer = self.api("POST", f"/apps/{APP}/uploads", self.request())
+        answer = self.api("POST", f"/apps/{self.app}/uploads", self.request())
         assert answer.status_code == 200, answer.get_data()
         body: dict[str, Any] = answer.get_json()
         self.part_bytes, self.mode = body["part_bytes"], body["mode"]

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from securesystemslib.signer import Key
 
 from lockgate_release.trust.chain import Chain, load_chain
+from tests.simulators.bare_sender import OverHttp, Sender
 from tests.simulators.publisher import Build, PublisherSimulator
 
 __all__ = ["COMMAND", "Answer", "ServerProcess", "run_command"]
@@ -181,9 +182,9 @@ class ServerProcess:
 
     def upload(self, publisher: PublisherSimulator, build: Build) -> None:
         """Upload the build's artifacts."""
-        for sha256, data in build.artifacts.items():
-            answer = self.call("PUT", f"/api/v1/apps/{publisher.app}/artifacts/{sha256}", data)
-            assert answer.status in {200, 201}, answer.body
+        for data in build.artifacts.values():
+            answer = Sender(OverHttp(self), data, publisher.app).deliver()
+            assert answer.status_code in {200, 201}, answer.get_data()
 
     def publish(self, publisher: PublisherSimulator, build: Build, **how: Any) -> Any:
         """Upload and publish a build."""

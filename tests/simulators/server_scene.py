@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from lockgate_release.requests import (
     RolloutRequest,
 )
 from lockgate_release.trust.chain import Chain, load_chain
+from lockgate_release.uploads import ArrivedPart, BeginRequest, FinishRequest, make_upload_id
 from lockgate_server.api import ApiDeps, create_api_app
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Highest, IfAbsent, Intent, Ledger, ObjectStore, Scope
@@ -46,13 +47,14 @@ from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.write.apps import make_online_key, register
-from lockgate_server.services.write.artifacts import receive_artifact
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.finishing import finish_upload
 from lockgate_server.services.write.publish import publish
 from lockgate_server.services.write.revoking import Revoked, revoke
 from lockgate_server.services.write.rollouts import ChangedRollout, change_rollout
+from lockgate_server.services.write.uploads import begin_upload, receive_part
 from lockgate_server.views.api.context import ApiContext
 from tests.simulators.memory_ledger import MemoryLedger
 from tests.simulators.memory_store import MemoryStore
@@ -182,9 +184,24 @@ class Scene:
         return base
 
     def upload(self, build: Build) -> None:
-        """Receive the build's artifacts."""
-        for sha256, data in build.artifacts.items():
-            receive_artifact(self.deps(), self.app, sha256, io.BytesIO(data), len(data))
+        """Receive the build's artifacts, through the server."""
+        for data in build.artifacts.values():
+            self.land(data)
+
+    def land(self, data: bytes) -> None:
+        """Receive an artifact, through the server."""
+        deps = replace(self.deps(), uploads=None)
+        upload_id = make_upload_id(io.BytesIO(data), len(data))
+        begin = BeginRequest(upload_id=upload_id, size_bytes=len(data))
+        record = begin_upload(deps, self.app, begin, limit_bytes=len(data)).record
+        file = io.BytesIO(data)
+        parts = []
+        for number, size_bytes in enumerate(record.part_sizes(), 1):
+            piece = file.read(size_bytes)
+            part = ArrivedPart(number=number, size_bytes=len(piece), sha256=digest_bytes(piece))
+            parts.append(receive_part(deps, record, part, io.BytesIO(piece)))
+        said = FinishRequest(sha256=digest_bytes(data), size_bytes=len(data), parts=parts)
+        finish_upload(deps, self.app, upload_id, said)
 
     def prepare(self, version: str, **how: Any) -> PublishRequest:
         """Upload a build of a version, and return the request that would publish it."""

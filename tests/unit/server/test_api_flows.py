@@ -11,6 +11,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Remedy
 from lockgate_release.names import ChannelName
 from lockgate_release.requests import PublishRequest, RevokeRequest
+from tests.simulators.bare_sender import Sender
 from tests.simulators.publisher import Build
 from tests.simulators.server_scene import Client, Scene
 
@@ -37,9 +38,9 @@ def register(scene: Scene, api: Client) -> dict[str, Any]:
 def upload(api: Client, build: Build) -> None:
     for sha256, data in build.artifacts.items():
         assert api("HEAD", f"/apps/demo/artifacts/{sha256}").status_code == 404
-        answer = api("PUT", f"/apps/demo/artifacts/{sha256}", data=data)
+        answer = Sender(api, data).deliver()
         assert (answer.status_code, answer.get_json()["size"]) == (201, len(data))
-        assert api("PUT", f"/apps/demo/artifacts/{sha256}", data=data).status_code == 200
+        assert Sender(api, data).deliver().status_code == 200
         head = api("HEAD", f"/apps/demo/artifacts/{sha256}")
         assert (head.status_code, head.content_length) == (200, len(data))
 

@@ -21,8 +21,17 @@ BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "publish": ("POST", "/apps/demo/publish", {}),
     "rollout": ("PATCH", "/apps/demo/channels/stable/rollouts/1.0.0", {"action": "pause"}),
     "revoke": ("POST", "/apps/demo/revocations", {"version": "1.0.0", "reason": "bad"}),
+    "begin": ("POST", "/apps/demo/uploads", {"upload_id": "0" * 32, "size": 1}),
+    "urls": ("POST", f"/apps/demo/uploads/{'0' * 32}/urls", {"numbers": [1]}),
+    "finish": (
+        "POST",
+        f"/apps/demo/uploads/{'0' * 32}/finish",
+        {"sha256": "0" * 64, "size": 1, "parts": []},
+    ),
     "renew": ("POST", "/apps/demo/metadata", {"role": "targets", "metadata": ""}),
 }
+
+PART = f"/apps/demo/uploads/{'0' * 32}/parts/1?sha256={'0' * 64}"
 
 
 @pytest.fixture
@@ -110,6 +119,14 @@ def test_a_body_that_is_no_strict_json_object_is_refused(
         ("revoke", {"remedy": "burn"}, "remedy"),
         ("revoke", {"channels": ["../x"]}, "channels"),
         ("revoke", {"version": ""}, "version"),
+        ("begin", {"upload_id": "0" * 33}, "upload_id"),
+        ("begin", {"size": -1}, "size"),
+        ("urls", {"numbers": [0]}, "numbers[0]"),
+        ("urls", {"numbers": [1001]}, "numbers[0]"),
+        ("urls", {"numbers": list(range(1, 102))}, "numbers"),
+        ("finish", {"sha256": "0" * 63}, "sha256"),
+        ("finish", {"parts": [{"number": 1}]}, "parts[0].sha256"),
+        ("finish", {"parts": [{"number": 1, "etag": "a b"}]}, "parts[0].etag"),
         ("renew", {"role": "timestamp"}, "role"),
         ("renew", {"metadata": None}, "metadata"),
     ],
@@ -144,26 +161,26 @@ def test_an_app_that_does_not_exist_is_not_found(api: Client) -> None:
         if method != "PUT":
             answer = api(method, path.replace("demo", "nobody"), body)
             assert_problem(answer, 404, "not-found")
-    answer = api("PUT", f"/apps/nobody/artifacts/{'0' * 64}", data=b"x")
-    assert_problem(answer, 404, "not-found")
+    answer = api("PUT", PART.replace("demo", "nobody"), data=b"x")
+    assert_problem(answer, 404, "not-found.upload")
+    assert_problem(api("DELETE", f"/apps/nobody/uploads/{'0' * 32}"), 404, "not-found")
 
 
 @pytest.mark.parametrize("sha256", ["0" * 63, "G" * 64, "A" * 64, "..", "x"])
 def test_an_artifact_address_that_is_not_one_is_refused(api: Client, sha256: str) -> None:
-    answer = api("PUT", f"/apps/demo/artifacts/{sha256}", data=b"x")
+    answer = api("PUT", PART.replace("0" * 64, sha256), data=b"x")
     assert_problem(answer, 400, "usage", "not a SHA-256")
 
 
-def test_an_artifact_with_other_content_is_refused_and_not_kept(scene: Scene, api: Client) -> None:
-    before = [info.key for info in scene.store.list("")]
-    answer = api("PUT", f"/apps/demo/artifacts/{'0' * 64}", data=b"x")
-    body = assert_problem(answer, 422, "repository.digest")
-    assert body["expected"] == "0" * 64
-    assert [info.key for info in scene.store.list("")] == before
+@pytest.mark.parametrize("upload_id", ["0" * 31, "G" * 32, "x"])
+def test_an_upload_id_that_is_not_one_is_refused(api: Client, upload_id: str) -> None:
+    assert_problem(api("DELETE", f"/apps/demo/uploads/{upload_id}"), 400, "usage", "not an upload")
+    body = {"upload_id": upload_id, "size": 1}
+    assert_problem(api("POST", "/apps/demo/uploads", body), 400, "repository.document")
 
 
 def test_a_body_without_a_length_is_refused(api: Client) -> None:
-    for method, path, _ in [*BODIES.values(), ("PUT", f"/apps/demo/artifacts/{'0' * 64}", {})]:
+    for method, path, _ in [*BODIES.values(), ("PUT", PART, {})]:
         answer = api(
             method, path, headers={"Transfer-Encoding": "chunked"}, data=b"x", content_length=None
         )
@@ -173,7 +190,7 @@ def test_a_body_without_a_length_is_refused(api: Client) -> None:
 def test_a_body_that_is_too_long_is_refused_unread(scene: Scene) -> None:
     api = scene.api("lg_admin-ci-0123456789", max_body_bytes=100, max_artifact_bytes=100)
     scene.token()
-    for method, path, _ in [*BODIES.values(), ("PUT", f"/apps/demo/artifacts/{'0' * 64}", {})]:
+    for method, path, _ in [*BODIES.values(), ("PUT", PART, {})]:
         answer = api(method, path, data=b"x" * 101)
         assert_problem(answer, 413, "usage.too-large")
 

@@ -1,6 +1,5 @@
 """What publishers may not put in force: each refusal leaves the state as it was."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +31,6 @@ from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.trust import sign
 from lockgate_release.trust.keys import generate_signer
 from lockgate_server.errors import NotFoundError
-from lockgate_server.services.write.artifacts import receive_artifact
 from tests.simulators.publisher import Build, PublisherSimulator
 from tests.simulators.server_scene import APP, STABLE, Scene
 
@@ -361,17 +359,6 @@ def test_a_release_for_an_app_that_is_not_registered_is_not_found(tmp_path: Path
     scene = Scene(folder=tmp_path)
     with pytest.raises(NotFoundError, match="no such app"):
         scene.send(PublishRequest())
-
-
-def test_bytes_that_are_not_what_was_announced_are_not_kept(scene: Scene) -> None:
-    build = scene.publisher.build("1.1.0")
-    (sha256,) = build.artifacts
-    before = [info.key for info in scene.store.list("")]
-    with pytest.raises(DigestMismatchError, match="not the announced content"):
-        receive_artifact(scene.deps(), APP, sha256, io.BytesIO(b"other"), 5)
-    with pytest.raises(UsageError, match="broke off"):
-        receive_artifact(scene.deps(), APP, sha256, io.BytesIO(b"ot"), 5)
-    assert [info.key for info in scene.store.list("")] == before
 
 
 def test_a_platform_that_is_added_is_another_release(scene: Scene) -> None:

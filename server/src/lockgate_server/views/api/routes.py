@@ -147,16 +147,6 @@ ROUTES: tuple[Route, ...] = (
         refusals=(404,),
     ),
     Route(
-        method="PUT",
-        path=f"{_APP}/artifacts/{{sha256}}",
-        view=artifacts.put_artifact,
-        scope=Scope.PUBLISH,
-        summary="Upload an artifact to the address of its content",
-        request="bytes",
-        answers={200: "ArtifactReceipt", 201: "ArtifactReceipt"},
-        refusals=(404, 411, 413, 422, 507),
-    ),
-    Route(
         method="POST",
         path=f"{_APP}/uploads",
         view=uploads.post_upload,
