@@ -156,3 +156,19 @@ def test_looking_into_a_folder_that_is_no_servers_makes_nothing(
     assert done.returncode == ExitCode.USAGE
     assert "no server's folder" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("direct", "clients cannot send to this store by themselves"),
+        ("somehow", "uploads: not a way for uploads; expected auto, direct, server"),
+    ],
+)
+def test_a_way_for_uploads_that_there_is_not_is_refused_at_the_start(
+    tmp_path: Path, said: str, words: str
+) -> None:
+    data = str(tmp_path / "data")
+    ended = run_command("run", "--data", data, "--listen", "127.0.0.1:0", LOCKGATE_UPLOADS=said)
+    assert ended.returncode == ExitCode.USAGE
+    assert words in ended.stderr
