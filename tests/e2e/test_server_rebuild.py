@@ -84,6 +84,22 @@ def test_a_server_without_its_database_signs_nothing_until_it_is_rebuilt(site: S
     assert site.scene.look().offers() == [("1.1.0", 10_000)]
 
 
+def test_a_rollout_goes_on_from_where_it_was_and_a_revocation_stays(site: Site) -> None:
+    site.scene.publish("1.1.0", exposure_bp=500)
+    site.scene.revoke("1.1.0")
+    site.scene.publish("1.2.0", exposure_bp=1_000)
+    before = site.scene.look()
+    site.lose_database()
+    site.rebuild(ExitCode.OK, "--at", str(before.chain.timestamp.version))
+    site.open()
+    rolled = site.scene.roll("1.2.0", "set", 2_500, expected_epoch=1).answer
+    assert rolled.rollout.epoch == 2
+    after = site.scene.look()
+    assert after.offers() == [("1.2.0", 2_500), ("1.0.0", 10_000)]
+    assert after.revoked() == ["1.1.0"]
+    assert after.numbers()[2]["stable"] == before.numbers()[2]["stable"] + 1
+
+
 def test_a_store_that_was_put_back_is_refused_by_the_right_number(
     site: Site, tmp_path: Path
 ) -> None:
