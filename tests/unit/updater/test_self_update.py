@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,28 @@ def test_an_updater_without_a_health_command_has_to_read_the_home_all_the_same(
     assert scene.starts() == "1.0.0"
     scene.releases.publish("1.2.0", updater_tree("1.2.0"), install=silent)
     assert scene.update_itself().outcome.value == "updated"
+    assert scene.starts() == "1.2.0"
+
+
+@pytest.mark.parametrize("command", [(PROGRAM, "--version"), ()], ids=["command", "silent"])
+def test_an_updater_that_cannot_reach_its_repository_is_rolled_back_if_it_has_to(
+    scene: Scene, command: tuple[str, ...]
+) -> None:
+    install = as_updater(command=command)
+    asks = replace(install, health=replace(install.health, reaches_server=True))
+    deaf = b"raise SystemExit(9)\n"
+    with serve(scene.releases) as server:
+        settings = scene.own.home / "lockgate.toml"
+        settings.write_text(settings.read_text().replace("http://repository.test", server.address))
+        own = Updater.open(scene.own.home, environ={"PATH": os.environ["PATH"]})
+        tree = updater_tree("1.1.0", lockgate_updater__fetch__look=deaf)
+        scene.releases.publish("1.1.0", tree, install=asks)
+        result = scene.app.updater.update_itself(own=own)
+        assert result.outcome.value == "rolled-back"
+        assert "it cannot reach its repository itself" in result.reason
+        assert scene.starts() == "1.0.0"
+        scene.releases.publish("1.2.0", updater_tree("1.2.0"), install=asks)
+        assert scene.app.updater.update_itself(own=own).outcome.value == "updated"
     assert scene.starts() == "1.2.0"
 
 

@@ -4,7 +4,8 @@
 2. Nothing is done while the app is on trial, being committed or being rolled back: what finishes
    that is the updater that began it.
 3. Besides its health command the new updater has to read the app's home: what it says stands
-   there must be what we see. Else it is rolled back like any release that fails.
+   there must be what we see. Where its release asks for that (`reaches_server`), it also has to
+   reach its own repository. Else it is rolled back like any release that fails.
 4. New code is never entered in the middle: it is used from the next start, through the entry
    (`install.entry`). The old tree stays for as long as this process may import from it.
 """
@@ -15,11 +16,12 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.errors import DocumentError, ExitCode, UsageError
 from lockgate_release.settings import SETTINGS_FILE, load_settings
 from lockgate_release.strict_json import parse_json
 from lockgate_updater.events import Observer
@@ -30,6 +32,7 @@ from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.trial import Health, program_path
 from lockgate_updater.session import Client, Session, open_session
+from lockgate_updater.state.durable import local_errors
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.journal import State
 from lockgate_updater.state.receipts import Receipt
@@ -38,6 +41,8 @@ __all__ = ["find_own_home", "update_itself"]
 
 _LEAST_KEPT = 2
 _MAX_ANSWER_BYTES = 1_000_000
+_FOUND_OUT = frozenset(map(int, (ExitCode.OK, ExitCode.OFFER, ExitCode.HELD)))
+"""How a check ends that has reached and believed its repository."""
 _BUSY = {
     State.TRIAL: "is on trial",
     State.COMMITTED: "is being committed",
@@ -90,7 +95,7 @@ def update_itself(app: Client, own: Client, observe: Observer, *, force: bool) -
         examined = replace(
             own,
             configuration=replace(own.configuration, keep=kept),
-            demand=lambda receipt: _examine(session, own.home, receipt),
+            demand=lambda receipt: _examine(session, own, receipt),
         )
         with open_session(examined, purpose="self-update", observe=observe) as itself:
             result = _bring_up(itself, force=force)
@@ -123,18 +128,23 @@ def _bring_up(itself: Session, *, force: bool) -> UpdateResult:
     receipt, demand = itself.receipt(record.attempt.folder), itself.client.demand
     assert receipt is not None
     assert demand is not None
-    health = examine_reach(itself, receipt, demand(receipt))
+    health = examine_reach(itself, receipt, Health(passed=True, reason="it is there"))
+    if health.passed:
+        health = demand(receipt)
     return Transaction(itself).conclude(record.attempt, health)
 
 
-def _examine(session: Session, own: Home, receipt: Receipt) -> Health:
+def _examine(session: Session, own: Client, receipt: Receipt) -> Health:
     """Let a new updater say what stands in the app's home, and compare."""
     if not receipt.install.entrypoint:
         return Health(passed=False, reason="it names no program that could be started")
-    program = program_path(own, receipt, receipt.install.entrypoint)
-    command = [str(program), "status", "--home", str(session.home.root), "--json"]
+    program = str(program_path(own.home, receipt, receipt.install.entrypoint))
+    if receipt.install.health.reaches_server and (trouble := _reach(program, own, receipt)):
+        return Health(passed=False, reason=f"it cannot reach its repository itself: {trouble}")
+    command = [program, "status", "--home", str(session.home.root), "--json"]
     with tempfile.TemporaryFile() as said:
-        trouble = _run(command, said.fileno(), session, receipt.install.health.timeout_s)
+        timeout_s = receipt.install.health.timeout_s
+        trouble = _run(command, said.fileno(), session.client.environ, timeout_s)
         answer = os.pread(said.fileno(), _MAX_ANSWER_BYTES, 0)
     if trouble:
         return Health(passed=False, reason=f"it cannot read the app's home: {trouble}")
@@ -154,12 +164,36 @@ def _examine(session: Session, own: Home, receipt: Receipt) -> Health:
     return Health(passed=True, reason="its health command passed, and it can read the app's home")
 
 
-def _run(command: list[str], said: int, session: Session, timeout_s: int) -> str:
+def _reach(program: str, own: Client, receipt: Receipt) -> str:
+    """Let a new updater look at its repository, in a home that is thrown away; return the trouble.
+
+    The one that works here has just reached it.
+    """
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        there = Home.at(folder)
+        with local_errors("cannot be copied", own.home.settings):
+            there.settings.write_bytes(own.home.settings.read_bytes())
+            there.anchor.write_bytes(own.anchor)
+        command = [program, "check", "--home", folder]
+        if own.configuration.ca:
+            command += ["--ca", own.configuration.ca]
+        timeout_s = receipt.install.health.timeout_s
+        return _run(command, said.fileno(), own.environ, timeout_s, good=_FOUND_OUT)
+
+
+def _run(
+    command: list[str],
+    said: int,
+    environ: Mapping[str, str],
+    timeout_s: int,
+    *,
+    good: frozenset[int] = frozenset({0}),
+) -> str:
     """Run a command to its end, with all it started; return what was wrong, or ""."""
     try:
         process = subprocess.Popen(
             command,
-            env=dict(session.client.environ),
+            env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.DEVNULL,
@@ -175,4 +209,4 @@ def _run(command: list[str], said: int, session: Session, timeout_s: int) -> str
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return f"it ended with {code}" if code else ""
+    return "" if code in good else f"it ended with {code}"
