@@ -1,12 +1,14 @@
 """What `lockgate publish` costs beside `aws s3 cp` of the same files to the same bucket.
 
 One file of 500 MB, then 20 of 5 MB, in turns. Wall time from the start of the process; a ratio is
-the median of the ratios of each turn, as a shared machine is never twice as busy. "uploaded" ends when the last byte has arrived in the bucket, "published" when the command ends:
-the server has read and hashed everything by then, and the release is signed and offered. Both
-clients have their default settings, the same endpoint, and files that nobody has sent before. The
-bucket is a stand-in of our own (`bench/bucket.py`) on a tmpfs: moto and the R2 emulator are slower
-than either client, so that both would look alike. AWS's command is installed at the time of the
-run, for the run alone.
+the median of the ratios of each turn, as a shared machine is never twice as busy. "uploaded" ends
+when the last byte has arrived in the bucket, "published" when the command ends: the server has
+read and hashed everything by then, and the release is signed and offered. Both clients have their
+default settings, the same endpoint, and files that nobody has sent before.
+
+The bucket is a stand-in of our own (`bench/bucket.py`) on a tmpfs: moto and the R2 emulator are
+slower than either client, so that both would look alike. AWS's command is installed at the time of
+the run, for the run alone.
 """
 
 from __future__ import annotations

@@ -5,17 +5,24 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import ExitCode
 from lockgate_release.instants import utc_now
+from lockgate_release.layout import artifact_path
 from lockgate_release.uploads import LEAST_PART_BYTES
 from tests.simulators.api_server import serve_app
+from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
+from tests.simulators.command_line import CommandLine
 from tests.simulators.release_desk import APP, ReleaseDesk, open_desk
+from tests.simulators.server_process import ServerProcess
 
 COMMAND = str(Path(sys.executable).with_name("lockgate"))
 PATIENT_S = 60.0
@@ -165,3 +172,52 @@ def test_an_impossible_number_of_parts_at_once_is_refused(desk: ReleaseDesk, sai
     )
     desk.person.environ["LOCKGATE_UPLOAD_PARALLEL"] = said
     desk.person.must_end(ExitCode.USAGE, ["upload", "app"], "upload_parallel")
+
+
+# Straight to a bucket, everything real: the command, the server, and the services that stand in
+# for S3 and R2.
+
+BUCKETS: dict[str, Callable[[Path], AbstractContextManager[BucketAt]]] = {
+    "moto": lambda _: moto_bucket(),
+    "r2": r2_bucket,
+}
+
+
+@pytest.fixture(params=BUCKETS)
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BucketAt]:
+    with BUCKETS[request.param](tmp_path / "r2") as made:
+        yield made
+
+
+def test_a_file_that_was_cut_off_on_its_way_to_a_bucket_gets_there(
+    bucket: BucketAt, tmp_path: Path
+) -> None:
+    content = random.Random(2).randbytes(2 * LEAST_PART_BYTES + 7)
+    (tmp_path / "app").write_bytes(content)
+    cache = tmp_path / "cache"
+    with ServerProcess(tmp_path / "data", **bucket.environ) as server:
+        environ = {
+            "LOCKGATE_SERVER": server.api,
+            "LOCKGATE_TOKEN": server.token,
+            "LOCKGATE_KEYS": "keys/publisher/publisher-1.pem",
+            "LOCKGATE_ROOT": "keys/root.json",
+            "XDG_CACHE_HOME": str(cache),
+        }
+        person = CommandLine(folder=tmp_path, environ=environ, now=utc_now())
+        person.must("init", APP, "--keys", "keys")
+        killed = subprocess.Popen(
+            [COMMAND, *arguments("--parallel", "1")],
+            cwd=tmp_path,
+            env=environ,
+            stderr=subprocess.DEVNULL,
+        )
+        while killed.poll() is None and not list(cache.rglob("*.jsonl")):
+            time.sleep(0.005)
+        killed.kill()
+        killed.wait()
+        person.must(*arguments())
+        path = f"/{APP}/{artifact_path(digest_bytes(content))}"
+        assert server.call("GET", path, side="public").body == content
+        kept = bucket.keys()
+        assert not any("/uploads/" in key for key in kept)
+    assert list(cache.rglob("*.jsonl")) == []

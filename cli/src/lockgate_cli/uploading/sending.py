@@ -139,6 +139,7 @@ class Upload:
     def _run(self, file: SentFile) -> bool:
         # Where the digest is known beforehand, nothing is sent that is there already.
         if self._digest.done() and self._api.has_artifact(self._app, self._wait_for_digest()):
+            self.tally.skip(file.size_bytes)
             return False
         refused = False
         for _ in range(_ROUNDS):
@@ -181,6 +182,7 @@ class Upload:
         finish = FinishRequest(sha256=sha256, size_bytes=file.size_bytes, parts=parts)
         is_new = self._api.finish_upload(self._app, file.upload_id, finish)
         self._begun = None
+        self.tally.is_checking = False
         self._journal.forget()
         return is_new
 
