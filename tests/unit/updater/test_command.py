@@ -369,3 +369,21 @@ def test_progress_is_plain_lines_elsewhere(command: Command) -> None:
     shown = command("update").err
     assert "\r" not in shown
     assert "1.1.0: " in shown
+
+
+@pytest.mark.parametrize(
+    "typed", [["check", "--hom", "x"], ["update", "--dry", "--home", "x"], ["--vers"], []]
+)
+def test_an_option_is_typed_in_full(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed)
+    assert ended.value.code == 2
+    assert "usage: lockgate-updater" in capsys.readouterr().err
+
+
+def test_help_of_a_verb_and_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed, words in ((["--help"], "exit codes:"), (["watch", "--help"], "--check-only")):
+        with pytest.raises(SystemExit) as ended:
+            main(typed)
+        assert ended.value.code == 0
+        assert words in capsys.readouterr().out
