@@ -135,6 +135,6 @@ def _parse(line: bytes) -> tuple[int, NotedPart] | None:
             case {"number": int(number), "crc32": int(crc32), "etag": str(etag)}:
                 if 0 < number <= MAX_PARTS:
                     return number, NotedPart(crc32=crc32, etag=etag)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     return None
