@@ -26,14 +26,19 @@ def assert_refused(
     return error
 
 
-def assert_artifact_refused(client: SimulatedClient, code: str) -> LockgateError:
-    """The documents are right, the artifact is not: the offer stands, and installs nothing."""
+def assert_artifact_refused(
+    client: SimulatedClient, code: str, *, keeps: tuple[str, ...] = ()
+) -> LockgateError:
+    """The documents are right, the artifact is not: the offer stands, and installs nothing.
+
+    `keeps` names partial downloads whose chunks are right so far.
+    """
     before = client.snapshot()
     _refusal(client, code)
     error = _refusal(client, code)
     assert client.snapshot() == before
     assert client.runs() == "1.0.0"
-    assert client.leftovers() == []
+    assert client.leftovers() == list(keeps)
     return error
 
 

@@ -243,4 +243,7 @@ def test_bad_bytes_in_one_chunk_cost_no_more_than_that_chunk(
         client.update()
     documents_bytes = 64 << 10
     assert repository.body_bytes - before < 3 * mib + documents_bytes
-    assert_artifact_refused(client, "repository.digest")
+    part = client.home / "state" / "downloads" / f"{artifact.sha256}.part"
+    assert_artifact_refused(client, "repository.digest", keeps=(part.name,))
+    (whole,) = (data for name, data in repository.files.items() if artifact.sha256 in name)
+    assert part.read_bytes() == whole[: 2 * mib]

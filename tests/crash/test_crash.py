@@ -64,9 +64,9 @@ def test_old_or_new_and_the_next_run_converges(half: int) -> None:
 
 
 def test_the_shim_has_seen_each_system_call() -> None:
-    chosen = random.Random(SEED).sample(SAMPLED, 2)
-    tallies = _try("strace", chosen)
-    assert {tally["scenario"] for tally in tallies} == set(chosen)
+    chosen = random.Random(SEED).choice(SAMPLED)
+    tallies = _try("strace", [chosen])
+    assert [tally["scenario"] for tally in tallies] == [chosen]
     _assert_whole(tallies)
 
 
