@@ -251,6 +251,7 @@ def test_parts_of_other_sizes_than_announced_remove_the_upload(scene: Scene) -> 
     sender.parts[1] = ArrivedPart(number=1, etag=etag)
     answer = sender.finish()
     assert (answer.status_code, answer.get_json()["code"]) == (422, "repository.digest")
+    assert answer.get_json()["found"] == "3 bytes"
     assert (artifacts(scene), left_over(scene)) == ([], [])
     assert sender.deliver().status_code == 201
 

@@ -173,6 +173,23 @@ def test_an_upload_that_was_given_up_leaves_nothing(scene: Scene) -> None:
     assert sender.finish().status_code == 404
 
 
+def test_the_record_of_an_upload_goes_before_its_parts(scene: Scene) -> None:
+    sender = Sender(scene.api(), BIG)
+    sender.begin()
+    sender.send(1)
+    faulty = FaultyStore(scene.store)
+    faulty.plan(kill(Moment.AFTER, "delete"))
+    scene.store = faulty
+    sender.api = scene.api()
+    with pytest.raises(KilledError):
+        sender.give_up()
+    assert all(".1." in key for key in left_over(scene))  # a part that nobody's record names
+    assert sender.begin()["mode"] == "server"
+    sender.send(2)
+    assert sender.finish().status_code == 201
+    assert left_over(scene) == []
+
+
 def test_a_file_larger_than_any_that_is_taken_is_refused_before_it_is_sent(scene: Scene) -> None:
     api = scene.api(max_artifact_bytes=100)
     body = {"upload_id": "0" * 32, "size": 101}
