@@ -43,7 +43,7 @@ class Running:
 
     def end(self) -> tuple[int, str]:
         """Wait, and return its exit code and its words."""
-        _, words = self.process.communicate(timeout=_PATIENCE_S)
+        words, _ = self.process.communicate(timeout=_PATIENCE_S)
         return self.process.returncode, words
 
 
