@@ -16,11 +16,13 @@ from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
+from lockgate_server.stores.s3_uploads import S3Uploads
 from tests.simulators.certificates import make_certificates
 from tests.simulators.faulty_store import FaultyStore
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.r2_server import R2Server, need_r2
 from tests.simulators.s3_server import ACCESS_KEY, SECRET_KEY, s3_server
+from tests.simulators.server_scene import Scene
 
 LEAST_PART_BYTES = 5 << 20
 """The smallest part S3 takes, so that a test of parts stays small."""
@@ -201,3 +203,29 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         made = STORES[request.param](tmp_path)
         yield made
         made.close()
+
+
+@pytest.fixture(params=["moto", "r2"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """Each service that clients can send to by themselves."""
+    found: Service = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def scene(tmp_path: Path, service: Service) -> Iterator[Scene]:
+    """A server on a bucket, whose clients send straight to it."""
+    yield from _scene(tmp_path, service)
+
+
+@pytest.fixture
+def r2_scene(tmp_path: Path, r2: Service) -> Iterator[Scene]:
+    """The same on the emulator alone: moto checks neither signatures nor time."""
+    yield from _scene(tmp_path, r2)
+
+
+def _scene(folder: Path, service: Service) -> Iterator[Scene]:
+    with closing(service.open(BUCKET, S3Limits())) as store, emptied(store):
+        scene = Scene(folder=folder, store=store, uploads=S3Uploads(store.bucket))
+        scene.register()
+        yield scene

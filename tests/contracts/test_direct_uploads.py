@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,97 +9,28 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import TransportError
 from lockgate_release.layout import artifact_key
-from lockgate_release.uploads import LEAST_PART_BYTES, ArrivedPart, UploadId
+from lockgate_release.uploads import ArrivedPart, UploadId
 from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.uploads import find_upload
-from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_client import S3Limits
 from lockgate_server.stores.s3_uploads import S3Uploads
 from tests.contracts.conftest import BUCKET, Service, emptied
+from tests.contracts.direct import (
+    BIG,
+    EVIL,
+    GONE,
+    KEY,
+    SMALL,
+    artifacts,
+    killed,
+    left_over,
+    no_answer,
+    sent,
+)
 from tests.simulators.bare_sender import Sender, put_to
-from tests.simulators.faulty_store import FaultyStore, KilledError, Moment, kill, meanwhile
-from tests.simulators.faulty_uploads import FaultyUploads
+from tests.simulators.faulty_store import FaultyStore, KilledError, Moment, kill
 from tests.simulators.server_scene import APP, Scene, read_all
-
-BIG = bytes(range(256)) * (LEAST_PART_BYTES // 256) + b"the second part"
-SMALL = b"a release in one part"
-EVIL = b"another, of same size"
-GONE = {404, 500}
-"""What a store says of an upload that is over; 500 is moto's word for it."""
-
-KEY = artifact_key(APP, digest_bytes(SMALL))
-
-
-@pytest.fixture(params=["moto", "r2"])
-def service(request: pytest.FixtureRequest) -> Service:
-    found: Service = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def store(service: Service) -> Iterator[S3Store]:
-    with emptied(service.open(BUCKET, S3Limits())) as store:
-        yield store
-    store.close()
-
-
-@pytest.fixture
-def uploads(store: S3Store) -> S3Uploads:
-    return S3Uploads(store.bucket)
-
-
-@pytest.fixture
-def scene(tmp_path: Path, store: S3Store, uploads: S3Uploads) -> Scene:
-    scene = Scene(folder=tmp_path, store=store, uploads=uploads)
-    scene.register()
-    return scene
-
-
-@pytest.fixture
-def r2_scene(tmp_path: Path, r2: Service) -> Iterator[Scene]:
-    """On the emulator alone: moto checks neither signatures nor time."""
-    with emptied(r2.open(BUCKET, S3Limits())) as store:
-        scene = Scene(folder=tmp_path, store=store, uploads=S3Uploads(store.bucket))
-        scene.register()
-        yield scene
-    store.close()
-
-
-def before(scene: Scene, sender: Sender, verb: str, key: str, act: Callable[[], object]) -> None:
-    """Let something happen right before the server's next call of the store."""
-    faulty = FaultyStore(scene.store)
-    faulty.plan(meanwhile(verb, key, act))
-    scene.store = faulty
-    sender.api = scene.api()
-
-
-def sent(scene: Scene) -> tuple[Sender, FaultyUploads]:
-    """A small file that is sent and not finished, and where its completion can fail."""
-    assert scene.uploads is not None
-    faulty = FaultyUploads(scene.uploads)
-    scene.uploads = faulty
-    sender = Sender(scene.api(), SMALL)
-    sender.begin()
-    sender.send(1)
-    return sender, faulty
-
-
-def no_answer() -> None:
-    raise TransportError("the object store did not answer")
-
-
-def killed() -> None:
-    raise KilledError("around complete")
-
-
-def artifacts(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/artifacts/")]
-
-
-def left_over(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/uploads/")]
 
 
 @pytest.mark.parametrize("data", [b"", b"x", BIG])
@@ -116,102 +45,6 @@ def test_what_is_sent_straight_to_the_bucket_lies_at_its_content_address(
     assert read_all(scene.store, key) == data
     assert (artifacts(scene), left_over(scene)) == ([key], [])
     assert sender.finish().status_code == 200
-
-
-# --- An address that was given out ------------------------------------------------------------
-
-
-def test_an_address_is_dead_once_the_upload_is_finished(scene: Scene) -> None:
-    sender = Sender(scene.api(), SMALL)
-    sender.begin()
-    url = sender.url(1)
-    sender.send(1)
-    assert sender.finish().status_code == 201
-    assert put_to(url, EVIL)[0] in GONE
-    assert read_all(scene.store, KEY) == SMALL
-    assert left_over(scene) == []
-
-
-@pytest.mark.parametrize("verb", ["open", "copy"])
-def test_an_address_changes_nothing_between_the_reading_and_the_copy(
-    scene: Scene, verb: str
-) -> None:
-    sender = Sender(scene.api(), SMALL)
-    sender.begin()
-    url = sender.url(1)
-    sender.send(1)
-    tries: list[int] = []
-    key = f"{APP}/uploads/*.data" if verb == "open" else KEY
-    before(scene, sender, verb, key, lambda: tries.append(put_to(url, EVIL)[0]))
-    assert sender.finish().status_code == 201
-    assert len(tries) == 1
-    assert tries[0] in GONE
-    assert read_all(scene.store, KEY) == SMALL
-
-
-def test_who_begins_the_same_upload_again_cannot_exchange_what_was_read(scene: Scene) -> None:
-    good = bytes(1 << 20) + b"good" + bytes(1 << 20)
-    evil = bytes(1 << 20) + b"evil" + bytes(1 << 20)  # the same id: it names size and edges only
-    victim, thief = Sender(scene.api(), good), Sender(scene.api(), evil)
-    assert victim.upload_id == thief.upload_id
-    victim.begin()
-    victim.send(1)
-    answers: list[int] = []
-
-    def exchange() -> None:
-        answers.append(thief.give_up().status_code)
-        thief.begin()
-        thief.send(1)
-        record = find_upload(scene.deps(), APP, UploadId(thief.upload_id))
-        assert scene.uploads is not None
-        scene.uploads.complete(record.data_key, record.store_id, {1: thief.parts[1].etag})
-
-    target = artifact_key(APP, victim.sha256)
-    before(scene, victim, "copy", target, exchange)
-    assert victim.finish().status_code >= 400
-    assert answers == [204]
-    assert artifacts(scene) == []
-    assert victim.finish().status_code == 422  # what lies there now is the thief's, and it shows
-    assert artifacts(scene) == []
-    assert victim.deliver().status_code == 201
-    assert read_all(scene.store, target) == good
-
-
-def test_an_address_is_good_for_its_part_and_size_only(r2_scene: Scene) -> None:
-    sender = Sender(r2_scene.api(), BIG)
-    sender.begin()
-    url = sender.url(2)
-    for wrong, data in [
-        (url, b"short"),
-        (url, b"the second part, longer"),
-        (url.replace("partNumber=2", "partNumber=1"), sender.piece(2)),
-        (url.replace(".data?", ".data2?"), sender.piece(2)),
-        (re.sub(r"uploadId=[^&]*&partNumber=2", "", url).replace("?&", "?"), sender.piece(2)),
-    ]:
-        status, said = put_to(wrong, data)
-        assert (status, "SignatureDoesNotMatch" in said) == (403, True), wrong
-    assert put_to(url, sender.piece(2))[0] == 200
-
-
-def test_an_address_expires(r2_scene: Scene) -> None:
-    sender = Sender(r2_scene.api(), SMALL)
-    sender.begin()
-    uploads = r2_scene.uploads
-    assert uploads is not None
-    record = find_upload(r2_scene.deps(), APP, UploadId(sender.upload_id))
-    url = uploads.part_url(record.data_key, record.store_id, 1, len(SMALL), expires_s=1)
-    said = (200, "")
-    for _ in range(1000):  # as long as it takes
-        said = put_to(url, SMALL)
-        if said[0] != 200:
-            break
-    assert said[0] == 403
-    assert "expired" in said[1]
-    sender.send(1)  # a new address for the same part
-    assert sender.finish().status_code == 201
-
-
-# --- What goes wrong, and the rerun ----------------------------------------------------------
 
 
 def test_a_wrong_etag_is_refused_and_the_upload_goes_on(scene: Scene) -> None:
