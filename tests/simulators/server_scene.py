@@ -35,9 +35,8 @@ from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import (
     PublishRequest,
     RevokeRequest,
-    RolloutAction,
-    RolloutRequest,
 )
+from lockgate_release.steering_requests import RolloutAction, RolloutRequest
 from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_release.uploads import ArrivedPart, BeginRequest, FinishRequest, make_upload_id
 from lockgate_server.api import ApiDeps, create_api_app

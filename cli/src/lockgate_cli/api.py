@@ -31,8 +31,8 @@ from lockgate_release.requests import (
     RegisterRequest,
     RenewRequest,
     RevokeRequest,
-    RolloutRequest,
 )
+from lockgate_release.steering_requests import RolloutRequest
 from lockgate_release.trust.verify import NotFoundError
 from lockgate_release.uploads import BeginRequest, FinishRequest, UploadId, UrlsRequest
 

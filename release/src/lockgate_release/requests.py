@@ -9,11 +9,11 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from lockgate_release.documents import Remedy
 from lockgate_release.instants import format_instant
 from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, is_channel_name
+from lockgate_release.steering_requests import ChosenPlan, read_chosen_plan
 from lockgate_release.strict_json import Fields, Json, JsonObject, parse_json
 from lockgate_release.versions import is_version_text
 
@@ -25,8 +25,6 @@ __all__ = [
     "RegisterRequest",
     "RenewRequest",
     "RevokeRequest",
-    "RolloutAction",
-    "RolloutRequest",
 ]
 
 _SUBJECT = "request"
@@ -77,19 +75,30 @@ class RegisterRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferRequest:
-    """Offer a live release in a channel, to this share of its clients (basis points)."""
+    """Offer a live release in a channel.
+
+    Attributes:
+        channel: Where.
+        version: The release.
+        exposure_bp: To what share of its clients, in basis points; a plan says it otherwise.
+        chosen: The plan it follows; None: a person steers it.
+    """
 
     channel: ChannelName
     version: str
     exposure_bp: int = MAX_EXPOSURE_BP
+    chosen: ChosenPlan | None = None
 
     def to_json(self) -> JsonObject:
         """Return the offer as it stands in a request."""
-        return {
+        said: dict[str, Json] = {
             "channel": self.channel,
             "version": self.version,
             "exposure_bp": self.exposure_bp,
         }
+        if self.chosen is not None:
+            said["chosen"] = self.chosen.to_json()
+        return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,57 +144,8 @@ def _read_offer(fields: Fields) -> OfferRequest:
         channel=ChannelName(fields.checked("channel", is_channel_name, "a channel name")),
         version=fields.checked("version", is_version_text, "a version"),
         exposure_bp=fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP),
+        chosen=read_chosen_plan(fields.object("chosen")) if fields.has("chosen") else None,
     )
-
-
-class RolloutAction(StrEnum):
-    """What a person does to a rollout."""
-
-    SET = "set"
-    PAUSE = "pause"
-    RESUME = "resume"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutRequest:
-    """Change one rollout by hand.
-
-    Attributes:
-        action: What to do.
-        exposure_bp: The new share, 0 to 10000 basis points; only with `set`.
-        expected_epoch: The epoch the person saw; another one in force is a conflict. 0 accepts any.
-    """
-
-    action: RolloutAction
-    exposure_bp: int = 0
-    expected_epoch: int = 0
-
-    def to_json(self) -> JsonObject:
-        """Return the request's body."""
-        return {
-            "action": self.action.value,
-            "exposure_bp": self.exposure_bp,
-            "expected_epoch": self.expected_epoch,
-        }
-
-    @classmethod
-    def parse(cls, data: bytes) -> RolloutRequest:
-        """Return the request in a body.
-
-        Raises:
-            DocumentError: It is not one.
-        """
-        fields = parse_json(data, subject=_SUBJECT)
-        action = fields.choice("action", RolloutAction)
-        if action is RolloutAction.SET:
-            exposure_bp = fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP)
-        else:
-            exposure_bp = 0
-        return cls(
-            action=action,
-            exposure_bp=exposure_bp,
-            expected_epoch=fields.integer("expected_epoch", default=0),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Requests: what the command line says is what the server reads, and nothing else is taken."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,8 +17,14 @@ from lockgate_release.requests import (
     RegisterRequest,
     RenewRequest,
     RevokeRequest,
+)
+from lockgate_release.rollout.plan import DEFAULT_PLAN
+from lockgate_release.steering_requests import (
+    ChosenPlan,
     RolloutAction,
     RolloutRequest,
+    StartRequest,
+    StopRequest,
 )
 from lockgate_release.strict_json import dump_json
 
@@ -31,9 +38,24 @@ GOOD: list[Any] = [
         documents={"a/b": b"\xff" * 100},
         offer=OfferRequest(channel=STABLE, version="1.0.0", exposure_bp=10),
     ),
+    PublishRequest(
+        offer=OfferRequest(
+            channel=STABLE,
+            version="1.0.0",
+            chosen=ChosenPlan(
+                plan=DEFAULT_PLAN, name="canary", start_at=datetime(2026, 1, 31, tzinfo=UTC)
+            ),
+        )
+    ),
     RolloutRequest(action=RolloutAction.SET, exposure_bp=2500, expected_epoch=3),
     RolloutRequest(action=RolloutAction.PAUSE),
     RolloutRequest(action=RolloutAction.RESUME, expected_epoch=1),
+    RolloutRequest(action=RolloutAction.RESUME, anyway=True, reason="a sensor lied"),
+    RolloutRequest(action=RolloutAction.PLAN, chosen=ChosenPlan(plan=DEFAULT_PLAN), dry_run=True),
+    StopRequest(reason="fire"),
+    StopRequest(reason="fire", channel=STABLE, dry_run=True),
+    StartRequest(),
+    StartRequest(channel=STABLE, reason="it was a drill"),
     RevokeRequest(version="1.0.0", reason="it burns\nbadly"),
     RevokeRequest(
         version="1.0.0", reason="x", remedy=Remedy.BLOCK_NEW, channels=(STABLE, ChannelName("b"))
@@ -76,7 +98,14 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (PublishRequest, {"offer": {**OFFER, "version": "a/b"}}, "offer.version: wrong value"),
     (PublishRequest, {"offer": {**OFFER, "exposure_bp": 10_001}}, "offer.exposure_bp: out of"),
     (PublishRequest, {"offer": {"channel": "a", "version": "1"}}, "offer.exposure_bp: missing"),
-    (RolloutRequest, {"action": "halt"}, "action: wrong value; expected one of set, pause, resume"),
+    (RolloutRequest, {"action": "stop"}, "action: wrong value; expected one of set, pause"),
+    (RolloutRequest, {"action": "plan"}, "chosen: missing"),
+    (RolloutRequest, {"action": "plan", "chosen": {"plan": 1}}, "chosen.plan: wrong type"),
+    (RolloutRequest, {"action": "resume", "anyway": True}, "reason: missing"),
+    (RolloutRequest, {"action": "resume", "anyway": True, "reason": " "}, "reason: wrong value"),
+    (StopRequest, {}, "reason: missing"),
+    (StopRequest, {"reason": "\n"}, "reason: wrong value"),
+    (StartRequest, {"channel": "A"}, "channel: wrong value"),
     (RolloutRequest, {"action": "set"}, "exposure_bp: missing"),
     (RolloutRequest, {"action": "set", "exposure_bp": True}, "exposure_bp: wrong type"),
     (RolloutRequest, {"action": "pause", "expected_epoch": -1}, "expected_epoch: out of range"),

@@ -76,7 +76,7 @@ def test_register_publish_roll_out_pause_revoke_and_publish_again(
     assert late.status_code == 409
     assert late.get_json()["found"].startswith("epoch 2")
     narrower = api("PATCH", rollout, {"action": "set", "exposure_bp": 100}).get_json()
-    assert narrower["warnings"][0].startswith("narrowed from 5000 to 100 basis points")
+    assert narrower["warnings"][0].startswith("narrowed from 50% to 1%")
 
     assert api("PATCH", rollout, {"action": "pause"}).get_json()["rollout"]["state"] == "paused"
     again = api("PATCH", rollout, {"action": "pause"}).get_json()

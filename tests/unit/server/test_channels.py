@@ -1,6 +1,7 @@
 """What a channel offers next: every branch of the pure rules."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -16,12 +17,10 @@ from lockgate_server.services.write.channels import (
     full_version,
     issue,
     offer_release,
-    pause_rollout,
-    resume_rollout,
     revoke_release,
-    set_exposure,
     start_channel,
 )
+from lockgate_server.services.write.steering import pause_rollout, resume_rollout, set_exposure
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 EVERY = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0")
@@ -34,7 +33,7 @@ def allowed(*versions: str, salt: str = "f" * 32, lifted: tuple[str, ...] = ()) 
                 version=version,
                 path=f"releases/{version}/release.json",
                 sha256=Sha256Hex(str(number) * 64),
-                is_lifted=version in lifted,
+                lifted_at=NOW if version in lifted else None,
             )
             for number, version in enumerate(versions or EVERY)
         },
@@ -170,7 +169,7 @@ def test_reaching_everybody_while_paused_finishes_nothing() -> None:
     after = set_exposure(before, allowed(), "1.1.0", 10_000)
     assert offers(after) == [("1.1.0", 10_000), ("1.0.0", 10_000)]
     assert after.once_full == ("1.0.0",)
-    resumed = resume_rollout(after, allowed(), "1.1.0")
+    resumed = resume_rollout(after, allowed(), "1.1.0", now=NOW)
     assert offers(resumed) == [("1.1.0", 10_000)]
 
 
@@ -190,7 +189,7 @@ def test_pausing_stops_and_resuming_goes_on_each_with_a_new_epoch() -> None:
     paused = pause_rollout(before, allowed(), "1.0.0")
     assert paused.offers[0].rollout.state is RolloutState.PAUSED
     assert paused.offers[0].rollout.epoch == 2
-    resumed = resume_rollout(paused, allowed(), "1.0.0")
+    resumed = resume_rollout(paused, allowed(), "1.0.0", now=NOW)
     assert resumed.offers[0].rollout.state is RolloutState.ACTIVE
     assert resumed.offers[0].rollout.epoch == 3
 
@@ -199,10 +198,10 @@ def test_pausing_twice_and_resuming_what_goes_on_change_nothing() -> None:
     before = offering(("1.0.0", 1_000))
     paused = pause_rollout(before, allowed(), "1.0.0")
     assert pause_rollout(paused, allowed(), "1.0.0") is paused
-    assert resume_rollout(before, allowed(), "1.0.0") is before
+    assert resume_rollout(before, allowed(), "1.0.0", now=NOW) is before
 
 
-@pytest.mark.parametrize("change", [pause_rollout, resume_rollout])
+@pytest.mark.parametrize("change", [pause_rollout, partial(resume_rollout, now=NOW)])
 def test_a_rollout_that_changed_since_somebody_looked_is_a_conflict(change: object) -> None:
     before = set_exposure(offering(("1.0.0", 1_000)), allowed(), "1.0.0", 2_000)
     with pytest.raises(ConflictError, match=r"expected epoch 1; found epoch 2, active"):

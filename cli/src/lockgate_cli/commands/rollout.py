@@ -11,7 +11,7 @@ from lockgate_cli.fields import parse_field
 from lockgate_cli.output import say, show, show_json, show_table, warn
 from lockgate_release.errors import UsageError
 from lockgate_release.names import format_percentage, parse_channel_name, parse_percentage
-from lockgate_release.requests import RolloutAction, RolloutRequest
+from lockgate_release.steering_requests import RolloutAction, RolloutRequest
 
 __all__ = ["rollout"]
 

@@ -12,6 +12,7 @@ from lockgate_release.documents.channel import (
     Revocation,
     Rollout,
     RolloutState,
+    Stop,
     parse_channel,
     stricter,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Revocation",
     "Rollout",
     "RolloutState",
+    "Stop",
     "TrustedRelease",
     "chunk_bytes_for",
     "parse_channel",

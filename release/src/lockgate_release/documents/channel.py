@@ -6,6 +6,7 @@ check the copy at the channel's stable address. Clients that follow the TUF chai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -36,6 +37,7 @@ __all__ = [
     "Revocation",
     "Rollout",
     "RolloutState",
+    "Stop",
     "parse_channel",
     "stricter",
 ]
@@ -165,6 +167,39 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """That nothing in the channel may reach further clients, until people start it again.
+
+    Clients need not know of it: what it has paused says so itself.
+
+    Attributes:
+        at: When somebody stopped it.
+        reason: Why, for people.
+        is_whole_app: Whether every channel of the app was stopped, those to come included.
+        paused: What it paused, and the epoch it left that at, by version.
+        approvals: Who wants it started again, each as a digest that names nobody.
+    """
+
+    at: datetime
+    reason: str
+    is_whole_app: bool = False
+    paused: Mapping[str, int] = field(default_factory=dict)
+    approvals: tuple[str, ...] = ()
+    unknown: JsonObject = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the stop as it stands in the document."""
+        known: dict[str, Json] = {
+            "at": format_instant(self.at),
+            "reason": self.reason,
+            "whole_app": self.is_whole_app,
+            "paused": dict(self.paused),
+            "approvals": list(self.approvals),
+        }
+        return with_unknown(known, self.unknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelDocument:
     """What a channel offers now.
 
@@ -179,6 +214,7 @@ class ChannelDocument:
             to when the last full release is revoked.
         revoked: What must not be installed.
         check_interval_s: How often to look again, 60 to 86400 seconds.
+        stop: That nothing moves here, or None.
     """
 
     app: AppName
@@ -190,6 +226,7 @@ class ChannelDocument:
     once_full: tuple[str, ...] = ()
     revoked: tuple[Revocation, ...] = ()
     check_interval_s: int = DEFAULT_CHECK_INTERVAL_S
+    stop: Stop | None = None
     unknown: JsonObject = field(default_factory=dict)
 
     def revocation_of(self, version: str) -> Revocation | None:
@@ -202,7 +239,7 @@ class ChannelDocument:
 
     def to_json(self) -> JsonObject:
         """Return the part of the envelope that is signed."""
-        known = {
+        known: dict[str, Json] = {
             "_type": TYPE,
             "app": self.app,
             "channel": self.channel,
@@ -214,6 +251,8 @@ class ChannelDocument:
             "revoked": [revocation.to_json() for revocation in self.revoked],
             "check_interval_s": self.check_interval_s,
         }
+        if self.stop is not None:
+            known["stop"] = self.stop.to_json()
         return with_unknown(known, self.unknown)
 
     def to_envelope(self, signatures: list[dict[str, str]]) -> bytes:
@@ -250,6 +289,7 @@ def parse_channel(data: bytes, *, subject: str = "version.json") -> ChannelDocum
             maximum=MAX_CHECK_INTERVAL_S,
             default=DEFAULT_CHECK_INTERVAL_S,
         ),
+        stop=_read_stop(fields.object("stop")) if fields.has("stop") else None,
     )
     versions = [offer.version for offer in document.offers]
     if len(set(versions)) != len(versions):
@@ -286,6 +326,18 @@ def _read_revocation(fields: Fields) -> Revocation:
         reason=fields.text("reason", max_length=1000),
         remedy=fields.choice("remedy", Remedy),
         at=fields.instant("at"),
+        unknown=rest_of(fields),
+    )
+
+
+def _read_stop(fields: Fields) -> Stop:
+    paused = fields.object("paused", optional=True)
+    return Stop(
+        at=fields.instant("at"),
+        reason=fields.text("reason", max_length=1000),
+        is_whole_app=fields.boolean("whole_app", default=False),
+        paused={name: paused.integer(name, minimum=1) for name in paused.names()},
+        approvals=fields.texts("approvals", most=100, optional=True),
         unknown=rest_of(fields),
     )
 

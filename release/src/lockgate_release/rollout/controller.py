@@ -14,7 +14,8 @@
    known, and where no control is left none exists: there the share that fares badly must be proven
    to be below the ceiling.
 5. No report for too long, or arms of another size than drawn, pause: what cannot be seen cannot be
-   judged.
+   judged. Once everybody is offered the release there is nothing left to pause: nobody enrols any
+   more when all have it.
 6. A verdict writes nothing. Whoever acts on it records it with its evidence.
 """
 
@@ -187,6 +188,8 @@ def _at_least(least: int, count: int, rate: float) -> float:
 def _look_for_blindness(situation: Situation, now: datetime) -> _Finding | None:
     """Return whether to pause for want of sight (rule 5)."""
     plan = situation.plan
+    if situation.is_last:
+        return None
     heard = situation.last_report_at
     if heard is not None and now - heard > timedelta(seconds=plan.outage_s):
         silence = format_duration(int((now - heard).total_seconds()) // 60 * 60)

@@ -30,6 +30,7 @@ class Progress:
         start_at: When it starts, aware; None for at once.
         approved: Whether a person has approved the step out of this stage.
         reason: Why it was paused or halted, as `situation.Reason`, or "" by a person.
+        resumed_at: When a person last let it go on, aware: silence from before counts no more.
     """
 
     plan: Plan
@@ -39,6 +40,13 @@ class Progress:
     start_at: datetime | None = None
     approved: bool = False
     reason: str = ""
+    resumed_at: datetime | None = None
+
+    @property
+    def here(self) -> Stage | None:
+        """The stage it is in, or None before it starts."""
+        reached = len(self.stage_epochs)
+        return self.plan.stages[reached - 1] if reached else None
 
     @property
     def next_stage(self) -> Stage | None:
@@ -66,6 +74,17 @@ class Progress:
             reason="",
         )
 
+    def afresh(self, *, epoch: int, now: datetime) -> Progress:
+        """Return the rest of the plan, from the stage it is in, with nothing counted yet.
+
+        Args:
+            epoch: The first epoch whose reports count.
+            now: When that begins, aware.
+        """
+        past = max(0, len(self.stage_epochs) - 1)
+        rest = begin(replace(self.plan, stages=self.plan.stages[past:]), name=self.name, now=now)
+        return rest.step(epoch=epoch, now=now)
+
     def to_json(self) -> JsonObject:
         """Return the progress as it stands in the document."""
         return {
@@ -76,6 +95,7 @@ class Progress:
             "start_at": None if self.start_at is None else format_instant(self.start_at),
             "approved": self.approved,
             "reason": self.reason,
+            "resumed_at": None if self.resumed_at is None else format_instant(self.resumed_at),
         }
 
 
@@ -102,6 +122,7 @@ def read_progress(rollout: Rollout, *, subject: str = "version.json") -> Progres
         start_at=fields.instant("start_at") if fields.has("start_at") else None,
         approved=fields.boolean("approved", default=False),
         reason=fields.text("reason", max_length=64, default=""),
+        resumed_at=fields.instant("resumed_at") if fields.has("resumed_at") else None,
     )
     if progress.stage_epochs and progress.stage_epochs[-1] > rollout.epoch:
         fields.fail("stage_epochs", "later than the rollout", expected=f"at most {rollout.epoch}")

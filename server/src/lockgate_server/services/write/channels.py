@@ -8,23 +8,33 @@
 5. An unfinished rollout that is replaced hands its salt on: clients that were in stay in.
 6. A release older than the newest that everybody is offered would reach nobody: it is refused.
 7. A revoked version is neither offered nor fallen back to, until its publishers lift that.
+8. In a stopped channel nothing is offered that was not, and nothing widens.
+
+What moves one rollout on is in `steering`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lockgate_release.documents import (
     ChannelDocument,
     ChannelOffer,
     Revocation,
     Rollout,
-    RolloutState,
 )
 from lockgate_release.errors import ConflictError, UsageError
-from lockgate_release.names import MAX_EXPOSURE_BP, AppName, ChannelName, Sha256Hex
+from lockgate_release.instants import format_instant
+from lockgate_release.names import (
+    MAX_EXPOSURE_BP,
+    AppName,
+    ChannelName,
+    Sha256Hex,
+    format_percentage,
+)
+from lockgate_release.rollout.progress import Progress, read_progress
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_release.versions import Version
 from lockgate_server.errors import NotFoundError
@@ -32,14 +42,16 @@ from lockgate_server.errors import NotFoundError
 __all__ = [
     "Allowed",
     "Candidate",
+    "check_app_moving",
+    "check_moving",
+    "find_rollout",
     "full_version",
     "issue",
     "offer_release",
-    "pause_rollout",
-    "resume_rollout",
+    "replace_rollout",
     "revoke_release",
-    "set_exposure",
     "start_channel",
+    "without_revocation",
 ]
 
 _MOST_ONCE_FULL = 50
@@ -53,13 +65,17 @@ class Candidate:
         version: The release.
         path: Of its document.
         sha256: Of its document.
-        is_lifted: Its publishers have lifted an earlier revocation here.
+        lifted_at: The moment up to which its publishers have lifted revocations here; None for none.
     """
 
     version: str
     path: str
     sha256: Sha256Hex
-    is_lifted: bool = False
+    lifted_at: datetime | None = None
+
+    def is_lifted(self, revocation: Revocation) -> bool:
+        """Whether its publishers have lifted this very revocation, and not an earlier one."""
+        return self.lifted_at is not None and revocation.at <= self.lifted_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +120,11 @@ def full_version(document: ChannelDocument) -> str | None:
 
 
 def offer_release(
-    document: ChannelDocument, allowed: Allowed, version: str, exposure_bp: int
+    document: ChannelDocument,
+    allowed: Allowed,
+    version: str,
+    exposure_bp: int,
+    progress: Progress | None = None,
 ) -> ChannelDocument:
     """Return the document with one more release offered, or the same one if it is already.
 
@@ -112,16 +132,18 @@ def offer_release(
         document: What the channel offers.
         allowed: What may be offered; `version` is among its candidates.
         version: The release.
-        exposure_bp: The share of clients, 0 to 10000 basis points.
+        exposure_bp: The share of clients, 0 to 10000 basis points; a plan says it otherwise.
+        progress: The plan it follows, in its first stage or before its start; None for no plan.
 
     Raises:
-        UsageError: It is offered at another exposure, older than what everybody has (rule 6), or
-            revoked (rule 7).
+        UsageError: It is offered at another exposure or by another plan, older than what everybody
+            has (rule 6), or revoked (rule 7); or the channel is stopped (rule 8).
     """
     present = document.offer_of(version)
     if present is not None:
-        _check_same_exposure(present, exposure_bp)
+        _check_same(present, exposure_bp, progress)
         return document
+    check_moving(document)
     candidate = allowed.candidates[version]
     document = _lift(document, candidate)
     _check_newer(document, allowed, version)
@@ -129,25 +151,67 @@ def offer_release(
         version=version,
         path=candidate.path,
         sha256=candidate.sha256,
-        rollout=Rollout(
-            salt=_inherited_salt(document) or allowed.salt,
-            exposure_bp=exposure_bp,
-            control_bp=MAX_EXPOSURE_BP - exposure_bp,
-        ),
+        rollout=_first_rollout(_inherited_salt(document) or allowed.salt, exposure_bp, progress),
     )
     full = [offer for offer in document.offers if offer.rollout.is_full]
     return _settle(replace(document, offers=(new, *full)), allowed)
 
 
-def _check_same_exposure(present: ChannelOffer, exposure_bp: int) -> None:
-    if present.rollout.exposure_bp != exposure_bp:
+def _first_rollout(salt: str, exposure_bp: int, progress: Progress | None) -> Rollout:
+    if progress is None:
+        control_bp = MAX_EXPOSURE_BP - exposure_bp
+        return Rollout(salt=salt, exposure_bp=exposure_bp, control_bp=control_bp)
+    stage = progress.here
+    return Rollout(
+        salt=salt,
+        exposure_bp=stage.exposure_bp if stage else 0,
+        control_bp=stage.control_bp if stage else 0,
+        progress=progress.to_json(),
+    )
+
+
+def _check_same(present: ChannelOffer, exposure_bp: int, progress: Progress | None) -> None:
+    known = read_progress(present.rollout)
+    if progress is not None and (known is None or known.plan != progress.plan):
+        raise UsageError(
+            "offered already, by another plan" if known else "offered already, without a plan",
+            subject=present.version,
+            hint="lockgate rollout plan gives it this one.",
+        )
+    if progress is None and present.rollout.exposure_bp != exposure_bp:
         raise UsageError(
             "offered already, at another exposure",
             subject=present.version,
-            expected=f"{present.rollout.exposure_bp} basis points",
-            found=str(exposure_bp),
+            expected=format_percentage(present.rollout.exposure_bp),
+            found=format_percentage(exposure_bp),
             hint="lockgate rollout set changes how far a release has got.",
         )
+
+
+def check_moving(document: ChannelDocument) -> None:
+    """Refuse to let anything reach further clients of a stopped channel (rule 8).
+
+    Raises:
+        UsageError: It is stopped.
+    """
+    if document.stop is not None:
+        raise UsageError(
+            "stopped",
+            subject=f"channel {document.channel}",
+            found=f"since {format_instant(document.stop.at)}: {document.stop.reason}",
+            hint="`lockgate start` lets it go on.",
+        )
+
+
+def check_app_moving(documents: Iterable[ChannelDocument]) -> None:
+    """Refuse a channel's first offer where the whole app is stopped (rule 8).
+
+    Raises:
+        UsageError: It is.
+    """
+    for document in documents:
+        if document.stop is not None and document.stop.is_whole_app:
+            check_moving(document)
 
 
 def _lift(document: ChannelDocument, candidate: Candidate) -> ChannelDocument:
@@ -155,14 +219,19 @@ def _lift(document: ChannelDocument, candidate: Candidate) -> ChannelDocument:
     revocation = document.revocation_of(candidate.version)
     if revocation is None:
         return document
-    if not candidate.is_lifted:
+    if not candidate.is_lifted(revocation):
         raise UsageError(
             "revoked in this channel",
             subject=candidate.version,
             found=f"the reason {revocation.reason!r}",
             hint="Publish a new version; or let the publishers lift the revocation.",
         )
-    kept = tuple(item for item in document.revoked if item.version != candidate.version)
+    return without_revocation(document, candidate.version)
+
+
+def without_revocation(document: ChannelDocument, version: str) -> ChannelDocument:
+    """Return the document without the revocation of a version: whoever calls has seen it lifted."""
+    kept = tuple(item for item in document.revoked if item.version != version)
     return replace(document, revoked=kept)
 
 
@@ -184,67 +253,18 @@ def _inherited_salt(document: ChannelDocument) -> str | None:
     )
 
 
-def set_exposure(
-    document: ChannelDocument,
-    allowed: Allowed,
-    version: str,
-    exposure_bp: int,
-    *,
-    expected_epoch: int = 0,
-) -> ChannelDocument:
-    """Return the document with a rollout at another exposure, or the same one if it is there.
+def find_rollout(document: ChannelDocument, version: str, expected_epoch: int) -> Rollout:
+    """Return the rollout of a version that is offered.
+
+    Args:
+        document: What the channel offers.
+        version: The release.
+        expected_epoch: The epoch the caller saw; 0 accepts any.
 
     Raises:
         NotFoundError: The version is not offered.
         ConflictError: The rollout is at another epoch than the caller saw.
     """
-    rollout = _find_rollout(document, version, expected_epoch)
-    if rollout.exposure_bp == exposure_bp:
-        return document
-    changed = replace(
-        rollout,
-        exposure_bp=exposure_bp,
-        control_bp=MAX_EXPOSURE_BP - exposure_bp,
-        epoch=rollout.epoch + 1,
-    )
-    return _replace_rollout(document, allowed, version, changed)
-
-
-def pause_rollout(
-    document: ChannelDocument, allowed: Allowed, version: str, *, expected_epoch: int = 0
-) -> ChannelDocument:
-    """Return the document with a rollout paused, or the same one if it stands still already.
-
-    Raises:
-        NotFoundError: The version is not offered.
-        ConflictError: The rollout is at another epoch than the caller saw.
-    """
-    rollout = _find_rollout(document, version, expected_epoch)
-    if rollout.state is not RolloutState.ACTIVE:
-        return document
-    return _replace_rollout(document, allowed, version, _in_state(rollout, RolloutState.PAUSED))
-
-
-def resume_rollout(
-    document: ChannelDocument, allowed: Allowed, version: str, *, expected_epoch: int = 0
-) -> ChannelDocument:
-    """Return the document with a paused or halted rollout going on, or the same one if it does.
-
-    Raises:
-        NotFoundError: The version is not offered.
-        ConflictError: The rollout is at another epoch than the caller saw.
-    """
-    rollout = _find_rollout(document, version, expected_epoch)
-    if rollout.state is RolloutState.ACTIVE:
-        return document
-    return _replace_rollout(document, allowed, version, _in_state(rollout, RolloutState.ACTIVE))
-
-
-def _in_state(rollout: Rollout, state: RolloutState) -> Rollout:
-    return replace(rollout, state=state, epoch=rollout.epoch + 1)
-
-
-def _find_rollout(document: ChannelDocument, version: str, expected_epoch: int) -> Rollout:
     offer = document.offer_of(version)
     if offer is None:
         offered = ", ".join(item.version for item in document.offers) or "nothing"
@@ -259,15 +279,16 @@ def _find_rollout(document: ChannelDocument, version: str, expected_epoch: int) 
             subject=f"{document.channel}: {version}",
             expected=f"epoch {expected_epoch}",
             found=f"epoch {offer.rollout.epoch}, {offer.rollout.state}, "
-            f"exposure {offer.rollout.exposure_bp} basis points",
+            f"exposure {format_percentage(offer.rollout.exposure_bp)}",
             hint="Look again, then decide again.",
         )
     return offer.rollout
 
 
-def _replace_rollout(
+def replace_rollout(
     document: ChannelDocument, allowed: Allowed, version: str, rollout: Rollout
 ) -> ChannelDocument:
+    """Return the document with the rollout of a version replaced, and its offers in order."""
     offers = tuple(
         offer.with_rollout(rollout) if offer.version == version else offer
         for offer in document.offers
@@ -283,7 +304,7 @@ def revoke_release(
     """Return the document with a release revoked, or the same one if it is, for the same reason.
 
     Revoking again for another reason, or with another remedy, replaces what was said; the moment
-    of the first revocation stays.
+    of the first revocation stays. One that follows a lift is later than what was lifted.
     """
     before = document.revocation_of(revocation.version)
     if before is not None:
@@ -291,6 +312,10 @@ def revoke_release(
         if said == (revocation.reason, revocation.remedy):
             return document
         revocation = replace(revocation, at=before.at, unknown=before.unknown)
+    candidate = allowed.candidates.get(revocation.version)
+    if candidate is not None and candidate.lifted_at is not None:
+        not_lifted = candidate.lifted_at + timedelta(seconds=1)
+        revocation = replace(revocation, at=max(revocation.at, not_lifted))
     others = tuple(item for item in document.revoked if item.version != revocation.version)
     offers = tuple(item for item in document.offers if item.version != revocation.version)
     return _settle(replace(document, offers=offers, revoked=(*others, revocation)), allowed)

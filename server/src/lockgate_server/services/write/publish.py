@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from tuf.api.metadata import Targets
 
@@ -10,11 +11,18 @@ from lockgate_release.documents import ChannelDocument, ChannelOffer
 from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
-from lockgate_release.strict_json import JsonObject
+from lockgate_release.rollout.progress import Progress, begin
+from lockgate_release.steering_requests import ChosenPlan
+from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.chain import Verified, parse_metadata, verify_next_releases
 from lockgate_server.services.write.base import Base, read_target
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
-from lockgate_server.services.write.channels import Allowed, offer_release, start_channel
+from lockgate_server.services.write.channels import (
+    Allowed,
+    check_app_moving,
+    offer_release,
+    start_channel,
+)
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.offers import allowed_in, check_offer
@@ -80,11 +88,15 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
 
 
 def _describe(verified: Verified[Targets] | None, offer: OfferRequest | None) -> JsonObject:
-    details: dict[str, str | int] = {}
+    details: dict[str, Json] = {}
     if verified is not None:
         details["releases_version"] = verified.version
     if offer is not None:
-        details.update(version=offer.version, channel=offer.channel, exposure_bp=offer.exposure_bp)
+        details.update(version=offer.version, channel=offer.channel)
+        if offer.chosen is None:
+            details.update(exposure_bp=offer.exposure_bp)
+        else:
+            details.update(chosen=offer.chosen.to_json())
     return details
 
 
@@ -129,12 +141,23 @@ def _check_releases(
 
 def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:
     check_offer(wanted.channel, wanted.version, live, base.policy)
+    if wanted.channel not in base.channels:
+        check_app_moving(base.channels.values())
     return offer_release(
         channel_or_new(deps, base, wanted.channel),
         allowed_in(wanted.channel, live, base.policy, deps.random_hex(_SALT_BYTES)),
         wanted.version,
         wanted.exposure_bp,
+        None if wanted.chosen is None else _begin_plan(wanted.chosen, deps.now()),
     )
+
+
+def _begin_plan(chosen: ChosenPlan, now: datetime) -> Progress:
+    """Return a plan in its first stage, or before its start."""
+    progress = begin(chosen.plan, name=chosen.name, now=now, start_at=chosen.start_at)
+    if chosen.start_at is not None and chosen.start_at > now:
+        return progress
+    return progress.step(epoch=1, now=now)
 
 
 def channel_or_new(deps: WriteDeps, base: Base, channel: ChannelName) -> ChannelDocument:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from lockgate_release.steering_requests import RolloutAction
 from lockgate_release.uploads import MAX_PARTS, MAX_URLS
 
 __all__ = ["SCHEMAS"]
@@ -36,6 +37,10 @@ def _integer(minimum: int = 0, maximum: int | None = None) -> Schema:
     return schema if maximum is None else {**schema, "maximum": maximum}
 
 
+def _nullable(schema: Schema) -> Schema:
+    return {"oneOf": [{"type": "null"}, schema]}
+
+
 _TEXT: Schema = {"type": "string"}
 _BOOLEAN: Schema = {"type": "boolean"}
 _BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
@@ -43,6 +48,7 @@ _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"}
 _VERSION: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
+_REASON: Schema = {"type": "string", "maxLength": 1000}
 _BP = _integer(0, 10_000)
 _NUMBER = _integer(1)
 _UPLOAD_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -84,12 +90,27 @@ SCHEMAS: dict[str, Schema] = {
         {
             "releases": _BASE64,
             "documents": _map(_BASE64),
-            "offer": _object({"channel": _NAME, "version": _VERSION, "exposure_bp": _BP}),
+            "offer": _object(
+                {"channel": _NAME, "version": _VERSION, "exposure_bp": _BP},
+                {"chosen": _ref("ChosenPlan")},
+            ),
         },
     ),
+    "ChosenPlan": _object({"plan": _ref("Plan")}, {"name": _TEXT, "start_at": _INSTANT}),
+    "Plan": {
+        "type": "object",
+        "description": "What a rollout may do; docs/reference/rollout-plan.md has every field.",
+    },
     "RolloutRequest": _object(
-        {"action": {"enum": ["set", "pause", "resume"]}},
-        {"exposure_bp": _BP, "expected_epoch": _integer()},
+        {"action": {"enum": [action.value for action in RolloutAction]}},
+        {
+            "exposure_bp": _BP,
+            "expected_epoch": _integer(),
+            "chosen": _ref("ChosenPlan"),
+            "reason": _REASON,
+            "anyway": _BOOLEAN,
+            "dry_run": _BOOLEAN,
+        },
     ),
     "RevokeRequest": _object(
         {"version": _VERSION, "reason": {"type": "string", "minLength": 1, "maxLength": 1000}},
@@ -118,7 +139,19 @@ SCHEMAS: dict[str, Schema] = {
             "control_bp": _BP,
             "epoch": _NUMBER,
             "state": {"enum": ["active", "paused", "halted"]},
-        }
+        },
+        {"progress": _ref("Progress")},
+    ),
+    "Progress": _object(
+        {
+            "plan": _ref("Plan"),
+            "name": _TEXT,
+            "stage_epochs": _array(_NUMBER),
+            "stage_since": _INSTANT,
+            "approved": _BOOLEAN,
+            "reason": _TEXT,
+        },
+        {"start_at": _nullable(_INSTANT), "resumed_at": _nullable(_INSTANT)},
     ),
     "Offer": _object(
         {"version": _VERSION, "path": _TEXT, "sha256": _SHA256, "rollout": _ref("Rollout")}
@@ -194,7 +227,12 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "RolloutChanged": _object(
-        {"rollout": _ref("Rollout"), "changed": _BOOLEAN, "warnings": _array(_TEXT)}
+        {
+            "rollout": _ref("Rollout"),
+            "changed": _BOOLEAN,
+            "would_change": _BOOLEAN,
+            "warnings": _array(_TEXT),
+        }
     ),
     "Revoked": _object(
         {

@@ -1,0 +1,79 @@
+"""Stopping a whole channel, and starting it again. Pure, like `channels`.
+
+A stop pauses what is unfinished and remembers which; a start lets just those go on, once as many
+people as it needs have asked for it. In between nothing new is offered and nothing widens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from lockgate_release.documents import ChannelDocument, RolloutState, Stop
+from lockgate_server.services.write.channels import Allowed, replace_rollout
+from lockgate_server.services.write.steering import go_on, pause_rollout
+
+__all__ = ["start_again", "stop_channel"]
+
+
+def stop_channel(
+    document: ChannelDocument,
+    allowed: Allowed,
+    *,
+    reason: str,
+    now: datetime,
+    is_whole_app: bool = False,
+) -> ChannelDocument:
+    """Return the document with the channel stopped, or the same one if it is.
+
+    What everybody is offered stays offered: to take it back, halt or revoke it.
+
+    Args:
+        document: What the channel offers.
+        allowed: What may be offered.
+        reason: Why, for people.
+        now: The present, aware.
+        is_whole_app: Whether every channel of the app is stopped, those to come included.
+    """
+    if document.stop is not None:
+        if document.stop.is_whole_app or not is_whole_app:
+            return document
+        return replace(document, stop=replace(document.stop, is_whole_app=True, approvals=()))
+    paused: dict[str, int] = {}
+    for offer in document.offers:
+        if offer.rollout.state is RolloutState.ACTIVE and not offer.rollout.is_full:
+            document = pause_rollout(document, allowed, offer.version)
+            paused[offer.version] = offer.rollout.epoch + 1
+    stop = Stop(at=now, reason=reason, is_whole_app=is_whole_app, paused=paused)
+    return replace(document, stop=stop)
+
+
+def start_again(
+    document: ChannelDocument, allowed: Allowed, *, who: str, needed: int, now: datetime
+) -> ChannelDocument:
+    """Return the document with one more person's yes to going on; with enough of them, going on.
+
+    Args:
+        document: What the channel offers.
+        allowed: What may be offered.
+        who: Tells one person from another, and says nothing else: it stands in the open.
+        needed: How many people it takes, > 0.
+        now: The present, aware.
+    """
+    stop = document.stop
+    if stop is None:
+        return document
+    approvals = stop.approvals if who in stop.approvals else (*stop.approvals, who)
+    if len(approvals) < needed:
+        if approvals == stop.approvals:
+            return document
+        return replace(document, stop=replace(stop, approvals=approvals))
+    document = replace(document, stop=None)
+    for version, epoch in stop.paused.items():
+        offer = document.offer_of(version)
+        if offer is not None and (offer.rollout.epoch, offer.rollout.state) == (
+            epoch,
+            RolloutState.PAUSED,
+        ):
+            document = replace_rollout(document, allowed, version, go_on(offer.rollout, now))
+    return document
