@@ -10,9 +10,10 @@
 3. A stage is left when its dwell time is over, enough canaries have closed, safety is proven to
    beta divided by the number of steps with what was counted in this stage alone, the plan's hours
    allow it, and whoever must approve has. Evidence never makes a rollout faster than its plan.
-4. Safety is proven by the comparison. Where nobody in either arm fared badly no ratio can be
-   known, and where no control is left none exists: there the share that fares badly must be proven
-   to be below the ceiling.
+4. Safety is proven by the comparison, on which nine tenths of beta are bet. Where nobody in either
+   arm fared badly no ratio can be known: one tenth is bet on no canary ever faring badly, against
+   the share that the plan calls negligible. Where the plan draws no control no ratio exists: there
+   the share that fares badly must be proven to be below the ceiling.
 5. No report for too long, or arms of another size than drawn, pause: what cannot be seen cannot be
    judged. Once everybody is offered the release there is nothing left to pause: nobody enrols any
    more when all have it.
@@ -28,13 +29,14 @@ from lockgate_release.durations import format_duration
 from lockgate_release.gate import Arm
 from lockgate_release.instants import format_instant
 from lockgate_release.names import format_percentage
-from lockgate_release.rollout.counts import Cohort, Totals, compare, total
+from lockgate_release.rollout.counts import Totals, compare, total
 from lockgate_release.rollout.evidence import (
     combine,
     log_above_ceiling,
     log_below_ceiling,
     log_harm,
     log_mismatch,
+    log_never,
     log_safety,
     ratio_interval,
 )
@@ -45,6 +47,7 @@ __all__ = ["OPENING_CANARIES", "canaries_needed", "judge"]
 
 _RELATIVE, _ABSOLUTE, _CATASTROPHE = 0.7, 0.2, 0.1
 _ON_ALL, _ON_PLATFORMS, _ON_STAGES = 0.5, 0.3, 0.2
+_ON_RATIO, _ON_NEVER = 0.9, 0.1
 OPENING_CANARIES = 20
 _OPENING_CRASH_LOOPS = 3
 _MISMATCH_ALPHA = 0.001
@@ -90,7 +93,7 @@ def _weigh(situation: Situation, now: datetime) -> Evidence:
         log_harm_limit=-math.log(alpha * _RELATIVE),
         log_ceiling=_log_ceiling_in_all(situation, now),
         log_ceiling_limit=-math.log(alpha * _ABSOLUTE),
-        log_safety=_log_safety_here(staged, plan, now),
+        log_safety=_log_safety_here(situation, now),
         log_safety_limit=_safety_limit(plan),
         ratio=ratio_interval(cells, alpha),
         canaries_closed=total(staged, Arm.OFFERED, now=now, window_s=plan.window_s).closed,
@@ -132,14 +135,18 @@ def _safety_limit(plan: Plan) -> float:
     return -math.log(plan.beta_bp / 10_000 / steps)
 
 
-def _log_safety_here(staged: tuple[Cohort, ...], plan: Plan, now: datetime) -> float:
-    """Return the evidence of safety of the cohorts of one stage (rule 4)."""
+def _log_safety_here(situation: Situation, now: datetime) -> float:
+    """Return the evidence of safety of what was counted in this stage alone (rule 4)."""
+    plan, staged = situation.plan, situation.by_stage[-1]
     canary = total(staged, Arm.OFFERED, now=now, window_s=plan.window_s)
+    if not situation.here.control_bp:
+        return log_below_ceiling(canary.bad, canary.closed, plan.ceiling_bp / 10_000)
     control = total(staged, Arm.CONTROL, now=now, window_s=plan.window_s)
-    if control.closed and (canary.bad or control.bad):
-        compared = compare(staged, now=now, window_s=plan.window_s)
-        return log_safety(compared.cells, plan.worst_ratio_percent / 100)
-    return log_below_ceiling(canary.bad, canary.closed, plan.ceiling_bp / 10_000)
+    if not canary.bad and not control.bad:
+        never = log_never(canary.closed, plan.negligible_bp / 10_000)
+        return combine([(_ON_RATIO, 0.0), (_ON_NEVER, never)])
+    cells = compare(staged, now=now, window_s=plan.window_s).cells
+    return math.log(_ON_RATIO) + log_safety(cells, plan.worst_ratio_percent / 100)
 
 
 def _look_for_harm(situation: Situation, evidence: Evidence) -> _Finding | None:
@@ -258,16 +265,14 @@ def _look_for_leave(situation: Situation, now: datetime) -> tuple[Reason, str] |
 
 def _explain_lack(plan: Plan, evidence: Evidence) -> str:
     worst = plan.worst_ratio_percent / 100
-    have = f"{evidence.canaries_closed} canaries of this stage have had their time"
-    if evidence.canaries_needed is None:
-        return f"{have}: too few to say that they fare less than {worst:g} times as badly"
     return (
-        f"{have}; to rule out that they fare {worst:g} times as badly takes about "
-        f"{evidence.canaries_needed}. If there are not so many, a person must decide."
+        f"{evidence.canaries_closed} canaries of this stage have had their time; to rule out that "
+        f"they fare {worst:g} times as badly takes about {evidence.canaries_needed}. If there are "
+        "not so many, a person must decide."
     )
 
 
-def canaries_needed(plan: Plan, stage: Stage, control: Totals) -> int | None:
+def canaries_needed(plan: Plan, stage: Stage, control: Totals) -> int:
     """Return about how many canaries it takes to prove a harmless release safe in a stage.
 
     The wealth of `log_safety` grows, for each bad outcome, by the divergence of what is true from
@@ -276,11 +281,14 @@ def canaries_needed(plan: Plan, stage: Stage, control: Totals) -> int | None:
     Args:
         plan: What must be ruled out, and how surely.
         stage: How large the arms are.
-        control: How control fares; None is returned while nobody of it has.
+        control: How control fares.
     """
     limit = _safety_limit(plan)
-    if not stage.control_bp or not control.closed or not control.bad:
+    if not stage.control_bp:
         return _canaries_below(plan.ceiling_bp / 10_000, limit)
+    if not control.closed or not control.bad:
+        return _canaries_below(plan.negligible_bp / 10_000, limit - math.log(_ON_NEVER))
+    limit -= math.log(_ON_RATIO)
     rate = control.bad / control.closed
     share = stage.exposure_bp / (stage.exposure_bp + stage.control_bp)
     worst = plan.worst_ratio_percent / 100
@@ -291,6 +299,6 @@ def canaries_needed(plan: Plan, stage: Stage, control: Totals) -> int | None:
     return math.ceil(limit / (divergence * rate / share))
 
 
-def _canaries_below(ceiling: float, limit: float) -> int:
-    """Return about how many canaries, all of them well, prove a share below the ceiling."""
-    return math.ceil(limit / -math.log(1 - ceiling))
+def _canaries_below(share: float, limit: float) -> int:
+    """Return about how many canaries, all of them well, prove that fewer than a share are not."""
+    return math.ceil(limit / log_never(1, share))

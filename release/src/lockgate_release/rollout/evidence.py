@@ -20,10 +20,14 @@ beginning anew, and no special function is needed (decision 0012).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "GAINS",
+    "HARMS",
+    "RATES",
     "Cell",
     "Interval",
     "combine",
@@ -31,6 +35,7 @@ __all__ = [
     "log_below_ceiling",
     "log_harm",
     "log_mismatch",
+    "log_never",
     "log_safety",
     "ratio_interval",
 ]
@@ -41,16 +46,16 @@ def _geometric(low: float, high: float, count: int) -> tuple[float, ...]:
     return tuple(low * step**place for place in range(count))
 
 
-_HARMS = _geometric(1.1, 30.0, 24)
+HARMS = _geometric(1.1, 30.0, 24)
 """The ratios that are bet on where harm is looked for."""
 
-_GAINS = _geometric(0.125, 1 / 1.1, 24)
+GAINS = _geometric(0.125, 1 / 1.1, 24)
 """The ratios that are bet on where safety is looked for, as multiples of what must be ruled out."""
 
 _BOTH = _geometric(1 / 64, 64.0, 49)
 """The ratios that are bet on where an interval is asked for."""
 
-_RATES = _geometric(1.1, 20.0, 12)
+RATES = _geometric(1.1, 20.0, 12)
 """The odds, as multiples of a ceiling's, that are bet on where a ceiling is in question."""
 
 
@@ -71,14 +76,6 @@ class Cell:
     bad_control: int
     canary_share: float
 
-    def log_likelihood(self, ratio: float) -> float:
-        """Return the log-likelihood of the counts if a canary fares `ratio` times as badly."""
-        weight = ratio * self.canary_share
-        total = weight + 1 - self.canary_share
-        return self.bad_canary * math.log(weight / total) + self.bad_control * math.log(
-            (1 - self.canary_share) / total
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
@@ -95,7 +92,7 @@ class Interval:
 
 def log_harm(cells: Iterable[Cell]) -> float:
     """Return the evidence that canaries fare worse, against "at most as badly"."""
-    return _log_mixture(tuple(cells), _HARMS, against=1.0)
+    return _log_mixture(cells, HARMS, against=1.0)
 
 
 def log_safety(cells: Iterable[Cell], worst_ratio: float) -> float:
@@ -105,19 +102,19 @@ def log_safety(cells: Iterable[Cell], worst_ratio: float) -> float:
         cells: What was counted.
         worst_ratio: The ratio that must be ruled out, > 1.
     """
-    ratios = tuple(worst_ratio * gain for gain in _GAINS)
-    return _log_mixture(tuple(cells), ratios, against=worst_ratio)
+    ratios = tuple(worst_ratio * gain for gain in GAINS)
+    return _log_mixture(cells, ratios, against=worst_ratio)
 
 
 def ratio_interval(cells: Iterable[Cell], alpha: float) -> Interval:
     """Return the ratios that are not ruled out at level `alpha`, looked at however often."""
-    counted = tuple(cells)
-    likelihoods = {ratio: _log_likelihood(counted, ratio) for ratio in _BOTH}
+    counted = _Counted.of(cells)
+    likelihoods = {ratio: counted.log_likelihood(ratio) for ratio in _BOTH}
     least = _log_mean(list(likelihoods.values())) + math.log(alpha)
     likeliest = max(likelihoods, key=lambda ratio: likelihoods[ratio])
 
     def is_held(ratio: float) -> bool:
-        return _log_likelihood(counted, ratio) > least
+        return counted.log_likelihood(ratio) > least
 
     return Interval(
         low=0.0 if is_held(_BOTH[0]) else _edge(is_held, likeliest, _BOTH[0]),
@@ -144,7 +141,7 @@ def log_above_ceiling(bad: int, total: int, ceiling: float) -> float:
         total: How many there were.
         ceiling: A share, strictly between 0 and 1.
     """
-    return _log_rates(bad, total, ceiling, _RATES)
+    return _log_rates(bad, total, ceiling, RATES)
 
 
 def log_below_ceiling(bad: int, total: int, ceiling: float) -> float:
@@ -153,7 +150,20 @@ def log_below_ceiling(bad: int, total: int, ceiling: float) -> float:
     Says something even where nobody fared badly, which no ratio can. The arguments are as for
     `log_above_ceiling`.
     """
-    return _log_rates(bad, total, ceiling, tuple(1 / odds for odds in _RATES))
+    return _log_rates(bad, total, ceiling, tuple(1 / odds for odds in RATES))
+
+
+def log_never(total: int, share: float) -> float:
+    """Return the evidence of `total` clients, all of them well, that fewer than `share` fare badly.
+
+    The first that fares badly ends this bet with nothing, so it is worth something only until
+    then; the same is true of a ratio the other way round.
+
+    Args:
+        total: How many there were.
+        share: What is to be ruled out, strictly between 0 and 1.
+    """
+    return -total * math.log1p(-share)
 
 
 def log_mismatch(canary: int, control: int, canary_share: float) -> float:
@@ -165,7 +175,7 @@ def log_mismatch(canary: int, control: int, canary_share: float) -> float:
         canary_share: The share of the canary, as drawn.
     """
     drawn = (Cell(bad_canary=canary, bad_control=control, canary_share=canary_share),)
-    both_ways = (*_RATES, *(1 / odds for odds in _RATES))
+    both_ways = (*RATES, *(1 / odds for odds in RATES))
     return _log_mixture(drawn, both_ways, against=1.0)
 
 
@@ -199,13 +209,37 @@ def _log_rates(bad: int, total: int, ceiling: float, multiples: Sequence[float])
     return _log_mean(terms)
 
 
-def _log_mixture(cells: Sequence[Cell], ratios: Sequence[float], *, against: float) -> float:
-    mixture = _log_mean([_log_likelihood(cells, ratio) for ratio in ratios])
-    return mixture - _log_likelihood(cells, against)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Cells, put together as far as they say the same about a ratio."""
+
+    bad_canary: int
+    bad_by_share: Mapping[float, int]
+
+    @classmethod
+    def of(cls, cells: Iterable[Cell]) -> _Counted:
+        bad_canary, by_share = 0, Counter[float]()
+        for cell in cells:
+            bad = cell.bad_canary + cell.bad_control
+            if bad:
+                bad_canary += cell.bad_canary
+                by_share[cell.canary_share] += bad
+        return cls(bad_canary, by_share)
+
+    def log_likelihood(self, ratio: float) -> float:
+        """Return how much likelier the counts are at this ratio than at 1, as a logarithm.
+
+        On a canary, an outcome is `ratio / (1 + share * (ratio - 1))` times as likely as at 1, and
+        in control it is the same without the numerator.
+        """
+        shared = (bad * math.log1p(share * (ratio - 1)) for share, bad in self.bad_by_share.items())
+        return self.bad_canary * math.log(ratio) - math.fsum(shared)
 
 
-def _log_likelihood(cells: Sequence[Cell], ratio: float) -> float:
-    return math.fsum(cell.log_likelihood(ratio) for cell in cells)
+def _log_mixture(cells: Iterable[Cell], ratios: Sequence[float], *, against: float) -> float:
+    counted = _Counted.of(cells)
+    mixture = _log_mean([counted.log_likelihood(ratio) for ratio in ratios])
+    return mixture - counted.log_likelihood(against)
 
 
 def _log_mean(terms: Sequence[float]) -> float:

@@ -133,6 +133,8 @@ class Plan:
             share it.
         worst_ratio_percent: How many times as badly canaries may fare, times 100, > 100.
         ceiling_bp: The share of canaries that may fare badly, whatever control does.
+        negligible_bp: The share of canaries that may fare badly however control fares. It is what
+            must be ruled out where nobody in either arm fares badly, and no ratio can be known.
         approval: Which steps wait for a person.
         windows: When steps may be taken; none means at any time.
         zone: The IANA time zone the windows are in.
@@ -146,6 +148,7 @@ class Plan:
     beta_bp: int = 100
     worst_ratio_percent: int = 200
     ceiling_bp: int = 1000
+    negligible_bp: int = 100
     approval: Approval = Approval.NONE
     windows: tuple[Window, ...] = ()
     zone: str = "UTC"
@@ -185,6 +188,7 @@ class Plan:
             "beta": format_percentage(self.beta_bp),
             "worst_ratio_percent": self.worst_ratio_percent,
             "ceiling": format_percentage(self.ceiling_bp),
+            "negligible": format_percentage(self.negligible_bp),
             "approval": self.approval.value,
             "windows": [window.to_json() for window in self.windows],
             "zone": self.zone,
@@ -224,6 +228,7 @@ def read_plan(fields: Fields) -> Plan:
             "worst_ratio_percent", minimum=110, maximum=2000, default=default.worst_ratio_percent
         ),
         ceiling_bp=_share(fields, "ceiling", default.ceiling_bp, 1, 9000),
+        negligible_bp=_share(fields, "negligible", default.negligible_bp, 1, 9000),
         approval=fields.choice("approval", Approval, default=default.approval),
         windows=_read_windows(fields),
         zone=_read_zone(fields, default.zone),

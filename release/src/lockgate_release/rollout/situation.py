@@ -105,8 +105,7 @@ class Evidence:
         log_safety_limit: Where it allows the next step.
         ratio: How many times as badly canaries may fare, at level alpha, looked at at any time.
         canaries_closed: How many canaries of this stage have had their time.
-        canaries_needed: About how many it takes to prove safety at control's rate; None where
-            that cannot be said.
+        canaries_needed: About how many it takes to prove safety at control's rate.
     """
 
     canary: Totals
@@ -119,7 +118,7 @@ class Evidence:
     log_safety_limit: float
     ratio: Interval
     canaries_closed: int
-    canaries_needed: int | None
+    canaries_needed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -214,10 +214,25 @@ def test_harm_is_remembered_from_stage_to_stage() -> None:
     assert judge(both, NOW).action is Action.HALT
 
 
-def test_where_nobody_fared_badly_the_ceiling_is_what_is_proven() -> None:
-    few, enough = _pair((30, 0), (2_970, 0)), _pair((80, 0), (7_920, 0))
-    assert judge(_situation(*few), NOW).reason is Reason.FEW_REPORTS
+def test_where_nobody_fared_badly_it_is_proven_that_hardly_any_canary_does() -> None:
+    few, enough = _pair((780, 0), (77_220, 0)), _pair((810, 0), (80_190, 0))
+    held = judge(_situation(*few), NOW)
+    assert _said(held) == (Action.HOLD, Reason.NOT_PROVEN)
+    assert held.evidence.canaries_needed == 797
     assert judge(_situation(*enough), NOW).action is Action.WIDEN
+
+
+def test_few_canaries_that_are_all_well_do_not_pass_for_safe_beside_a_small_control() -> None:
+    """At a base rate of 0.5 % two arms of 80 see nothing at all in three runs of ten."""
+    equal = _situation(*_pair((80, 0), (80, 0), epoch=2), stage_epochs=(1, 2))
+    assert _said(judge(equal, NOW)) == (Action.HOLD, Reason.NOT_PROVEN)
+
+
+def test_a_control_that_is_drawn_and_says_nothing_is_not_done_without() -> None:
+    canaries = _pair((400, 3), (1, 0))[:1]
+    later = tuple(replace(cohort, epoch=2) for cohort in canaries)
+    silent = _situation(*later, stage_epochs=(1, 2))
+    assert _said(judge(silent, NOW)) == (Action.HOLD, Reason.NOT_PROVEN)
 
 
 def test_without_a_control_arm_only_the_ceiling_speaks() -> None:
@@ -233,7 +248,6 @@ def test_a_fleet_that_is_too_small_is_told_how_large_it_would_have_to_be() -> No
     verdict = judge(_situation(*_pair((60, 0), (5_940, 30))), NOW)
     assert _said(verdict) == (Action.HOLD, Reason.NOT_PROVEN)
     needed = verdict.evidence.canaries_needed
-    assert needed is not None
     assert 2_500 < needed < 5_500
     assert f"takes about {needed}" in verdict.text
     assert "a person must decide" in verdict.text
@@ -242,7 +256,7 @@ def test_a_fleet_that_is_too_small_is_told_how_large_it_would_have_to_be() -> No
 def test_the_number_needed_falls_as_the_base_rate_rises() -> None:
     stage = PLAN.stages[1]
     rates = [Totals(closed=10_000, bad=bad) for bad in (50, 100, 500)]
-    needed = [canaries_needed(PLAN, stage, control) or 0 for control in rates]
+    needed = [canaries_needed(PLAN, stage, control) for control in rates]
     assert needed == sorted(needed, reverse=True)
 
 

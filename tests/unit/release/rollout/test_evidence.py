@@ -15,6 +15,7 @@ from lockgate_release.rollout.evidence import (
     log_below_ceiling,
     log_harm,
     log_mismatch,
+    log_never,
     log_safety,
     ratio_interval,
 )
@@ -86,6 +87,19 @@ def test_who_bets_against_a_ceiling_gains_nothing_at_it(
         for bad in range(total + 1)
     )
     assert mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.5])
+def test_who_bets_that_nobody_fares_badly_gains_nothing_where_so_many_do(share: float) -> None:
+    all_well = (1 - share) ** 30
+    assert all_well * math.exp(log_never(30, share)) == pytest.approx(1.0)
+
+
+def test_cells_of_one_share_say_the_same_together_as_apart() -> None:
+    apart = [Cell(bad_canary=bad, bad_control=9 - bad, canary_share=0.05) for bad in range(4)]
+    together = [Cell(bad_canary=6, bad_control=30, canary_share=0.05)]
+    assert log_harm(apart) == pytest.approx(log_harm(together))
+    assert log_safety(apart, 2.0) == pytest.approx(log_safety(together, 2.0))
 
 
 def test_arms_as_they_were_drawn_raise_no_suspicion_and_others_do() -> None:
