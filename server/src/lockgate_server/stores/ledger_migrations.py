@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-__all__ = ["MIGRATIONS", "STEPS", "unknown_steps"]
+from lockgate_server.stores.sqlite_connections import Schema
+
+__all__ = ["MIGRATIONS", "SCHEMA", "STEPS"]
 
 MIGRATIONS = Migrations("lockgate")
 
@@ -123,6 +125,10 @@ def _open(db: Database) -> None:
     """)
 
 
-def unknown_steps(db: Database) -> list[str]:
-    """Return the steps that were taken on this file and that this version does not know."""
-    return sorted({step.name for step in MIGRATIONS.applied(db)} - STEPS)
+SCHEMA = Schema(
+    name="the ledger",
+    migrations=MIGRATIONS,
+    steps=STEPS,
+    restore="Stop the server, keep the file for an examination, and put the newest backup of the "
+    "ledger in its place. No release is lost: those are in the object store.",
+)

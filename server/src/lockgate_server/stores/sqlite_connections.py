@@ -17,66 +17,91 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from lockgate_release.errors import DiskFullError, LocalError
 from lockgate_server.stores.disk import disk_errors, make_durable_folder
-from lockgate_server.stores.ledger_migrations import MIGRATIONS, unknown_steps
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "Schema"]
 
 _PRIVATE_FILE = 0o600
-_RESTORE = (
-    "Stop the server, keep the file for an examination, and put the newest backup of the ledger "
-    "in its place. No release is lost: those are in the object store."
-)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _TROUBLE = {
-    sqlite3.SQLITE_CORRUPT: ("the ledger is damaged", _RESTORE),
-    sqlite3.SQLITE_NOTADB: ("the ledger is no SQLite file", _RESTORE),
+    sqlite3.SQLITE_CORRUPT: ("{} is damaged", ""),
+    sqlite3.SQLITE_NOTADB: ("{} is no SQLite file", ""),
     sqlite3.SQLITE_BUSY: (
-        "the ledger is held by another process",
+        "{} is held by another process",
         "Try again; should it last, look for a process that hangs.",
     ),
-    sqlite3.SQLITE_LOCKED: ("the ledger is held by another connection", "Try again."),
-    sqlite3.SQLITE_READONLY: ("the ledger cannot be written", "Look at its owner and mode."),
-    sqlite3.SQLITE_PERM: ("the ledger cannot be written", "Look at its owner and mode."),
-    sqlite3.SQLITE_CANTOPEN: ("the ledger cannot be opened", "Look at its folder and mode."),
-    sqlite3.SQLITE_IOERR: ("the disk fails under the ledger", "Look at the disk's health."),
+    sqlite3.SQLITE_LOCKED: ("{} is held by another connection", "Try again."),
+    sqlite3.SQLITE_READONLY: ("{} cannot be written", "Look at its owner and mode."),
+    sqlite3.SQLITE_PERM: ("{} cannot be written", "Look at its owner and mode."),
+    sqlite3.SQLITE_CANTOPEN: ("{} cannot be opened", "Look at its folder and mode."),
+    sqlite3.SQLITE_IOERR: ("the disk fails under {}", "Look at the disk's health."),
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """What a file holds.
+
+    Attributes:
+        name: What it is called in messages, such as `the ledger`.
+        migrations: Its tables, as named steps from an empty file.
+        steps: The name of every step there is.
+        restore: What to do where it is damaged.
+    """
+
+    name: str
+    migrations: Migrations
+    steps: frozenset[str]
+    restore: str
+
+    def unknown_steps(self, db: Database) -> list[str]:
+        """Return the steps that were taken on a file and that this version does not know."""
+        return sorted({step.name for step in self.migrations.applied(db)} - self.steps)
+
+
 @contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path, schema: Schema) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             raise DiskFullError(
-                "the ledger does not fit", subject=str(path), hint="Make room and try again."
+                f"{schema.name} does not fit", subject=str(path), hint="Make room and try again."
             ) from exc
         if code not in _TROUBLE:
             raise
         what, hint = _TROUBLE[code]
-        raise LocalError(what, subject=str(path), found=str(exc), hint=hint) from exc
+        raise LocalError(
+            what.format(schema.name),
+            subject=str(path),
+            found=str(exc),
+            hint=schema.restore if code in _DAMAGED else hint,
+        ) from exc
 
 
 class Connections:
     """The connections of one process to one file."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, schema: Schema, *, busy_timeout_s: float) -> None:
         """Open the file, making it if need be, and bring its tables up to date.
 
         Args:
             path: The file.
+            schema: What it holds.
             busy_timeout_s: How long to wait for another writer, in seconds.
 
         Raises:
             LocalError: It cannot be opened, is damaged, or was written by a newer version.
         """
         self._path = path
+        self._schema = schema
         self._busy_timeout_s = busy_timeout_s
         self._lock = threading.Lock()
         self._process = os.getpid()
@@ -100,7 +125,7 @@ class Connections:
         Raises:
             LocalError: The file cannot be read.
         """
-        with _sqlite_errors(self._path):
+        with _sqlite_errors(self._path, self._schema):
             database = self._mine()
             with _transaction(database, "BEGIN"):
                 yield database
@@ -113,7 +138,7 @@ class Connections:
             DiskFullError: They do not fit.
             LocalError: The file cannot be written.
         """
-        with _sqlite_errors(self._path):
+        with _sqlite_errors(self._path, self._schema):
             database = self._mine()
             with _transaction(database, "BEGIN IMMEDIATE"):
                 yield database
@@ -122,7 +147,7 @@ class Connections:
         thread = threading.current_thread()
         with self._lock:
             if self._closed:
-                raise ValueError("the ledger was closed")
+                raise ValueError(f"{self._schema.name} was closed")
             if self._process != os.getpid():
                 self._inherited.extend(self._open.values())
                 self._open.clear()
@@ -166,18 +191,18 @@ class Connections:
                 os.close(folder)
 
     def _migrate(self) -> None:
-        with _sqlite_errors(self._path), closing(self._connect()) as database:
+        with _sqlite_errors(self._path, self._schema), closing(self._connect()) as database:
             database.enable_wal()
             with _transaction(database, "BEGIN IMMEDIATE"):
-                unknown = unknown_steps(database)
+                unknown = self._schema.unknown_steps(database)
                 if unknown:
                     raise LocalError(
-                        "the ledger was written by a newer version of the server",
+                        f"{self._schema.name} was written by a newer version of the server",
                         subject=str(self._path),
                         found=", ".join(unknown),
                         hint="Install that version again, or restore the backup made before it.",
                     )
-                MIGRATIONS.apply(database)
+                self._schema.migrations.apply(database)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from lockgate_server.stores.audit_chain import (
     find_first_broken,
     merge_highest,
 )
+from lockgate_server.stores.ledger_migrations import SCHEMA
 from lockgate_server.stores.ledger_rows import (
     Row,
     entry_of,
@@ -62,7 +63,7 @@ class SqliteLedger:
         Raises:
             LocalError: It cannot be opened, is damaged, or was written by a newer version.
         """
-        self._connections = Connections(path, busy_timeout_s=busy_timeout_s)
+        self._connections = Connections(path, SCHEMA, busy_timeout_s=busy_timeout_s)
         self._new_id = new_id
 
     def close(self) -> None:

@@ -1,0 +1,91 @@
+"""Fingerprints: many numbers of 64 bits in little memory, and which of them were seen before.
+
+A hash table with open addressing in one array: 8 bytes a slot, at most two thirds full, so that a
+million costs 12 to 24 MiB, where a set of Python's would take a hundred. Strangers choose what is
+put in, so a secret salt chooses where: nobody can make all of it want the same slot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterable
+
+from lockgate_release.names import AppName
+from lockgate_release.reports import Enrolled, Fared
+
+__all__ = ["FINGERPRINT_BYTES", "Fingerprints", "enrolment_of", "fingerprint"]
+
+FINGERPRINT_BYTES = 8
+_LEAST_SLOTS = 1 << 10
+
+
+class Fingerprints:
+    """A set of fingerprints. Not safe to share between threads."""
+
+    def __init__(self, values: Iterable[int] = (), *, salt: int) -> None:
+        """Make a set of these.
+
+        Args:
+            values: Numbers of 64 bits, none of them 0.
+            salt: 64 bits at random, that nobody else knows.
+        """
+        self._salt = salt | 1
+        self._slots = array("Q", bytes(FINGERPRINT_BYTES * _LEAST_SLOTS))
+        self._count = 0
+        self.update(values)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
+
+    def __contains__(self, value: int) -> bool:
+        """Whether this one is among them."""
+        return self._slots[self._place(value)] == value
+
+    def update(self, values: Iterable[int]) -> None:
+        """Add some."""
+        for value in values:
+            place = self._place(value)
+            if self._slots[place] != value:
+                self._slots[place] = value
+                self._count += 1
+                if self._count * 3 > len(self._slots) * 2:
+                    self._grow()
+
+    def _place(self, value: int) -> int:
+        """Return where the value is, or the free slot where it would be."""
+        slots = self._slots
+        mask = len(slots) - 1
+        place = (value * self._salt >> 32) & mask
+        while (found := slots[place]) and found != value:
+            place = (place + 1) & mask
+        return place
+
+    def _grow(self) -> None:
+        old = self._slots
+        self._slots = array("Q", bytes(FINGERPRINT_BYTES * len(old) * 2))
+        for value in old:
+            if value:
+                self._slots[self._place(value)] = value
+
+
+def fingerprint(app: AppName, report: Enrolled | Fared) -> int:
+    """Return what a report is known by again: the same for the same nonce, kind and cohort."""
+    kind = "enrolled" if isinstance(report, Enrolled) else "fared"
+    return _digest(kind, app, report)
+
+
+def enrolment_of(app: AppName, report: Enrolled | Fared) -> int:
+    """Return the fingerprint of the enrolment that a report belongs to."""
+    return _digest("enrolled", app, report)
+
+
+def _digest(kind: str, app: AppName, report: Enrolled | Fared) -> int:
+    cohort = report.cohort
+    said = (
+        f"{kind}\n{app}\n{cohort.channel}\n{cohort.version}\n{cohort.epoch}\n{cohort.arm.value}\n"
+        f"{cohort.platform}\n{cohort.from_version}\n{cohort.hour.timestamp():.0f}\n{report.nonce}"
+    )
+    digest = hashlib.sha256(said.encode()).digest()
+    return int.from_bytes(digest[:FINGERPRINT_BYTES], "little") or 1  # 0 is a free slot
