@@ -23,7 +23,8 @@ from securesystemslib.signer import CryptoSigner
 from bench.table import Table
 from lockgate_cli.api import Api
 from lockgate_cli.http import Http
-from lockgate_cli.plan import listing_of, plan_offers, plan_release
+from lockgate_cli.listing import listing_of
+from lockgate_cli.plan import plan_offers, plan_release
 from lockgate_cli.repository import load_base
 from lockgate_cli.signing import sign_next_list
 from lockgate_release.digests import digest_bytes
@@ -55,6 +56,7 @@ from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.publish import publish
 from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.stores.sqlite_reports import SqliteReportLedger
 
 KEPT = 50
 EARLY, LATE = 60, 1000
@@ -137,6 +139,7 @@ class _Desk:
             now=_now,
             random_hex=secrets.token_hex,
             sleep=time.sleep,
+            reports=SqliteReportLedger(folder / "reports.sqlite3"),
         )
         self._signer = generate_signer()
         self._root = self._register()

@@ -28,6 +28,7 @@ from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.stores.sqlite_reports import SqliteReportLedger
 from lockgate_server.views.api.context import ApiContext
 from lockgate_updater import Updater, init
 from tests.simulators.api_server import serve_app
@@ -182,6 +183,7 @@ def _api(folder: Path, store: ObjectStore, ledger: SqliteLedger) -> ApiDeps:
         now=utc_now,
         random_hex=secrets.token_hex,
         sleep=lambda _: None,
+        reports=SqliteReportLedger(folder / "reports.sqlite3"),
         uploads=find_uploads(store),
     )
     context = ApiContext(write=write, version="0.1.0")

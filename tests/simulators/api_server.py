@@ -21,6 +21,7 @@ from lockgate_server.services.read.health import Health
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.views.api.context import ApiContext
 from tests.simulators.memory_ledger import MemoryLedger
+from tests.simulators.memory_reports import MemoryReportLedger
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
 
@@ -56,6 +57,7 @@ class ServerSide:
     def __post_init__(self) -> None:
         self.store = MemoryStore(clock=lambda: self.now)
         self.ledger = MemoryLedger()
+        self.reports = MemoryReportLedger()
 
     def token(self, scope: Scope) -> str:
         """Make a token and return its secret."""
@@ -76,6 +78,7 @@ class ServerSide:
             now=lambda: self.now,
             random_hex=secrets.token_hex,
             sleep=lambda _: None,
+            reports=self.reports,
         )
 
     def api(self) -> Flask:

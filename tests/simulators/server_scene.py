@@ -42,6 +42,7 @@ from lockgate_release.uploads import ArrivedPart, BeginRequest, FinishRequest, m
 from lockgate_server.api import ApiDeps, create_api_app
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Highest, IfAbsent, Intent, Ledger, ObjectStore, Scope
+from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
@@ -56,6 +57,7 @@ from lockgate_server.services.write.rollouts import ChangedRollout, change_rollo
 from lockgate_server.services.write.uploads import begin_upload, receive_part
 from lockgate_server.views.api.context import ApiContext
 from tests.simulators.memory_ledger import MemoryLedger
+from tests.simulators.memory_reports import MemoryReportLedger
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW, Build, PublisherSimulator
 
@@ -112,6 +114,7 @@ class Scene:
         store: Where the files are; put a faulty one around it to see it fail.
         ledger: What people did.
         publisher: Who signs.
+        reports: What clients reported.
         uploads: How clients send parts straight to the store, if they can.
     """
 
@@ -121,6 +124,7 @@ class Scene:
     ledger: Ledger = field(default_factory=MemoryLedger)
     publisher: PublisherSimulator = field(default_factory=PublisherSimulator)
     app: AppName = APP
+    reports: ReportLedger = field(default_factory=MemoryReportLedger)
     uploads: DirectUploads | None = None
     naps: list[float] = field(default_factory=list)
     between_tries: Callable[[], object] = lambda: None
@@ -135,6 +139,7 @@ class Scene:
             now=lambda: self.now,
             random_hex=lambda size: f"{next(self._random):0{2 * size}x}"[-2 * size :],
             sleep=self._sleep,
+            reports=self.reports,
             uploads=self.uploads,
         )
 

@@ -17,6 +17,7 @@ from lockgate_server.settings import ServerSettings, UploadRoute
 from lockgate_server.stores.factory import find_uploads, open_store
 from lockgate_server.stores.probing.checking import Surroundings, refuse_weak_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.stores.sqlite_reports import SqliteReportLedger
 
 __all__ = [
     "make_folder",
@@ -113,7 +114,11 @@ def open_write_deps(settings: ServerSettings, environ: Mapping[str, str]) -> Ite
         UsageError: The store's address is none.
     """
     with open_parts(settings) as (store, ledger):
-        yield make_write_deps(settings, environ, store, ledger)
+        deps = make_write_deps(settings, environ, store, ledger)
+        try:
+            yield deps
+        finally:
+            deps.reports.close()
 
 
 def make_write_deps(
@@ -127,6 +132,7 @@ def make_write_deps(
         now=utc_now,
         random_hex=secrets.token_hex,
         sleep=time.sleep,
+        reports=SqliteReportLedger(settings.reports_path),
         uploads=_choose_uploads(settings, store),
     )
 

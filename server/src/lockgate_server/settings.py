@@ -89,6 +89,11 @@ class ServerSettings:
         return self.data / "ledger.sqlite3"
 
     @property
+    def reports_path(self) -> Path:
+        """The file of report counts."""
+        return self.data / "reports.sqlite3"
+
+    @property
     def run_file(self) -> Path:
         """Where the addresses of a running server stand."""
         return self.data / "run.json"

@@ -49,22 +49,33 @@ class SqliteReportLedger:
     """A `ReportLedger` in a file, shared by the threads and processes of one machine."""
 
     def __init__(self, path: Path, *, busy_timeout_s: float = 10.0) -> None:
-        """Open the file, making it if need be.
+        """Name the file; it is opened, and made if need be, when it is first used.
+
+        So a damaged file is in the way of nobody who does not ask for counts.
 
         Args:
             path: The file, on a disk of this machine.
             busy_timeout_s: How long to wait for another writer, in seconds.
-
-        Raises:
-            LocalError: It cannot be opened, is damaged, or was written by a newer version.
         """
-        self._connections = Connections(path, SCHEMA, busy_timeout_s=busy_timeout_s)
+        self._path = path
+        self._busy_timeout_s = busy_timeout_s
+        self._opened: Connections | None = None
+        self._opening = threading.Lock()
         self._seen = _Seen()
         self._adding = threading.Lock()
 
+    @property
+    def _connections(self) -> Connections:
+        with self._opening:
+            if self._opened is None:
+                self._opened = Connections(self._path, SCHEMA, busy_timeout_s=self._busy_timeout_s)
+            return self._opened
+
     def close(self) -> None:
         """Let go of every file."""
-        self._connections.close()
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
 
     def add(
         self, admitted: Sequence[Admitted], dropped: Mapping[Drop, int], *, now: datetime
@@ -73,7 +84,7 @@ class SqliteReportLedger:
 
         Raises:
             DiskFullError: They do not fit.
-            LocalError: The file is in the way.
+            LocalError: The file is in the way, damaged, or was written by a newer version.
         """
         with self._adding:
             self._seen.forget(now)

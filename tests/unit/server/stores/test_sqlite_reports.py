@@ -96,8 +96,9 @@ def test_what_fails_counts_nothing_and_can_be_tried_again(
 
 def test_a_file_that_is_none_is_refused_with_what_to_do(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
+    ledger = SqliteReportLedger(path)
     with pytest.raises(LocalError, match="no SQLite file") as caught:
-        SqliteReportLedger(path)
+        ledger.dropped()
     assert "a new one is made" in caught.value.hint
 
 

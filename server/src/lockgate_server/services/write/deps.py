@@ -11,6 +11,7 @@ from securesystemslib.signer import Key, Signer
 
 from lockgate_release.names import AppName
 from lockgate_server.ports import Ledger, ObjectStore
+from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 
 __all__ = ["Caller", "OnlineKeys", "WriteDeps"]
@@ -51,6 +52,7 @@ class WriteDeps:
         now: The present, aware and in whole seconds.
         random_hex: Returns as many random bytes as asked, in hexadecimal.
         sleep: Waits for as many seconds, between two tries.
+        reports: What clients reported.
         uploads: How clients send parts straight to the store; None where they come here.
     """
 
@@ -60,6 +62,7 @@ class WriteDeps:
     now: Callable[[], datetime]
     random_hex: Callable[[int], str]
     sleep: Callable[[float], None]
+    reports: ReportLedger
     uploads: DirectUploads | None = None
 
 
