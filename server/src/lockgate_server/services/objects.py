@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lockgate_release.errors import RepositoryError
 from lockgate_server.ports import Etag, ObjectStore
 
-__all__ = ["MAX_METADATA_BYTES", "HeldObject", "read_object"]
+__all__ = ["MAX_METADATA_BYTES", "HeldObject", "read_held", "read_object"]
 
 MAX_METADATA_BYTES = 32 << 20
 """No metadata file is larger; the store is read as a hostile mirror."""
@@ -42,3 +42,17 @@ def read_object(
                 found=str(stored.info.size_bytes),
             )
         return HeldObject(stored.read(), stored.info.etag)
+
+
+def read_held(store: ObjectStore, key: str) -> HeldObject | None:
+    """Return an object's bytes, or None where nothing is, or nothing that is small enough.
+
+    For what counts only where it is signed: what is too large to be read was signed by nobody.
+
+    Raises:
+        TransportError: The store cannot be reached.
+    """
+    try:
+        return read_object(store, key)
+    except RepositoryError:
+        return None

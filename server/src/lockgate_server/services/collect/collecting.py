@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lockgate_release.errors import ConflictError, DocumentError, TransportError
+from lockgate_release.errors import ConflictError, RepositoryError, TransportError
 from lockgate_release.layout import condemned_key, metadata_key
 from lockgate_release.names import AppName
 from lockgate_release.trust.roles import Role
@@ -29,14 +29,13 @@ from lockgate_server.services.collect.reachability import (
     order_of_removal,
 )
 from lockgate_server.services.collect.walking import Walker
-from lockgate_server.services.objects import read_object
 from lockgate_server.services.write.base import Base, check_recorded, read_base
 from lockgate_server.services.write.changing import Plan, change_app, read_settled
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.condemned import (
     MAX_CONDEMNED,
     CondemnedList,
-    parse_condemned,
+    read_condemned,
 )
 from lockgate_server.services.write.deps import Caller, WriteDeps
 
@@ -186,14 +185,15 @@ def snapshots_in(app: AppName, keys: Sequence[str]) -> list[int]:
 
 def _read_list(deps: WriteDeps, app: AppName) -> tuple[CondemnedList | None, Condition]:
     """Return the list that a run has left behind, and what must still hold to write the next."""
-    found = read_object(deps.store, condemned_key(app))
-    if found is None:
-        return None, IfAbsent()
-    empty = CondemnedList(app=app, since=deps.now(), keys=frozenset())
     try:
-        return parse_condemned(app, found.data), IfMatch(found.etag)
-    except DocumentError:
-        return empty, IfMatch(found.etag)
+        found = read_condemned(deps.store, app)
+    except RepositoryError:
+        # Spoilt by somebody: it is written over, whatever it is.
+        info = deps.store.head(condemned_key(app))
+        if info is None:
+            return None, IfAbsent()
+        return CondemnedList(app=app, since=deps.now(), keys=frozenset()), IfMatch(info.etag)
+    return (None, IfAbsent()) if found is None else (found[0], IfMatch(found[1]))
 
 
 def _write_list(deps: WriteDeps, app: AppName, keys: frozenset[str], condition: Condition) -> Etag:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lockgate_release.errors import DocumentError
+from lockgate_release.errors import RepositoryError
 from lockgate_release.names import AppName
 from lockgate_server.services.collect.collecting import DEFAULT_GRACE, Collected, collect
 from lockgate_server.services.write.condemned import read_condemned
@@ -25,7 +25,7 @@ def finish_collection(deps: WriteDeps, app: AppName, caller: Caller) -> Collecte
     """
     try:
         found = read_condemned(deps.store, app)
-    except DocumentError:
+    except RepositoryError:
         return collect(deps, app, caller, grace=DEFAULT_GRACE)
     # A time that is yet to come was written by nobody honest.
     if found is None or abs(deps.now() - found[0].since) <= PATIENCE:

@@ -32,7 +32,7 @@ from lockgate_release.trust.older import find_role, read_older_snapshot
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import ObjectStore
 from lockgate_server.services.collect.reachability import Claim, Why
-from lockgate_server.services.objects import read_object
+from lockgate_server.services.objects import read_held
 from lockgate_server.services.write.base import Base, read_target
 
 __all__ = ["Fault", "Walker"]
@@ -133,7 +133,7 @@ class Walker:
             (Role.RELEASES, chain.releases.version + 1),
         ):
             key = metadata_key(self.app, role, number)
-            found = read_object(self.store, key)
+            found = read_held(self.store, key)
             if found is None:
                 continue
             try:
@@ -150,7 +150,7 @@ class Walker:
     def _walk_older(self, base: Base, number: int, now: datetime) -> Iterator[tuple[str, Claim]]:
         self.tell(f"{self.app}: snapshot {number}")
         key = metadata_key(self.app, Role.SNAPSHOT, number)
-        found = read_object(self.store, key)
+        found = read_held(self.store, key)
         root = base.chain.root.signed
         snapshot = read_older_snapshot(root, number, found.data, now) if found else None
         if snapshot is None:
@@ -172,7 +172,7 @@ class Walker:
             return
         self._followed.add((key, sha256))
         yield key, Claim(why=Why.OLDER, by=by, sha256=sha256, size_bytes=meta.length)
-        found = read_object(self.store, key)
+        found = read_held(self.store, key)
         signed = find_role(snapshot, role, found.data) if found else None
         if signed is not None:
             yield from self._walk_targets(signed, Why.OLDER, by, strict=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from lockgate_release.errors import ConflictError, DocumentError
+from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName
 from lockgate_server.ports import LostRaceError
 from lockgate_server.services.write.base import Base, check_recorded, read_base
@@ -142,7 +142,7 @@ def _finish_leftovers(
             return base, dead
         try:
             check_spared(deps.store, base.app, needed_keys(base.app, leftover))
-        except (ConflictError, DocumentError):
+        except ConflictError:
             return base, dead
         state = compose_next(deps, base, replace(leftover, over=dead))
         # A lost race means that somebody else has finished it.

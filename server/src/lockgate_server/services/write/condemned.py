@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lockgate_release.errors import ConflictError
+from lockgate_release.errors import ConflictError, RepositoryError
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import condemned_key
 from lockgate_release.names import AppName
@@ -77,7 +77,7 @@ def read_condemned(store: ObjectStore, app: AppName) -> tuple[CondemnedList, Eta
     """Return the list that stands, and the etag it was read under, or None where nothing goes.
 
     Raises:
-        DocumentError: It is malformed.
+        RepositoryError: It is malformed, or too large to be one.
         TransportError: The store cannot be reached.
     """
     found = read_object(store, condemned_key(app))
@@ -88,12 +88,20 @@ def check_spared(store: ObjectStore, app: AppName, keys: Iterable[str]) -> None:
     """Refuse to build on objects that are being removed (rule 2). Read the state before.
 
     Raises:
-        ConflictError: One of them is.
-        DocumentError: The list is malformed.
+        ConflictError: One of them is, or the list is spoilt.
         TransportError: The store cannot be reached.
     """
     wanted = frozenset(keys)
-    found = read_condemned(store, app) if wanted else None
+    try:
+        found = read_condemned(store, app) if wanted else None
+    except RepositoryError as exc:
+        raise ConflictError(
+            "the list of what is being removed is spoilt",
+            subject=condemned_key(app),
+            found=str(exc)[:300],
+            hint="Run the same command again in a minute: the server's worker puts the list right. "
+            "So does lockgate-server gc. Somebody else than Lockgate has written to the store.",
+        ) from exc
     if found is None:
         return
     lost = sorted(found[0].keys.intersection(wanted))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from lockgate_release.errors import RepositoryError
 from lockgate_release.layout import channel_copy_key, channel_path
 from lockgate_release.names import AppName
 from lockgate_server.ports import Condition, IfAbsent, IfMatch, LostRaceError
-from lockgate_server.services.objects import read_object
+from lockgate_server.services.objects import HeldObject, read_object
 from lockgate_server.services.write.base import read_base, read_target
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.deps import WriteDeps
@@ -25,7 +26,7 @@ def repair_copies(deps: WriteDeps, app: AppName) -> int:
         LocalError: The disk is in the way.
     """
     known = read_base(deps.store, deps.ledger, app).channels
-    copies = {name: read_object(deps.store, channel_copy_key(app, name)) for name in known}
+    copies = {name: _read_copy(deps, channel_copy_key(app, name)) for name in known}
     base = read_settled(deps, app)
     repaired = 0
     for name, copy in copies.items():
@@ -41,3 +42,12 @@ def repair_copies(deps: WriteDeps, app: AppName) -> int:
             continue  # somebody else has just written a newer one
         repaired += 1
     return repaired
+
+
+def _read_copy(deps: WriteDeps, key: str) -> HeldObject | None:
+    """Return what stands as a copy; what is too large to be one has no bytes."""
+    try:
+        return read_object(deps.store, key)
+    except RepositoryError:
+        info = deps.store.head(key)
+        return None if info is None else HeldObject(b"", info.etag)

@@ -36,7 +36,7 @@ from lockgate_server.ports import (
     LostRaceError,
     ObjectStore,
 )
-from lockgate_server.services.objects import read_object
+from lockgate_server.services.objects import read_held, read_object
 from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.composing import DeadFile, NextState
 from lockgate_server.services.write.deps import Caller, WriteDeps
@@ -155,7 +155,7 @@ def _create_numbered(store: ObjectStore, key: str, data: bytes, dead: DeadFile |
 
 
 def _holds(store: ObjectStore, key: str, data: bytes) -> bool:
-    found = read_object(store, key, limit_bytes=max(len(data), 1 << 26))
+    found = read_held(store, key)
     return found is not None and found.data == data
 
 
