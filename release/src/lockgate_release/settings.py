@@ -35,6 +35,8 @@ SettingName: TypeAlias = Literal[
     "proxy",
     "quiet_hours",
     "if_revoked",
+    "reports",
+    "reports_url",
     # CI and maintainers
     "server",
     "token",
@@ -49,6 +51,7 @@ SettingName: TypeAlias = Literal[
     "uploads",
     "gc",
     "gc_grace",
+    "start_needs",
     "listen",
     "api_listen",
     "public_url",
@@ -129,6 +132,21 @@ class Settings:
                 "wrong type of setting", subject=f"{self.origin}: {name}", expected="texts"
             )
         return tuple(values)
+
+    def switch(self, name: SettingName) -> bool:
+        """Return whether a setting that is on or off is on; what is said nowhere is off.
+
+        Raises:
+            UsageError: It is neither `true` nor `false`, bare or as a text.
+        """
+        value: object = self.environ.get(_PREFIX + name.upper()) or self.table.get(name, False)
+        if isinstance(value, bool):
+            return value
+        if value not in ("true", "false"):
+            raise UsageError(
+                "wrong setting", subject=name, expected="true or false", found=repr(value)
+            )
+        return value == "true"
 
     def path(self, text: str) -> Path:
         """Return a path from the file, taken from the file's folder where it is relative."""

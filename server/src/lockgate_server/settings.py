@@ -11,7 +11,14 @@ from lockgate_release.durations import parse_duration
 from lockgate_release.errors import UsageError
 from lockgate_server.serving import Serving
 
-__all__ = ["ServerSettings", "UploadRoute", "parse_daily", "parse_grace", "parse_upload_route"]
+__all__ = [
+    "ServerSettings",
+    "UploadRoute",
+    "parse_daily",
+    "parse_grace",
+    "parse_start_needs",
+    "parse_upload_route",
+]
 
 
 class UploadRoute(StrEnum):
@@ -57,6 +64,19 @@ def parse_grace(text: str | None) -> timedelta:
     return timedelta(seconds=parse_duration(text)) if text else timedelta(days=7)
 
 
+def parse_start_needs(text: str | None) -> int:
+    """Return how many people it takes to start what was stopped; nothing said means one.
+
+    Raises:
+        UsageError: It is neither 1 nor 2.
+    """
+    if text not in {None, "", "1", "2"}:
+        raise UsageError(
+            "not a number of people", subject="start_needs", expected="1 or 2", found=repr(text)
+        )
+    return int(text or 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     """Where a server keeps things.
@@ -68,6 +88,7 @@ class ServerSettings:
             in no other way (`direct`), or always through this server (`server`).
         gc_daily: Whether the worker collects garbage once a day.
         gc_grace: How old an object must be before it is collected.
+        start_needs: How many people it takes to start what was stopped, 1 or 2.
         serving: How the public is served.
     """
 
@@ -76,6 +97,7 @@ class ServerSettings:
     uploads: UploadRoute = UploadRoute.AUTO
     gc_daily: bool = False
     gc_grace: timedelta = timedelta(days=7)
+    start_needs: int = 1
     serving: Serving = field(default_factory=Serving)
 
     @property

@@ -172,6 +172,7 @@ class _Supervisor:
             "LOCKGATE_STORAGE": settings.storage,
             "LOCKGATE_UPLOADS": settings.uploads.value,
             "LOCKGATE_GC": "daily" if settings.gc_daily else "off",
+            "LOCKGATE_START_NEEDS": str(settings.start_needs),
             "LOCKGATE_GC_GRACE": f"{int(settings.gc_grace.total_seconds())}s",
         }
         self._environ = {**environ, **said, **settings.serving.to_environ()}

@@ -13,6 +13,7 @@ from datetime import timedelta
 from lockgate_release.errors import LockgateError
 from lockgate_release.names import AppName
 from lockgate_server.services.collect.jobs import collect_daily, finish_collection
+from lockgate_server.services.steer.steer import Steering
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.copies import repair_copies
 from lockgate_server.services.write.deps import Caller, WriteDeps
@@ -54,11 +55,12 @@ JOBS = (
 
 def jobs_for(settings: ServerSettings) -> tuple[Job, ...]:
     """Return what is done on a server with these settings."""
+    jobs = (*JOBS, Job(name="steer", run=Steering(caller=_CALLER)))
     if not settings.gc_daily:
-        return JOBS
+        return jobs
     grace = settings.gc_grace
     daily = Job(name="gc", run=lambda deps, app: collect_daily(deps, app, _CALLER, grace))
-    return (*JOBS, daily)
+    return (*jobs, daily)
 
 
 def holder_name() -> str:

@@ -49,6 +49,7 @@ def _make_app(settings: ServerSettings, environ: Mapping[str, str]) -> Flask:
             context=ApiContext(
                 write=write,
                 version=__version__,
+                start_needs=settings.start_needs,
                 mirror_limit_s=settings.serving.mirror_limit_s,
                 public_url=settings.serving.public_url,
             ),

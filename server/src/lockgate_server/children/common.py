@@ -30,7 +30,13 @@ from lockgate_server.logs import set_up_logs
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.services.read.health import Health
 from lockgate_server.serving import read_serving
-from lockgate_server.settings import ServerSettings, parse_daily, parse_grace, parse_upload_route
+from lockgate_server.settings import (
+    ServerSettings,
+    parse_daily,
+    parse_grace,
+    parse_start_needs,
+    parse_upload_route,
+)
 
 __all__ = ["ChildArguments", "begin", "make_health", "new_request_id", "serve", "size_setting"]
 
@@ -96,6 +102,7 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
         uploads=parse_upload_route(environ.get("LOCKGATE_UPLOADS")),
         gc_daily=parse_daily(environ.get("LOCKGATE_GC")),
         gc_grace=parse_grace(environ.get("LOCKGATE_GC_GRACE")),
+        start_needs=parse_start_needs(environ.get("LOCKGATE_START_NEEDS")),
         serving=read_serving(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
     )
     return ChildArguments(settings=settings, fd=said.fd, api_port=said.api_port)

@@ -17,7 +17,13 @@ from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.serving import read_serving
-from lockgate_server.settings import ServerSettings, parse_daily, parse_grace, parse_upload_route
+from lockgate_server.settings import (
+    ServerSettings,
+    parse_daily,
+    parse_grace,
+    parse_start_needs,
+    parse_upload_route,
+)
 
 __all__ = [
     "Invocation",
@@ -72,6 +78,7 @@ class Invocation:
             uploads=parse_upload_route(settings.get("uploads")),
             gc_daily=parse_daily(settings.get("gc")),
             gc_grace=parse_grace(settings.get("gc_grace")),
+            start_needs=parse_start_needs(settings.get("start_needs")),
             serving=read_serving(settings.get),
         )
 

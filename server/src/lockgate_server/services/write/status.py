@@ -13,6 +13,7 @@ from lockgate_release.strict_json import Json, JsonObject, parse_json
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import AuditEntry
+from lockgate_server.services.steer.alarms import find_alarms
 from lockgate_server.services.write.base import (
     Base,
     check_recorded,
@@ -116,7 +117,11 @@ def _find_warnings(base: Base, now: datetime) -> list[str]:
                 f"{role} expires at {format_instant(signed.expires)}: lockgate renew signs it again"
             )
     silent = [name for name in sorted(base.channels) if not base.channels[name].offers]
-    return [*warnings, *(f"channel {name} offers nothing" for name in silent)]
+    return [
+        *warnings,
+        *(f"channel {name} offers nothing" for name in silent),
+        *find_alarms(base.channels, now),
+    ]
 
 
 def describe_releases(base: Base) -> JsonObject:

@@ -28,6 +28,7 @@ class ApiContext:
         version: The server's.
         max_body_bytes: The largest JSON body that is read.
         max_artifact_bytes: The largest artifact that is received.
+        start_needs: How many people it takes to start what was stopped, > 0.
         mirror_limit_s: For how long a copy's state may be signed at most, in seconds.
         public_url: Where people and clients find the files, or "" where nobody said.
     """
@@ -36,6 +37,7 @@ class ApiContext:
     version: str
     max_body_bytes: int = 32 << 20
     max_artifact_bytes: int = 16 << 30
+    start_needs: int = 1
     mirror_limit_s: int = 90 * 86400
     public_url: str = ""
 

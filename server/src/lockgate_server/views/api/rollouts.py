@@ -6,10 +6,17 @@ from flask import Response
 
 from lockgate_release.names import parse_app_name, parse_channel_name
 from lockgate_release.steering_requests import RolloutRequest
+from lockgate_server.services.steer.showing import describe_rollout
 from lockgate_server.services.write.rollouts import change_rollout
 from lockgate_server.views.api.context import answer, caller, json_body, write_deps
 
-__all__ = ["patch_rollout"]
+__all__ = ["patch_rollout", "show_rollout"]
+
+
+def show_rollout(app: str, channel: str, version: str) -> Response:
+    """Show how a rollout stands, with its evidence, judged now."""
+    deps, name = write_deps(), parse_app_name(app)
+    return answer(describe_rollout(deps, name, parse_channel_name(channel), version))
 
 
 def patch_rollout(app: str, channel: str, version: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from lockgate_release.rollout.situation import Action, Reason
 from lockgate_release.steering_requests import RolloutAction
 from lockgate_release.uploads import MAX_PARTS, MAX_URLS
 
@@ -112,12 +113,45 @@ SCHEMAS: dict[str, Schema] = {
             "dry_run": _BOOLEAN,
         },
     ),
+    "StopRequest": _object({"reason": _REASON}, {"channel": _nullable(_NAME), "dry_run": _BOOLEAN}),
+    "StartRequest": _object(
+        {}, {"reason": _REASON, "channel": _nullable(_NAME), "dry_run": _BOOLEAN}
+    ),
+    "Stop": _object(
+        {
+            "at": _INSTANT,
+            "reason": _TEXT,
+            "whole_app": _BOOLEAN,
+            "paused": _map(_NUMBER),
+            "approvals": _array(_TEXT),
+        }
+    ),
+    "Stopped": _object(
+        {
+            "channels": _array(
+                _object(
+                    {"channel": _NAME, "stopped": _BOOLEAN},
+                    {"stop": _ref("Stop"), "starts_missing": _integer()},
+                )
+            ),
+            "changed": _BOOLEAN,
+            "would_change": _BOOLEAN,
+        }
+    ),
     "RevokeRequest": _object(
         {"version": _VERSION, "reason": {"type": "string", "minLength": 1, "maxLength": 1000}},
         {
             "remedy": {"enum": ["replace", "last-good", "block-new"]},
             "channels": _array(_NAME),
         },
+    ),
+    "UnrevokeRequest": _object(
+        {
+            "version": _VERSION,
+            "reason": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "channels": _array(_NAME),
+        },
+        {"releases": _BASE64},
     ),
     "RenewRequest": _object(
         {"role": {"enum": ["root", "targets", "releases"]}, "metadata": _BASE64},
@@ -234,12 +268,74 @@ SCHEMAS: dict[str, Schema] = {
             "warnings": _array(_TEXT),
         }
     ),
+    "RolloutDetail": _object(
+        {
+            "app": _NAME,
+            "channel": _NAME,
+            "version": _VERSION,
+            "rollout": _ref("Rollout"),
+            "stop": _nullable(_ref("Stop")),
+            "steering": _nullable(_ref("Steering")),
+            "verdict": _nullable(_ref("Verdict")),
+        }
+    ),
+    "Steering": _object(
+        {
+            "name": _TEXT,
+            "plan_sha256": _SHA256,
+            "stage": _integer(),
+            "stages": _NUMBER,
+            "stage_since": _INSTANT,
+            "stood_s": _integer(),
+            "dwell_left_s": _integer(),
+            "next_exposure_bp": _nullable(_BP),
+            "starts_at": _nullable(_INSTANT),
+            "waits_for_person": _BOOLEAN,
+            "approved": _BOOLEAN,
+            "reason": _TEXT,
+        }
+    ),
+    "Verdict": _object(
+        {
+            "action": {"enum": [action.value for action in Action]},
+            "reason": {"enum": [reason.value for reason in Reason]},
+            "text": _TEXT,
+            "parked": _BOOLEAN,
+            "plan_sha256": _SHA256,
+            "evidence": _ref("Evidence"),
+        }
+    ),
+    "Evidence": _object(
+        {
+            **{name: _ref("Totals") for name in ("canary", "control")},
+            **{name: _ref("EValue") for name in ("harm", "ceiling", "safety")},
+            "ratio": _object({"low": _TEXT, "high": _nullable(_TEXT)}),
+            "canaries_closed": _integer(),
+            "canaries_needed": _nullable(_integer()),
+        }
+    ),
+    "EValue": _object({"e_value": _TEXT, "limit": _TEXT}),
+    "Totals": _object(
+        {
+            name: _integer()
+            for name in ("enrolled", "closed", "bad", "crash_loops", "failed_already")
+        }
+    ),
     "Revoked": _object(
         {
             "revoked_in": _array(_NAME),
             "goes_to": _map({"type": ["string", "null"]}),
             "warnings": _array(_TEXT),
             "changed": _BOOLEAN,
+        }
+    ),
+    "Unrevoked": _object(
+        {
+            "lifted_in": _array(_NAME),
+            "allowed_in": _array(_NAME),
+            "changed": _BOOLEAN,
+            "timestamp_version": _NUMBER,
+            "releases_version": _NUMBER,
         }
     ),
     "Renewed": _object({"timestamp_version": _NUMBER, "version": _NUMBER}),
