@@ -161,6 +161,60 @@ def test_a_revoked_release_is_not_published_again(desk: ReleaseDesk) -> None:
     desk.refuse(ExitCode.USAGE, "1.1.0", words="it breaks")
 
 
+def test_a_revocation_is_taken_back_with_the_publishers_signatures(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    unrevoke = ["unrevoke", APP, "1.1.0", "--reason", "it was the printer"]
+    before = desk.files()
+    said = desk.person.must(*unrevoke, "--dry-run").err
+    assert "1.1.0: its revocation in stable is lifted" in said
+    desk.person.must_end(ExitCode.USAGE, unrevoke, "--yes")
+    assert desk.files() == before
+    ended = desk.person.must(*unrevoke, "--yes", "--json")
+    assert ended.json()["lifted_in"] == ["stable"]
+    assert desk.offers() == {"1.0.0": 10_000}, "a lift offers nothing"
+    assert "Nothing to do" in desk.person.must(*unrevoke, "--yes").err
+    hint = "lockgate promote demo 1.1.0 --from stable --to stable"
+    assert hint in ended.err
+    desk.person.must(*hint.split()[1:])
+    assert desk.offers() == {"1.1.0": 10_000}
+    actions = [item["action"] for item in desk.person.must("audit", "--json").json()["entries"]]
+    assert "unrevoke" in actions
+
+
+def test_a_revocation_that_was_lifted_once_can_be_made_again(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    unrevoke = ["unrevoke", APP, "1.0.0", "--reason", "no", "--yes"]
+    for _ in range(2):
+        desk.person.must(*revoke("1.0.0", "--yes"))
+        desk.refuse(ExitCode.USAGE, "1.0.0", words="revoked")
+        desk.person.must(*unrevoke)
+    desk.publish("1.0.0")
+    assert desk.offers() == {"1.0.0": 10_000}
+
+
+def test_what_cannot_be_unrevoked_is_refused(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    unrevoke = ["unrevoke", APP, "1.1.0", "--reason", "no", "--yes"]
+    assert "Nothing to do" in desk.person.must(*unrevoke).err
+    desk.person.must_end(ExitCode.USAGE, [*unrevoke, "--channel", "beta"], "no such channel")
+    desk.person.must(*revoke("1.1.0", "--yes"))
+    missing = desk.folder / "keys" / "nobody.pem"
+    desk.person.must_end(ExitCode.LOCAL, [*unrevoke, "--key", str(missing)], "nobody.pem")
+    desk.person.must("releases", "retire", "1.1.0", "--yes")
+    desk.person.must_end(ExitCode.USAGE, unrevoke, "sealed is for good")
+
+
+def test_a_revoked_release_is_promoted_nowhere(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.must(*revoke("1.0.0", "--yes"))
+    promote = ["promote", APP, "1.0.0", "--from", "stable", "--to", "lts"]
+    desk.person.must_end(ExitCode.USAGE, promote, "revoked")
+    assert desk.offers("lts") == {}
+
+
 def test_a_revoked_release_is_sealed_by_retiring_it(desk: ReleaseDesk) -> None:
     desk.publish("1.0.0")
     desk.publish("1.1.0")

@@ -247,8 +247,8 @@ class PublisherSimulator:
 
     def lift(self, chain: trust_chain.Chain, version: str, *channels: str) -> PublishRequest:
         """Return the request that lifts an earlier revocation of a release in these channels."""
-        names = tuple(ChannelName(name) for name in channels)
-        return self.edit(chain, version, lambda entry: replace(entry, lifted=names))
+        lifted = {ChannelName(name): NOW for name in channels}
+        return self.edit(chain, version, lambda entry: replace(entry, lifted=lifted))
 
     def edit(
         self,

@@ -182,11 +182,13 @@ class SignedRepository:
         self._rewrite_entries(lambda entry: replace(entry, floors=dict(self.floors)))
 
     def lift(self, channel: str, version: str) -> None:
-        """Lift a revocation, as only publishers can."""
-        name = ChannelName(channel)
+        """Lift what was revoked until now, as only publishers can."""
+        lifted = {ChannelName(channel): self.now}
         self._rewrite_entries(
             lambda entry: (
-                replace(entry, lifted=(*entry.lifted, name)) if entry.version == version else entry
+                replace(entry, lifted={**entry.lifted, **lifted})
+                if entry.version == version
+                else entry
             )
         )
         self.resign()

@@ -9,19 +9,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import NoReturn
 from urllib.parse import quote, urlsplit
 
 from lockgate_cli.http import Answer, Care, Http, parse_answer
-from lockgate_release.errors import (
-    ConflictError,
-    DeniedError,
-    DigestMismatchError,
-    LockgateError,
-    RepositoryError,
-    TransportError,
-    UsageError,
-)
+from lockgate_cli.problems import raise_problem
+from lockgate_release.errors import DeniedError, TransportError, UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import (
@@ -31,29 +23,17 @@ from lockgate_release.requests import (
     RegisterRequest,
     RenewRequest,
     RevokeRequest,
+    UnrevokeRequest,
 )
-from lockgate_release.steering_requests import RolloutRequest
+from lockgate_release.steering_requests import RolloutRequest, StartRequest, StopRequest
 from lockgate_release.trust.verify import NotFoundError
 from lockgate_release.uploads import BeginRequest, FinishRequest, UploadId, UrlsRequest
 
-__all__ = ["Api", "JsonDict", "find_api", "raise_problem"]
+__all__ = ["Api", "JsonDict", "find_api"]
 
 JsonDict = dict[str, object]
 
 _ROOT = "/api/v1/"
-_PROBLEMS: Mapping[int, type[LockgateError]] = {
-    400: UsageError,
-    401: DeniedError,
-    403: DeniedError,
-    404: UsageError,
-    405: UsageError,
-    409: ConflictError,
-    411: UsageError,
-    413: UsageError,
-    415: UsageError,
-    422: RepositoryError,
-}
-_BY_CODE: Mapping[str, type[LockgateError]] = {DigestMismatchError.code: DigestMismatchError}
 _READ_TIMEOUT_S = 120.0
 _CHECKED_BYTES_S = 10e6
 """How fast a server reads and hashes what has arrived, at the very least."""
@@ -240,6 +220,31 @@ class Api:
         """
         return self._ask("POST", f"apps/{app}/publish", request.to_json())
 
+    def rollout(self, app: AppName, channel: ChannelName, version: str) -> JsonDict:
+        """Return how a rollout stands, with its evidence, judged now.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        path = f"apps/{app}/channels/{channel}/rollouts/{quote(version, safe='')}"
+        return self._ask("GET", path)
+
+    def stop(self, app: AppName, request: StopRequest) -> JsonDict:
+        """Let nothing reach further clients.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/stop", request.to_json())
+
+    def start(self, app: AppName, request: StartRequest) -> JsonDict:
+        """Say yes to going on.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/start", request.to_json())
+
     def change_rollout(
         self, app: AppName, channel: ChannelName, version: str, request: RolloutRequest
     ) -> JsonDict:
@@ -259,6 +264,15 @@ class Api:
             LockgateError: The server refused, or could not be reached.
         """
         return self._ask("POST", f"apps/{app}/revocations", request.to_json())
+
+    def unrevoke(self, app: AppName, request: UnrevokeRequest) -> JsonDict:
+        """Take a revocation back that the publishers have lifted.
+
+        Raises:
+            ConflictError: Somebody else moved the list first.
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/revocations/lifted", request.to_json())
 
     def renew(self, app: AppName, request: RenewRequest) -> JsonDict:
         """Put newer metadata of an offline role in force.
@@ -351,30 +365,3 @@ class Api:
                 hint="Give the final address as --server.",
             )
         return answer
-
-
-def raise_problem(answer: Answer) -> NoReturn:
-    """Raise the error that the server's answer stands for.
-
-    Raises:
-        LockgateError: Always.
-    """
-    said = _read_problem(answer)
-    kind = _BY_CODE.get(said.get("code", ""), _PROBLEMS.get(answer.status, TransportError))
-    # The detail is the error's whole sentence; its parts are there once more, for programs.
-    what = said.get("detail") or said.get("title") or f"the server answered {answer.status}"
-    request = said.get("request_id", "")
-    hint = f"The server's log knows it as request {request}." if request else ""
-    error = kind(what.removesuffix("."), hint=hint if kind is TransportError else "")
-    for name in ("subject", "expected", "found"):
-        setattr(error, name, said.get(name, ""))
-    raise error
-
-
-def _read_problem(answer: Answer) -> dict[str, str]:
-    """Return the texts of a problem; an answer that is none, or that has no body, has none."""
-    if not answer.body or not answer.headers.get("content-type", "").startswith(
-        "application/problem+json"
-    ):
-        return {}
-    return {name: text for name, text in parse_answer(answer).items() if isinstance(text, str)}

@@ -9,8 +9,9 @@ from pathlib import Path
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
+from lockgate_cli.listing import NextList, describe_list, listing_of
 from lockgate_cli.output import format_size, say, show, show_json, warn
-from lockgate_cli.plan import NextList, describe_list, join_floors, listing_of
+from lockgate_cli.plan import join_floors
 from lockgate_cli.publishing import (
     Outcome,
     Plan,
@@ -25,8 +26,11 @@ from lockgate_cli.publishing import (
 )
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, expiry_warnings, load_stored
+from lockgate_cli.rollout_words import describe_plan_steps
 from lockgate_release.errors import UsageError
+from lockgate_release.instants import format_instant
 from lockgate_release.names import format_percentage
+from lockgate_release.requests import OfferRequest
 
 __all__ = ["carry_out", "confirm_vanishing"]
 
@@ -128,8 +132,7 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             lines.append(f"  {artifact.platform}: {artifact.name}, {size}, {artifact.sha256}")
     lines += describe_list(plan.following)
     for offer in plan.offers:
-        share = format_percentage(offer.exposure_bp)
-        lines.append(f"> {offer.channel} offers {offer.version} to {share} of its clients")
+        lines.append(f"> {offer.channel} offers {offer.version} {_describe_reach(offer)}")
     for channel in prepared.wish.channels:
         document = plan.base.channels.get(channel)
         known = document.offer_of(prepared.wish.version) if document else None
@@ -137,6 +140,15 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             share = format_percentage(known.rollout.exposure_bp)
             lines.append(f"= {channel} offers {known.version} already, to {share} of its clients")
     return lines
+
+
+def _describe_reach(offer: OfferRequest) -> str:
+    if offer.chosen is None:
+        return f"to {format_percentage(offer.exposure_bp)} of its clients"
+    steps = describe_plan_steps(dict(offer.chosen.plan.to_json()))
+    start_at = offer.chosen.start_at
+    starting = f", from {format_instant(start_at)} on" if start_at else ""
+    return f"by the plan {offer.chosen.name}: {steps} of its clients{starting}"
 
 
 def _outcome_json(

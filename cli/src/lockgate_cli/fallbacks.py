@@ -20,7 +20,8 @@ def fallback_of(base: Base, document: ChannelDocument) -> str | None:
         entry = base.entries.get(release_path(version))
         if entry is None or channel not in entry.channels or document.offer_of(version):
             continue
-        is_revoked = document.revocation_of(version) is not None and channel not in entry.lifted
+        revocation = document.revocation_of(version)
+        is_revoked = revocation is not None and not entry.lifts(channel, revocation.at)
         floor = entry.floors.get(channel)
         if not is_revoked and (floor is None or parse(version) >= parse(floor)):
             return version

@@ -21,6 +21,8 @@ from lockgate_cli.commands.renew import renew
 from lockgate_cli.commands.revoke import revoke
 from lockgate_cli.commands.rollout import rollout
 from lockgate_cli.commands.status import status
+from lockgate_cli.commands.stop import start, stop
+from lockgate_cli.commands.unrevoke import unrevoke
 from lockgate_cli.commands.upload import upload
 from lockgate_cli.context import Surroundings, real_surroundings
 from lockgate_cli.output import fail, say
@@ -53,7 +55,10 @@ for _command in (
     promote,
     releases,
     rollout,
+    stop,
+    start,
     revoke,
+    unrevoke,
     renew,
     status,
     explain,

@@ -11,97 +11,32 @@ The rules:
 5. What a channel offers is never taken out of the list.
 6. Nor does rule 4 take out what a channel falls back to if what it offers is revoked, nor a release
    whose revocation was lifted: the lifting stands in its entry, and clients remember revocations.
+7. What is revoked in any channel goes to no further one, until its publishers lift that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from lockgate_cli.fallbacks import fallback_of
 from lockgate_cli.fields import parse_field
+from lockgate_cli.listing import Listing, NextList, finish_list
 from lockgate_cli.repository import Base
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import UsageError
 from lockgate_release.layout import release_path
 from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName
 from lockgate_release.requests import OfferRequest
-from lockgate_release.versions import Version, VersionScheme
+from lockgate_release.rollout.progress import read_progress
+from lockgate_release.steering_requests import ChosenPlan
 
 __all__ = [
-    "Listing",
-    "NextList",
     "channel_floors",
-    "describe_list",
     "join_floors",
-    "listing_of",
     "plan_offers",
     "plan_release",
     "plan_retirement",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """What planning needs of the state in force.
-
-    Attributes:
-        entries: The mark of each live release, by its document's path.
-        offered: The channels that offer a version, for each one offered.
-        scheme: How the app's versions are ordered.
-        fallbacks: What a channel falls back to if all that it offers is revoked.
-    """
-
-    entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
-    offered: Mapping[str, tuple[ChannelName, ...]] = field(default_factory=dict)
-    scheme: VersionScheme = VersionScheme.SEMVER
-    fallbacks: frozenset[str] = frozenset()
-
-    def parse(self, version: str) -> Version:
-        """Return a version of the app's scheme.
-
-        Raises:
-            VersionError: It is not one.
-        """
-        return self.scheme.parse(version)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NextList:
-    """The next list, and what a person should see of how it differs.
-
-    Attributes:
-        entries: The mark of each release in it, by its document's path.
-        appears: Versions that are new.
-        vanishes: Versions that are retired.
-        changes: A sentence for each entry that stays with another mark.
-        changed: Whether there is anything to sign.
-    """
-
-    entries: Mapping[str, ReleaseEntry]
-    appears: tuple[str, ...]
-    vanishes: tuple[str, ...]
-    changes: tuple[str, ...]
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to sign."""
-        return bool(self.appears or self.vanishes or self.changes)
-
-
-def listing_of(base: Base) -> Listing:
-    """Return what planning needs of a verified state."""
-    offered: dict[str, tuple[ChannelName, ...]] = {}
-    for name, document in base.channels.items():
-        for offer in document.offers:
-            offered[offer.version] = (*offered.get(offer.version, ()), name)
-    found = (fallback_of(base, document) for document in base.channels.values())
-    return Listing(
-        entries=base.entries,
-        offered=offered,
-        scheme=base.policy.versions,
-        fallbacks=frozenset(version for version in found if version is not None),
-    )
 
 
 def channel_floors(listing: Listing) -> dict[ChannelName, str]:
@@ -182,7 +117,7 @@ def plan_release(
     entries[path] = replace(own, channels=bound)
     if keep is not None:
         entries = _retire(listing, entries, keep, frozenset({version}))
-    return _finish(listing, entries, next_floors)
+    return finish_list(listing, entries, next_floors)
 
 
 def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -> NextList:
@@ -199,7 +134,7 @@ def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -
     """
     floors = channel_floors(listing)
     if not versions:
-        return _finish(listing, _retire(listing, listing.entries, keep, frozenset()), floors)
+        return finish_list(listing, _retire(listing, listing.entries, keep, frozenset()), floors)
     entries = dict(listing.entries)
     for version in versions:
         if entries.pop(release_path(version), None) is None:
@@ -212,11 +147,15 @@ def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -
                 found=f"offered in {', '.join(listing.offered[version])}",
                 hint="Publish a newer one there, or revoke it first.",
             )
-    return _finish(listing, entries, floors)
+    return finish_list(listing, entries, floors)
 
 
 def plan_offers(
-    base: Base, version: str, channels: tuple[ChannelName, ...], exposure_bp: int | None
+    base: Base,
+    version: str,
+    channels: tuple[ChannelName, ...],
+    exposure_bp: int | None,
+    chosen: Mapping[ChannelName, ChosenPlan],
 ) -> tuple[OfferRequest, ...]:
     """Return the offers that are still to be made so that each channel offers `version`.
 
@@ -226,11 +165,18 @@ def plan_offers(
         channels: Where to offer it.
         exposure_bp: To what share, in basis points; None means everybody, or, where it is offered
             already, what it has reached.
+        chosen: The plans that its rollouts follow, by channel.
 
     Raises:
-        UsageError: A channel cannot offer it, or offers it to fewer than are asked for.
+        UsageError: A channel cannot offer it, or offers it to fewer than are asked for, or by
+            another plan.
     """
-    wanted = (_plan_offer(base, version, name, exposure_bp) for name in channels)
+    wanted = (
+        _plan_offer(base, version, name, exposure_bp)
+        if name not in chosen
+        else _plan_rollout(base, version, name, chosen[name])
+        for name in channels
+    )
     return tuple(offer for offer in wanted if offer is not None)
 
 
@@ -241,6 +187,7 @@ def _plan_offer(
     document = base.channels.get(channel)
     known = document.offer_of(version) if document else None
     if known is None:
+        _check_moving(base, channel)
         share = MAX_EXPOSURE_BP if exposure_bp is None else exposure_bp
         return OfferRequest(channel=channel, version=version, exposure_bp=share)
     # A rollout that has grown since must not be thrown back by publishing the same once more.
@@ -255,6 +202,42 @@ def _plan_offer(
     return None
 
 
+def _plan_rollout(
+    base: Base, version: str, channel: ChannelName, chosen: ChosenPlan
+) -> OfferRequest | None:
+    _check_may_offer(base, version, channel)
+    document = base.channels.get(channel)
+    known = document.offer_of(version) if document else None
+    if known is None:
+        _check_moving(base, channel)
+        return OfferRequest(channel=channel, version=version, exposure_bp=0, chosen=chosen)
+    # A plan that a person has ended since must not come back by publishing the same once more.
+    progress = read_progress(known.rollout)
+    if progress is not None and progress.plan != chosen.plan:
+        raise UsageError(
+            "already offered, by another plan",
+            subject=f"{version} in {channel}",
+            found=progress.name or "an unnamed one",
+            hint="Give it this one with `lockgate rollout plan`.",
+        )
+    return None
+
+
+def _check_moving(base: Base, channel: ChannelName) -> None:
+    """Refuse to offer anything where people have stopped the channel, or the whole app."""
+    own = base.channels.get(channel)
+    others = () if own is not None else base.channels.values()
+    stops = [item.stop for item in others if item.stop is not None and item.stop.is_whole_app]
+    stop = own.stop if own is not None else next(iter(stops), None)
+    if stop is not None:
+        raise UsageError(
+            "stopped",
+            subject=f"channel {channel}",
+            found=stop.reason,
+            hint="`lockgate start` lets it go on.",
+        )
+
+
 def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
     path = release_path(version)
     rule = base.policy.channel(channel)
@@ -265,19 +248,10 @@ def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
             expected=", ".join(rule.paths),
             found=path,
         )
+    _check_not_revoked(base, version, channel)
     document = base.channels.get(channel)
     if document is None:
         return
-    revocation = document.revocation_of(version)
-    entry = base.entries.get(path)
-    is_lifted = entry is not None and channel in entry.lifted
-    if revocation is not None and not is_lifted:
-        raise UsageError(
-            "revoked",
-            subject=f"{version} in {channel}",
-            found=revocation.reason,
-            hint="Publish the fix under a new version.",
-        )
     parse = base.policy.versions.parse
     for offer in document.offers:
         if offer.rollout.is_full and parse(offer.version) > parse(version):
@@ -288,13 +262,23 @@ def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
             )
 
 
-def describe_list(following: NextList) -> list[str]:
-    """Return a line for each entry of the signed list that appears, changes or vanishes."""
-    return [
-        *(f"+ {version} appears in the signed list" for version in following.appears),
-        *(f"~ {change}" for change in following.changes),
-        *(f"- {version} vanishes: retired" for version in following.vanishes),
-    ]
+def _check_not_revoked(base: Base, version: str, channel: ChannelName) -> None:
+    """Refuse what is revoked here, and in a further channel what is revoked in any (rule 7)."""
+    entry = base.entries.get(release_path(version))
+    here = base.channels.get(channel)
+    is_offered = here is not None and here.offer_of(version) is not None
+    for name, document in base.channels.items():
+        revocation = document.revocation_of(version)
+        if revocation is None or (is_offered and name != channel):
+            continue
+        if entry is None or not entry.lifts(name, revocation.at):
+            raise UsageError(
+                "revoked",
+                subject=f"{version} in {name}",
+                found=revocation.reason,
+                hint="Publish the fix under a new version; or take the revocation back with "
+                "`lockgate unrevoke`.",
+            )
 
 
 def _check_unlike_others(listing: Listing, version: str) -> None:
@@ -361,35 +345,3 @@ def _retire(
         or entries[path].lifted
     }
     return {path: entry for path, entry in entries.items() if path in staying}
-
-
-def _finish(
-    listing: Listing, entries: Mapping[str, ReleaseEntry], floors: Mapping[ChannelName, str]
-) -> NextList:
-    """Put the floors into every entry (rule 2), and say what differs from the list in force."""
-    following = {}
-    changes = []
-    for path, entry in entries.items():
-        following[path] = replace(entry, floors=dict(sorted(floors.items())))
-        before = listing.entries.get(path)
-        if before is not None:
-            changes += _describe_change(before, following[path])
-    appears = [entry.version for path, entry in following.items() if path not in listing.entries]
-    vanishes = [entry.version for path, entry in listing.entries.items() if path not in following]
-    return NextList(
-        entries=following,
-        appears=tuple(sorted(appears, key=listing.parse)),
-        vanishes=tuple(sorted(vanishes, key=listing.parse)),
-        changes=tuple(changes),
-    )
-
-
-def _describe_change(before: ReleaseEntry, after: ReleaseEntry) -> list[str]:
-    changes = []
-    added = sorted({*after.channels} - {*before.channels})
-    if added:
-        changes.append(f"{after.version}: may be offered in {', '.join(added)} too")
-    if dict(before.floors) != dict(after.floors):
-        shown = ", ".join(f"{name} {floor}" for name, floor in after.floors.items()) or "none"
-        changes.append(f"{after.version}: floors are now {shown}")
-    return changes

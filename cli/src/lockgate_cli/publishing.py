@@ -15,15 +15,9 @@ from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
 from lockgate_cli.fields import parse_field
+from lockgate_cli.listing import Listing, NextList, describe_list, listing_of
 from lockgate_cli.output import say
-from lockgate_cli.plan import (
-    Listing,
-    NextList,
-    describe_list,
-    listing_of,
-    plan_offers,
-    plan_release,
-)
+from lockgate_cli.plan import plan_offers, plan_release
 from lockgate_cli.programs import check_programs
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base, Stored, load_stored
@@ -42,6 +36,7 @@ from lockgate_release.errors import ConflictError, DocumentError, TransportError
 from lockgate_release.layout import extras_path, release_path
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
+from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import Signer
 
@@ -73,6 +68,7 @@ class Publication:
         channels: Where to offer it, at least one.
         sources: Its artifacts, at least one; none only where `document` is given.
         exposure_bp: To what share of clients, in basis points; None: everybody.
+        chosen: The plans that its rollouts follow, by channel.
         notes: What changed, or None where nothing was said.
         keep: How many of the newest releases stay live in any case, > 0.
         floors: Floors that are asked for.
@@ -85,6 +81,7 @@ class Publication:
     channels: tuple[ChannelName, ...]
     sources: tuple[ArtifactSource, ...]
     exposure_bp: int | None = None
+    chosen: Mapping[ChannelName, ChosenPlan] = field(default_factory=dict)
     notes: str | None = None
     keep: int = 50
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
@@ -102,6 +99,7 @@ class Promotion:
         source: A channel that it may be offered in already.
         channels: Where to offer it, at least one.
         exposure_bp: To what share of clients, in basis points; None: everybody.
+        chosen: The plans that its rollouts follow, by channel.
         floors: Floors that are asked for.
     """
 
@@ -110,6 +108,7 @@ class Promotion:
     source: ChannelName
     channels: tuple[ChannelName, ...]
     exposure_bp: int | None = None
+    chosen: Mapping[ChannelName, ChosenPlan] = field(default_factory=dict)
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
 
 
@@ -177,7 +176,7 @@ def prepare(
     _plan_list(base, wish)
     if wish.requires.from_version:
         parse_field("requires.from_version", base.policy.versions.parse, wish.requires.from_version)
-    plan_offers(base, wish.version, wish.channels, wish.exposure_bp)
+    plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen)
     for source in wish.sources:
         if source.path is not None:
             begin(source.path)
@@ -236,7 +235,7 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
         base=base,
         following=_plan_list(base, wish),
         documents=documents,
-        offers=plan_offers(base, wish.version, wish.channels, wish.exposure_bp),
+        offers=plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
-from lockgate_cli.plan import listing_of, plan_retirement
+from lockgate_cli.listing import listing_of
+from lockgate_cli.plan import plan_retirement
 from lockgate_cli.publishing import Plan, submit_plan
 from lockgate_cli.remembering import load_newest_base
 from lockgate_release.names import AppName

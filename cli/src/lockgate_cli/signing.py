@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from lockgate_cli.plan import NextList
+from lockgate_cli.listing import NextList
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import UsageError
 from lockgate_release.trust.chain import Chain

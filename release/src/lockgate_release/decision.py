@@ -11,7 +11,8 @@ The rules, in the order they are applied:
    names this channel, the policy allows its path. Anything else is the work of a thief or a bug,
    and is refused loudly, not skipped.
 3. A client that has a revoked release leaves it, if the remedy says so. A remedy that says so
-   and was seen is not taken back by a milder one, unless its publishers lifted that.
+   and was seen is not taken back by a milder one, unless its publishers lifted that. A lift names
+   the moment of the revocation that it takes back, and no later one.
 4. Offers are looked at newest first, whatever their order in the document; the first that fits
    is taken. A release older than the one installed is never offered.
 5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
@@ -229,8 +230,9 @@ class _Judge:
         return stricter(said, self._state.known_revocations.get(version))
 
     def _is_lifted(self, version: str) -> bool:
+        revoked_at = self._state.revoked_at.get(version)
         return any(
-            self._channel.channel in release.entry.lifted
+            release.entry.lifts(self._channel.channel, revoked_at)
             for release in self._releases.values()
             if release.document.version == version
         )

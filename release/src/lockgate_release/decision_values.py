@@ -70,6 +70,7 @@ class ClientState:
             that is not known.
         installed: The version it has, or "" before the first installation.
         known_revocations: Versions it has ever seen revoked in this channel, and their remedies.
+        revoked_at: When these were revoked, as far as it has seen: an older lift is not theirs.
         known_floor: The highest floor it has ever seen for this channel, or "".
         quarantine: What failed here.
         skipped: Versions its owner does not want.
@@ -84,6 +85,7 @@ class ClientState:
     capabilities: frozenset[str]
     installed: str = ""
     known_revocations: Mapping[str, Remedy] = field(default_factory=dict)
+    revoked_at: Mapping[str, datetime] = field(default_factory=dict)
     known_floor: str = ""
     quarantine: tuple[Quarantine, ...] = ()
     skipped: frozenset[str] = frozenset()

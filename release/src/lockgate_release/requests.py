@@ -25,9 +25,11 @@ __all__ = [
     "RegisterRequest",
     "RenewRequest",
     "RevokeRequest",
+    "UnrevokeRequest",
 ]
 
 _SUBJECT = "request"
+_WORDS = r"(?s).*\S.*"
 _MAX_DOCUMENTS = 1000
 _MAX_BASE64 = 16 << 20
 
@@ -181,18 +183,67 @@ class RevokeRequest:
             DocumentError: It is not one.
         """
         fields = parse_json(data, subject=_SUBJECT)
-        channels = fields.texts("channels", optional=True)
-        for name in channels:
-            if not is_channel_name(name):
-                fields.fail(
-                    "channels", "wrong value", expected="channel names", found=repr(name[:80])
-                )
         return cls(
             version=fields.checked("version", is_version_text, "a version"),
-            reason=fields.text("reason", pattern=r"(?s).*\S.*", max_length=1000),
+            reason=fields.text("reason", pattern=_WORDS, max_length=1000),
             remedy=fields.choice("remedy", Remedy, default=Remedy.REPLACE),
-            channels=tuple(ChannelName(name) for name in channels),
+            channels=_read_channels(fields, optional=True),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrevokeRequest:
+    """Take a revocation back that the publishers have lifted.
+
+    Attributes:
+        version: The release.
+        reason: Why, for people, 1 to 1000 characters.
+        channels: Where, at least one.
+        releases: The next `releases` metadata, signed, with the lift in the release's entry; None
+            where the list in force has it already.
+    """
+
+    version: str
+    reason: str
+    channels: tuple[ChannelName, ...]
+    releases: bytes | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return the request's body."""
+        body: dict[str, Json] = {
+            "version": self.version,
+            "reason": self.reason,
+            "channels": list(self.channels),
+        }
+        if self.releases is not None:
+            body["releases"] = _encode(self.releases)
+        return body
+
+    @classmethod
+    def parse(cls, data: bytes) -> UnrevokeRequest:
+        """Return the request in a body.
+
+        Raises:
+            DocumentError: It is not one.
+        """
+        fields = parse_json(data, subject=_SUBJECT)
+        channels = _read_channels(fields, optional=False)
+        if not channels:
+            fields.fail("channels", "none", expected="at least one channel")
+        return cls(
+            version=fields.checked("version", is_version_text, "a version"),
+            reason=fields.text("reason", pattern=_WORDS, max_length=1000),
+            channels=channels,
+            releases=_decode(fields, "releases") if fields.has("releases") else None,
+        )
+
+
+def _read_channels(fields: Fields, *, optional: bool) -> tuple[ChannelName, ...]:
+    channels = fields.texts("channels", optional=optional)
+    for name in channels:
+        if not is_channel_name(name):
+            fields.fail("channels", "wrong value", expected="channel names", found=repr(name[:80]))
+    return tuple(ChannelName(name) for name in channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lockgate_cli.listing import Listing, NextList
 from lockgate_cli.plan import (
-    Listing,
-    NextList,
     channel_floors,
     join_floors,
     plan_release,
@@ -23,6 +23,7 @@ from lockgate_release.versions import VersionScheme
 
 STABLE = ChannelName("stable")
 BETA = ChannelName("beta")
+NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
 
 def listing(
@@ -73,10 +74,10 @@ def test_the_same_release_in_another_channel_is_a_promotion_that_takes_nothing_a
 def test_marks_this_version_does_not_know_stay_on_an_entry() -> None:
     base = listing("1.0.0", channels=(BETA,))
     path = release_path("1.0.0")
-    odd = replace(base.entries[path], lifted=(BETA,), unknown={"later": 1})
+    odd = replace(base.entries[path], lifted={BETA: NOW}, unknown={"later": 1})
     following = plan(Listing(entries={path: odd}), "1.0.0")
     assert following.entries[path].unknown == {"later": 1}
-    assert following.entries[path].lifted == (BETA,)
+    assert following.entries[path].lifted == {BETA: NOW}
 
 
 @pytest.mark.parametrize("other", ["1.0.0+build", "1.0.0-RC.1"])
@@ -178,7 +179,7 @@ def test_what_a_channel_would_fall_back_to_is_kept_however_old() -> None:
 def test_a_lifted_revocation_is_kept_however_old() -> None:
     base = listing("1.0.0", "1.1.0")
     path = release_path("1.0.0")
-    entries = {**base.entries, path: replace(base.entries[path], lifted=(STABLE,))}
+    entries = {**base.entries, path: replace(base.entries[path], lifted={STABLE: NOW})}
     assert "1.0.0" in live(plan(replace(base, entries=entries), "1.2.0", keep=1))
 
 

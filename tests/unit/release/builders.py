@@ -97,7 +97,7 @@ def trusted(
             version=version,
             channels=tuple(channels),
             floors={STABLE: floor} if floor else {},
-            lifted=tuple(lifted),
+            lifted=dict.fromkeys(lifted, NOW),
         ),
         document=document,
     )
@@ -233,7 +233,7 @@ def full_entry() -> dict[str, Any]:
         "version": "1.2.0",
         "channels": ["beta", "stable"],
         "floor": {"stable": "1.0.0"},
-        "lifted": ["beta"],
+        "lifted": {"beta": "2026-01-30T08:00:00Z"},
         "x": "later",
     }
 

@@ -81,7 +81,7 @@ OPTIONAL = {
     "channel": {"once_full", "check_interval_s"},
     "policy": {"channels", "channels.stable", "channels.*"},
     "extras": {"notes", "deltas", "attestations"},
-    "entry": {"floor", "floor.stable", "lifted"},
+    "entry": {"floor", "floor.stable", "lifted", "lifted.beta"},
 }
 OPAQUE = {"deltas", "attestations"}
 
@@ -242,7 +242,8 @@ WRONG_VALUES: list[tuple[str, Place, Any]] = [
     ("extras", ("notes",), "x" * 100_001),
     ("entry", ("version",), "a/b"),
     ("entry", ("channels",), ["Stable"]),
-    ("entry", ("lifted",), ["a b"]),
+    ("entry", ("lifted",), {"a b": "2026-01-30T08:00:00Z"}),
+    ("entry", ("lifted", "beta"), "soon"),
     ("entry", ("floor", "stable"), "a/b"),
 ]
 
@@ -323,7 +324,7 @@ def _objects(value: Any, here: Place = ()) -> Iterator[Place]:
         yield here
     for place in _places(value, here):
         inner = _at(value, place[len(here) :])
-        if isinstance(inner, dict) and not set(place) & {*OPAQUE, "floor"}:
+        if isinstance(inner, dict) and not set(place) & {*OPAQUE, "floor", "lifted"}:
             yield place
 
 

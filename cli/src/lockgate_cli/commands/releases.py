@@ -8,8 +8,8 @@ from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.carry_out import confirm_vanishing
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, parse_options
+from lockgate_cli.listing import describe_list
 from lockgate_cli.output import format_size, say, show, show_json, show_table
-from lockgate_cli.plan import describe_list
 from lockgate_cli.publishing import Plan
 from lockgate_cli.retiring import retire
 from lockgate_release.names import format_percentage

@@ -18,7 +18,7 @@ from lockgate_release.names import AppName, format_percentage
 from lockgate_release.requests import RevokeRequest
 from lockgate_release.versions import is_version_text
 
-__all__ = ["revoke"]
+__all__ = ["check_words", "confirm_version", "revoke"]
 
 _HEARD_AFTER = timedelta(hours=1) * 1.2 + timedelta(minutes=1)
 """By when a client that checks hourly, give or take a fifth, has heard through a minute's cache."""
@@ -56,10 +56,7 @@ def revoke(
     afterwards: lockgate releases retire VERSION.
     """
     app = call.app
-    if not is_version_text(version):
-        raise UsageError("not a version", subject="VERSION", found=repr(version[:80]))
-    if not reason.strip():
-        raise UsageError("no reason", subject="--reason", expected="words for people")
+    check_words(version, reason)
     names = parse_channels("--channel", channels)
     request = RevokeRequest(version=version, reason=reason, remedy=Remedy(remedy), channels=names)
     with call.api() as api:
@@ -69,7 +66,8 @@ def revoke(
             if as_json:
                 show_json({"dry_run": True, "offered_in": concerned})
             return
-        _confirm(call, app, version, yes=yes)
+        meaning = f"Every client of {app} that has {version} will leave it."
+        confirm_version(call, version, "revoke", meaning, yes=yes)
         answer = api.revoke(app, request)
     for text in texts_of(answer, "warnings"):
         warn(text)
@@ -101,7 +99,19 @@ def _show_concerned(app: AppName, request: RevokeRequest, concerned: dict[str, i
     say("Nothing was done: this was --dry-run.")
 
 
-def _confirm(call: Call, app: AppName, version: str, *, yes: bool) -> None:
+def check_words(version: str, reason: str) -> None:
+    """Refuse what is no version, and a reason that says nothing.
+
+    Raises:
+        UsageError: It is so.
+    """
+    if not is_version_text(version):
+        raise UsageError("not a version", subject="VERSION", found=repr(version[:80]))
+    if not reason.strip():
+        raise UsageError("no reason", subject="--reason", expected="words for people")
+
+
+def confirm_version(call: Call, version: str, verb: str, meaning: str, *, yes: bool) -> None:
     """Return only when a person has typed the version, or --yes was said.
 
     Raises:
@@ -110,13 +120,13 @@ def _confirm(call: Call, app: AppName, version: str, *, yes: bool) -> None:
     if yes:
         return
     if not call.around.watched:
-        raise UsageError("nobody is here to confirm", subject=f"revoke {version}", expected="--yes")
-    say(f"Every client of {app} that has {version} will leave it.")
+        raise UsageError("nobody is here to confirm", subject=f"{verb} {version}", expected="--yes")
+    say(meaning)
     answer = call.around.ask("Type the version to confirm")
     if answer.strip() != version:
         raise UsageError(
             "not confirmed, so nothing was done",
-            subject=f"revoke {version}",
+            subject=f"{verb} {version}",
             expected=version,
             found=repr(answer),
         )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 
 from lockgate_release.documents.common import rest_of, with_unknown
+from lockgate_release.instants import format_instant
 from lockgate_release.names import ChannelName, is_channel_name
 from lockgate_release.strict_json import Fields, Json, JsonObject
 from lockgate_release.versions import is_version_text
@@ -27,14 +29,25 @@ class ReleaseEntry:
         version: The release.
         channels: Where it may be offered.
         floors: The lowest version that may still be installed, for each channel that has one.
-        lifted: Channels in which the publishers have lifted an earlier revocation of it.
+        lifted: For each channel in which the publishers have lifted a revocation of it, the moment
+            of that revocation. One that was made later stands: a lift is spent once.
     """
 
     version: str
     channels: tuple[ChannelName, ...]
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
-    lifted: tuple[ChannelName, ...] = ()
+    lifted: Mapping[ChannelName, datetime] = field(default_factory=dict)
     unknown: JsonObject = field(default_factory=dict)
+
+    def lifts(self, channel: ChannelName, revoked_at: datetime | None) -> bool:
+        """Whether the publishers have lifted the revocation made in the channel at that moment.
+
+        Args:
+            channel: Where it was revoked.
+            revoked_at: When; None where that is not known any more: then any lift counts.
+        """
+        lifted = self.lifted.get(channel)
+        return lifted is not None and (revoked_at is None or revoked_at <= lifted)
 
     def to_json(self) -> JsonObject:
         """Return the mark as it stands in the metadata."""
@@ -44,7 +57,9 @@ class ReleaseEntry:
             "floor": {str(name): floor for name, floor in self.floors.items()},
         }
         if self.lifted:
-            known["lifted"] = sorted(self.lifted)
+            known["lifted"] = {
+                str(name): format_instant(at) for name, at in sorted(self.lifted.items())
+            }
         return with_unknown(known, self.unknown)
 
 
@@ -57,9 +72,10 @@ def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEn
     # TUF leaves this field's shape to its users: whatever a publisher signed can stand here.
     fields = Fields({"custom": custom or {}}, subject=subject, path="").object("custom")
     floors = fields.object("floor", optional=True)
+    lifted = fields.object("lifted", optional=True)
     return ReleaseEntry(
         version=fields.checked("version", is_version_text, "a version"),
-        channels=_read_channels(fields, "channels"),
+        channels=_read_channels(fields),
         floors=MappingProxyType(
             {
                 ChannelName(_check_channel(floors, name)): floors.checked(
@@ -68,17 +84,22 @@ def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEn
                 for name in floors.names()
             }
         ),
-        lifted=_read_channels(fields, "lifted"),
+        lifted=MappingProxyType(
+            {
+                ChannelName(_check_channel(lifted, name)): lifted.instant(name)
+                for name in lifted.names()
+            }
+        ),
         unknown=rest_of(fields),
     )
 
 
-def _read_channels(fields: Fields, name: str) -> tuple[ChannelName, ...]:
-    names = fields.texts(name, optional=name == "lifted")
+def _read_channels(fields: Fields) -> tuple[ChannelName, ...]:
+    names = fields.texts("channels")
     for index, text in enumerate(names):
         if not is_channel_name(text):
             fields.fail(
-                f"{name}[{index}]",
+                f"channels[{index}]",
                 "wrong value",
                 expected="a channel name",
                 found=repr(text[:80]),

@@ -2,8 +2,8 @@
 
 Pure values and rules; `load_memory` and `store_memory` alone touch the disk.
 
-1. A revocation that was seen stays known, until the publishers lift it; so does a remedy that says
-   to leave, whatever milder one the server lists later.
+1. A revocation that was seen stays known, until the publishers lift it, and not by a lift of one
+   that was made before; so does a remedy that says to leave, whatever milder one comes later.
 2. A channel's floor is the highest ever seen.
 3. What the online key says does not outlive it: sequence, timestamp and the latest signed time are
    kept with the ids of the keys that may have signed them, and forgotten when one leaves root.
@@ -23,11 +23,16 @@ from lockgate_release.decision import Quarantine
 from lockgate_release.documents import ChannelDocument, Remedy, TrustedRelease, stricter
 from lockgate_release.errors import DocumentError, LocalError, StaleMirrorError
 from lockgate_release.instants import format_instant
-from lockgate_release.names import ChannelName, Sha256Hex, is_channel_name, is_sha256
-from lockgate_release.strict_json import Fields, Json, dump_json, parse_json
+from lockgate_release.names import ChannelName, Sha256Hex, is_channel_name
+from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.versions import VersionScheme, is_version_text
 from lockgate_updater.state.durable import read_own_file, set_aside, write_durably
-from lockgate_updater.state.quarantine import is_believable, quarantine_end
+from lockgate_updater.state.quarantine import (
+    Failure,
+    is_believable,
+    quarantine_end,
+    read_failure,
+)
 
 __all__ = [
     "Failure",
@@ -65,33 +70,13 @@ class OnlineWord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """A release that failed here (rule 5).
-
-    Attributes:
-        sha256: The digest of its document.
-        version: Its version, for people.
-        failures: How often it has failed, from 1.
-        until: When it may be tried again.
-        attempt: The attempt that failed last: the same attempt is counted once.
-        reason: How it failed.
-    """
-
-    sha256: Sha256Hex
-    version: str
-    failures: int
-    until: datetime
-    attempt: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """Everything that is remembered.
 
     Attributes:
         scheme: How the app's versions are ordered, once it is known.
         revocations: Versions seen revoked, and their remedies, by channel.
+        revoked_at: The latest moment at which they were revoked, by channel, where that was seen.
         floors: The highest floor seen, by channel.
         online: What the server's key has said.
         failures: What failed here.
@@ -99,6 +84,7 @@ class Memory:
 
     scheme: VersionScheme | None = None
     revocations: Mapping[ChannelName, Mapping[str, Remedy]] = field(default_factory=dict)
+    revoked_at: Mapping[ChannelName, Mapping[str, datetime]] = field(default_factory=dict)
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
     online: OnlineWord = OnlineWord()
     failures: tuple[Failure, ...] = ()
@@ -179,11 +165,18 @@ def learn(
     floor = _highest_floor(memory, channel, seen, scheme)
     if floor:
         floors[channel] = floor
-    revocations = {
-        **memory.revocations,
-        channel: _revocations(memory, document, seen),
-    }
-    return replace(memory, scheme=scheme, online=online, floors=floors, revocations=revocations)
+    known_still = _without_lifted(memory, channel, seen)
+    latest_at = {v: at for v, at in memory.revoked_at.get(channel, {}).items() if v in known_still}
+    for item in document.revoked:
+        latest_at[item.version] = max(item.at, latest_at.get(item.version, item.at))
+    return replace(
+        memory,
+        scheme=scheme,
+        online=online,
+        floors=floors,
+        revocations={**memory.revocations, channel: _revocations(known_still, document)},
+        revoked_at={**memory.revoked_at, channel: latest_at},
+    )
 
 
 def _still_trusted(word: OnlineWord, key_ids: tuple[str, ...]) -> OnlineWord:
@@ -191,20 +184,26 @@ def _still_trusted(word: OnlineWord, key_ids: tuple[str, ...]) -> OnlineWord:
     return word if set(word.key_ids) <= set(key_ids) else OnlineWord()
 
 
-def _revocations(
-    memory: Memory, document: ChannelDocument, releases: tuple[TrustedRelease, ...]
+def _without_lifted(
+    memory: Memory, channel: ChannelName, releases: tuple[TrustedRelease, ...]
 ) -> dict[str, Remedy]:
+    """Return what stays known of the revocations in a channel, whatever the server says now."""
+    revoked_at = memory.revoked_at.get(channel, {})
     lifted = {
-        release.document.version for release in releases if document.channel in release.entry.lifted
+        release.document.version
+        for release in releases
+        if release.entry.lifts(channel, revoked_at.get(release.document.version))
     }
-    known = {
-        version: remedy
-        for version, remedy in memory.revoked_in(document.channel).items()
-        if version not in lifted
-    }
+    known = memory.revoked_in(channel)
+    return {version: remedy for version, remedy in known.items() if version not in lifted}
+
+
+def _revocations(known: Mapping[str, Remedy], document: ChannelDocument) -> dict[str, Remedy]:
+    revocations = dict(known)
     for item in document.revoked:
-        known[item.version] = stricter(item.remedy, known.get(item.version)) or item.remedy
-    return known
+        said = stricter(item.remedy, known.get(item.version)) or item.remedy
+        revocations[item.version] = said
+    return revocations
 
 
 def _highest_floor(
@@ -300,6 +299,10 @@ def store_memory(path: Path, memory: Memory) -> None:
                     channel: {version: remedy.value for version, remedy in known.items()}
                     for channel, known in memory.revocations.items()
                 },
+                "revoked_at": {
+                    channel: {version: format_instant(at) for version, at in known.items()}
+                    for channel, known in memory.revoked_at.items()
+                },
                 "floors": {str(channel): floor for channel, floor in memory.floors.items()},
                 "online": {
                     "key_ids": list(online.key_ids),
@@ -307,21 +310,10 @@ def store_memory(path: Path, memory: Memory) -> None:
                     "sequences": {str(name): number for name, number in online.sequences.items()},
                     "signed_at": format_instant(online.signed_at) if online.signed_at else "",
                 },
-                "failures": [_dump_failure(failure) for failure in memory.failures],
+                "failures": [failure.to_json() for failure in memory.failures],
             }
         ),
     )
-
-
-def _dump_failure(failure: Failure) -> dict[str, Json]:
-    return {
-        "sha256": failure.sha256,
-        "version": failure.version,
-        "failures": failure.failures,
-        "until": format_instant(failure.until),
-        "attempt": failure.attempt,
-        "reason": failure.reason,
-    }
 
 
 def _parse(data: bytes, subject: str) -> Memory:
@@ -336,6 +328,7 @@ def _parse(data: bytes, subject: str) -> Memory:
         )
     scheme = fields.text("scheme")
     revocations = fields.object("revocations")
+    revoked_at = fields.object("revoked_at", optional=True)
     floors = fields.object("floors")
     return Memory(
         scheme=VersionScheme(scheme) if scheme else None,
@@ -343,12 +336,16 @@ def _parse(data: bytes, subject: str) -> Memory:
             _channel(revocations, name): _parse_remedies(revocations.object(name))
             for name in revocations.names()
         },
+        revoked_at={
+            _channel(revoked_at, name): _parse_instants(revoked_at.object(name))
+            for name in revoked_at.names()
+        },
         floors={
             _channel(floors, name): floors.checked(name, is_version_text, "a version")
             for name in floors.names()
         },
         online=_parse_online(fields.object("online")),
-        failures=tuple(_parse_failure(item) for item in fields.objects("failures")),
+        failures=tuple(read_failure(item) for item in fields.objects("failures")),
     )
 
 
@@ -362,6 +359,10 @@ def _parse_remedies(fields: Fields) -> dict[str, Remedy]:
     return {version: fields.choice(version, Remedy) for version in fields.names()}
 
 
+def _parse_instants(fields: Fields) -> dict[str, datetime]:
+    return {version: fields.instant(version) for version in fields.names()}
+
+
 def _parse_online(fields: Fields) -> OnlineWord:
     sequences = fields.object("sequences")
     return OnlineWord(
@@ -371,15 +372,4 @@ def _parse_online(fields: Fields) -> OnlineWord:
             _channel(sequences, name): sequences.integer(name) for name in sequences.names()
         },
         signed_at=fields.instant("signed_at") if fields.text("signed_at") else None,
-    )
-
-
-def _parse_failure(fields: Fields) -> Failure:
-    return Failure(
-        sha256=Sha256Hex(fields.checked("sha256", is_sha256, "a SHA-256")),
-        version=fields.checked("version", is_version_text, "a version"),
-        failures=fields.integer("failures", minimum=1),
-        until=fields.instant("until"),
-        attempt=fields.text("attempt"),
-        reason=fields.text("reason"),
     )

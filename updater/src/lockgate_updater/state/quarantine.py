@@ -1,16 +1,70 @@
-"""How long a release that failed here is left alone, under clocks that may be wrong. Pure."""
+"""What failed here, and how long it is left alone, under clocks that may be wrong. Pure."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["is_believable", "quarantine_end"]
+from lockgate_release.instants import format_instant
+from lockgate_release.names import Sha256Hex, is_sha256
+from lockgate_release.strict_json import Fields, Json
+from lockgate_release.versions import is_version_text
+
+__all__ = ["Failure", "is_believable", "quarantine_end", "read_failure"]
 
 _FIRST = timedelta(hours=1)
 _FACTOR = 4
 _LONGEST = timedelta(days=30)
 _SET_BACK = timedelta(days=1)
 """A clock may be set back by this much without ending a quarantine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A release that failed here.
+
+    Attributes:
+        sha256: The digest of its document.
+        version: Its version, for people.
+        failures: How often it has failed, from 1.
+        until: When it may be tried again.
+        attempt: The attempt that failed last: the same attempt is counted once.
+        reason: How it failed.
+    """
+
+    sha256: Sha256Hex
+    version: str
+    failures: int
+    until: datetime
+    attempt: str
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the failure as it stands in the record."""
+        return {
+            "sha256": self.sha256,
+            "version": self.version,
+            "failures": self.failures,
+            "until": format_instant(self.until),
+            "attempt": self.attempt,
+            "reason": self.reason,
+        }
+
+
+def read_failure(fields: Fields) -> Failure:
+    """Return the failure in a record.
+
+    Raises:
+        DocumentError: It is none.
+    """
+    return Failure(
+        sha256=Sha256Hex(fields.checked("sha256", is_sha256, "a SHA-256")),
+        version=fields.checked("version", is_version_text, "a version"),
+        failures=fields.integer("failures", minimum=1),
+        until=fields.instant("until"),
+        attempt=fields.text("attempt"),
+        reason=fields.text("reason"),
+    )
 
 
 def quarantine_end(now: datetime, failures: int) -> datetime:

@@ -65,7 +65,7 @@ class Candidate:
         version: The release.
         path: Of its document.
         sha256: Of its document.
-        lifted_at: The moment up to which its publishers have lifted revocations here; None for none.
+        lifted_at: Until when its publishers have lifted revocations here; None: they have not.
     """
 
     version: str
@@ -307,15 +307,16 @@ def revoke_release(
     of the first revocation stays. One that follows a lift is later than what was lifted.
     """
     before = document.revocation_of(revocation.version)
-    if before is not None:
+    candidate = allowed.candidates.get(revocation.version)
+    lifted_at = candidate.lifted_at if candidate else None
+    if before is not None and (lifted_at is None or before.at > lifted_at):
         said = (before.reason, before.remedy)
         if said == (revocation.reason, revocation.remedy):
             return document
         revocation = replace(revocation, at=before.at, unknown=before.unknown)
-    candidate = allowed.candidates.get(revocation.version)
-    if candidate is not None and candidate.lifted_at is not None:
-        not_lifted = candidate.lifted_at + timedelta(seconds=1)
-        revocation = replace(revocation, at=max(revocation.at, not_lifted))
+    elif lifted_at is not None:
+        later = max(revocation.at, lifted_at + timedelta(seconds=1))
+        revocation = replace(revocation, at=later)
     others = tuple(item for item in document.revoked if item.version != revocation.version)
     offers = tuple(item for item in document.offers if item.version != revocation.version)
     return _settle(replace(document, offers=offers, revoked=(*others, revocation)), allowed)

@@ -6,17 +6,21 @@ A release may be, when all of these hold:
 2. Its publishers' mark names the channel.
 3. The policy allows its path there.
 4. It is not below the channel's floor.
+5. It is revoked in no channel, or the channel at hand offers it already: what was bad in one place
+   goes to no further one, not even to one that is new.
 """
 
 from __future__ import annotations
 
-from lockgate_release.documents import PolicyDocument
+from collections.abc import Iterable
+
+from lockgate_release.documents import ChannelDocument, PolicyDocument
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, Sha256Hex
 from lockgate_server.services.write.channels import Allowed, Candidate
 from lockgate_server.services.write.publishing import ReleaseList
 
-__all__ = ["allowed_in", "check_offer"]
+__all__ = ["allowed_in", "check_not_revoked", "check_offer"]
 
 
 def allowed_in(
@@ -37,7 +41,7 @@ def allowed_in(
                 version=entry.version,
                 path=path,
                 sha256=Sha256Hex(live.signed.targets[path].hashes["sha256"]),
-                is_lifted=channel in entry.lifted,
+                lifted_at=entry.lifted.get(channel),
             )
     return Allowed(candidates=candidates, order=policy.versions.parse, salt=salt)
 
@@ -74,3 +78,28 @@ def check_offer(
     floor = live.floor_of(channel)
     if floor and parsed < policy.versions.parse(floor):
         raise UsageError("below the channel's floor", subject=subject, expected=f"at least {floor}")
+
+
+def check_not_revoked(
+    channel: ChannelName, version: str, live: ReleaseList, documents: Iterable[ChannelDocument]
+) -> None:
+    """Refuse to offer in a further channel what is revoked in any (rule 5).
+
+    Raises:
+        UsageError: It is revoked somewhere, and its publishers have not lifted that.
+    """
+    known = tuple(documents)
+    if any(item.channel == channel and item.offer_of(version) for item in known):
+        return
+    found = live.find(version)
+    for document in known:
+        revocation = document.revocation_of(version)
+        if revocation is None or document.channel == channel:
+            continue
+        if found is None or not found[1].lifts(document.channel, revocation.at):
+            raise UsageError(
+                "revoked in another channel: it goes to no further one",
+                subject=f"{channel}: {version}",
+                found=f"revoked in {document.channel}, for the reason {revocation.reason!r}",
+                hint="Publish a new version; or let the publishers lift the revocation.",
+            )

@@ -25,7 +25,7 @@ from lockgate_server.services.write.channels import (
 )
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
-from lockgate_server.services.write.offers import allowed_in, check_offer
+from lockgate_server.services.write.offers import allowed_in, check_not_revoked, check_offer
 from lockgate_server.services.write.publishing import (
     ReleaseList,
     artifact_keys,
@@ -37,7 +37,7 @@ from lockgate_server.services.write.publishing import (
 )
 from lockgate_server.services.write.recovery import size_in_store
 
-__all__ = ["allowed_for", "channel_or_new", "publish", "verify_following"]
+__all__ = ["allowed_for", "channel_or_new", "check_releases", "publish", "verify_following"]
 
 _SALT_BYTES = 16
 
@@ -67,7 +67,7 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if verified is not None:
-        documents, builds_on = _check_releases(deps, base, live, request.documents)
+        documents, builds_on = check_releases(deps, base, live, request.documents)
     channel, offer = None, None
     if request.offer is not None:
         channel = _offer(deps, base, live, request.offer)
@@ -123,10 +123,16 @@ def verify_following(base: Base, data: bytes | None) -> Verified[Targets] | None
     return verify_next_releases(base.chain, data)
 
 
-def _check_releases(
+def check_releases(
     deps: WriteDeps, base: Base, live: ReleaseList, sent: Mapping[str, bytes]
 ) -> tuple[Mapping[str, bytes], frozenset[str]]:
-    """Return the documents to write, checked, and the keys of the artifacts they name."""
+    """Return the documents to write, checked, and the keys of the artifacts they name.
+
+    Raises:
+        UsageError: The list breaks a rule of `publishing`.
+        RepositoryError: Documents or artifacts are not what they must be.
+        TransportError: The store cannot be reached.
+    """
     before = read_list(base.chain.releases.signed)
     check_list(live, before, base.policy, base.channels.values(), deps.now())
     changed = changed_paths(live, before)
@@ -141,6 +147,7 @@ def _check_releases(
 
 def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:
     check_offer(wanted.channel, wanted.version, live, base.policy)
+    check_not_revoked(wanted.channel, wanted.version, live, base.channels.values())
     if wanted.channel not in base.channels:
         check_app_moving(base.channels.values())
     return offer_release(
