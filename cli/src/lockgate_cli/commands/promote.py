@@ -7,6 +7,7 @@ import click
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels, parse_field, parse_share
+from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Promotion
 from lockgate_release.names import parse_channel_name
 
@@ -19,6 +20,7 @@ __all__ = ["promote"]
 @click.option("--from", "source", required=True, help="The channel that has it now.")
 @click.option("--to", "targets", multiple=True, required=True, help="Where to; repeatable.")
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
+@takes_plan
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
@@ -31,6 +33,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
     source: str,
     targets: tuple[str, ...],
     exposure: str | None,
+    planned: PlanWish,
     floor: str | None,
     dry_run: bool,
     yes: bool,
@@ -40,6 +43,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
 
     Takes the publishers' signatures and no bytes, and retires nothing.
     """
+    check_one_reach(planned, exposure)
     names = parse_channels("--to", targets)
     wish = Promotion(
         app=call.app,
@@ -47,6 +51,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
         source=parse_field("--from", parse_channel_name, source),
         channels=names,
         exposure_bp=parse_share(exposure),
+        chosen=choose_plans(call, planned, names),
         floors={} if floor is None else dict.fromkeys(names, floor),
     )
     with call.api() as api:

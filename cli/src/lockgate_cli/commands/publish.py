@@ -14,6 +14,7 @@ from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
 from lockgate_cli.fields import parse_channels, parse_share
+from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Publication
 from lockgate_release.errors import UsageError
 
@@ -92,6 +93,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
     help="A file, or sha256:HEX[@NAME] of one sent by `lockgate upload`; repeatable.",
 )
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
+@takes_plan
 @click.option("--notes", metavar="FILE", help="What changed, in Markdown.")
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
 @_describes_installing
@@ -106,6 +108,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     channels: tuple[str, ...],
     artifacts: tuple[str, ...],
     exposure: str | None,
+    planned: PlanWish,
     notes: str | None,
     floor: str | None,
     said: PublishOptions,
@@ -118,6 +121,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     Doing the same again is harmless: what is in force stays as it is, and a run that was cut off
     is finished. The same bytes in another channel are a promotion.
     """
+    check_one_reach(planned, exposure)
     said = said.over(parse_options(call.settings))
     names = parse_channels("--channel", channels)
     wish = Publication(
@@ -126,6 +130,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
         channels=names,
         sources=tuple(parse_source(text, call.around.folder) for text in artifacts),
         exposure_bp=parse_share(exposure),
+        chosen=choose_plans(call, planned, names),
         notes=None if notes is None else _read_notes(call.around.folder / notes),
         keep=DEFAULT_KEEP if said.keep is None else said.keep,
         floors={} if floor is None else dict.fromkeys(names, floor),

@@ -15,8 +15,9 @@ from threading import Lock
 from typing import NoReturn
 
 from lockgate_cli.answers import number_of, objects, text_of
-from lockgate_cli.api import Api, JsonDict, raise_problem
+from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.http import Answer
+from lockgate_cli.problems import raise_problem
 from lockgate_cli.progress import Tally
 from lockgate_cli.uploading.files import PartBody, SentFile
 from lockgate_cli.uploading.journal import Journal, NotedPart

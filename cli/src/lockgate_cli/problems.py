@@ -1,0 +1,60 @@
+"""A problem that the server reports comes back as the error it was on the server's side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+from lockgate_cli.http import Answer, parse_answer
+from lockgate_release.errors import (
+    ConflictError,
+    DeniedError,
+    DigestMismatchError,
+    LockgateError,
+    RepositoryError,
+    TransportError,
+    UsageError,
+)
+
+__all__ = ["raise_problem"]
+
+_PROBLEMS: Mapping[int, type[LockgateError]] = {
+    400: UsageError,
+    401: DeniedError,
+    403: DeniedError,
+    404: UsageError,
+    405: UsageError,
+    409: ConflictError,
+    411: UsageError,
+    413: UsageError,
+    415: UsageError,
+    422: RepositoryError,
+}
+_BY_CODE: Mapping[str, type[LockgateError]] = {DigestMismatchError.code: DigestMismatchError}
+
+
+def raise_problem(answer: Answer) -> NoReturn:
+    """Raise the error that the server's answer stands for.
+
+    Raises:
+        LockgateError: Always.
+    """
+    said = _read_problem(answer)
+    kind = _BY_CODE.get(said.get("code", ""), _PROBLEMS.get(answer.status, TransportError))
+    # The detail is the error's whole sentence; its parts are there once more, for programs.
+    what = said.get("detail") or said.get("title") or f"the server answered {answer.status}"
+    request = said.get("request_id", "")
+    hint = f"The server's log knows it as request {request}." if request else ""
+    error = kind(what.removesuffix("."), hint=hint if kind is TransportError else "")
+    for name in ("subject", "expected", "found"):
+        setattr(error, name, said.get(name, ""))
+    raise error
+
+
+def _read_problem(answer: Answer) -> dict[str, str]:
+    """Return the texts of a problem; an answer that is none, or that has no body, has none."""
+    if not answer.body or not answer.headers.get("content-type", "").startswith(
+        "application/problem+json"
+    ):
+        return {}
+    return {name: text for name, text in parse_answer(answer).items() if isinstance(text, str)}
