@@ -5,7 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("steady_check", "start_up", "footprint", "update_cost", "publish_cost", "publish")
+NAMES = (
+    "steady_check",
+    "start_up",
+    "footprint",
+    "update_cost",
+    "publish_cost",
+    "revoke",
+    "publish",
+    "rollout_evidence",
+)
 
 
 def main(names: list[str]) -> int:

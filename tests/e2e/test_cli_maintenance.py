@@ -1,13 +1,17 @@
 """What maintainers type after a publish, against the real api app."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.errors import ExitCode
 from lockgate_release.instants import utc_now
+from lockgate_release.reports import parse_reports
 from lockgate_server.ports import Scope
+from lockgate_server.ports.reports import Admitted
 from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
 
 CLIENT = "6f1c1c56-5d44-4b58-8f86-3b0a2f3b8f01"
@@ -78,6 +82,53 @@ def test_no_such_rollout_is_a_usage_error(desk: ReleaseDesk) -> None:
 # Revoking.
 
 
+def test_a_dry_run_says_how_many_clients_sit_on_it(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0")
+    report_active(desk, "1.0.0", 3)
+    report_active(desk, "1.1.0", 2)
+    ended = desk.person.must(*revoke("1.1.0", "--dry-run", "--json"))
+    today = f"{desk.server.now:%Y-%m-%d}"
+    assert ended.json()["clients"] == {"day": today, "on_it": {"stable": 2}, "of": {"stable": 5}}
+    assert f"stable: 2 of 5 clients that reported on {today} have it" in ended.err
+    assert "stable: clients go to 1.0.0" in ended.err
+    desk.pass_time(days=1)
+    again = desk.person.must(*revoke("1.1.0", "--dry-run", "--json")).json()
+    assert again["clients"]["day"] == today, "nobody has reported yet today"
+    desk.pass_time(days=1)
+    assert desk.person.must(*revoke("1.1.0", "--dry-run", "--json")).json()["clients"] is None
+
+
+def report_active(desk: ReleaseDesk, version: str, clients: int) -> None:
+    reports = [
+        {
+            "kind": "active",
+            "nonce": f"{version.encode().hex()}{number:02x}".zfill(32),
+            "channel": "stable",
+            "version": version,
+            "platform": PLATFORM,
+            "last_counted": "",
+        }
+        for number in range(clients)
+    ]
+    body = json.dumps({"_type": "lockgate.reports", "reports": reports}).encode()
+    now = desk.server.now
+    admitted = [
+        Admitted(app=APP, report=report, until=now + timedelta(days=2))
+        for report in parse_reports(body).reports
+    ]
+    desk.server.write_deps().reports.add(admitted, {}, now=now)
+
+
+def test_a_person_sees_what_it_does_before_confirming(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.person.watched = True
+    desk.person.answers = ["no"]
+    ended = desk.person.must_end(ExitCode.USAGE, revoke("1.0.0"), "nothing was done")
+    assert "channel stable is left empty" in ended.err
+    assert desk.offers() == {"1.0.0": 10_000}
+
+
 def test_a_person_confirms_a_revocation_by_typing_the_version(desk: ReleaseDesk) -> None:
     desk.publish("1.0.0")
     desk.publish("1.1.0")
@@ -125,7 +176,14 @@ def test_a_dry_run_of_a_revocation_shows_who_is_concerned(desk: ReleaseDesk) -> 
     desk.publish("1.0.0")
     before = desk.files()
     ended = desk.person.must(*revoke("1.0.0", "--dry-run", "--json"))
-    assert ended.json() == {"dry_run": True, "offered_in": {"stable": 10_000}}
+    said = ended.json()
+    assert (said["dry_run"], said["changed"], said["would_change"]) == (True, False, True)
+    assert said["offered_in"] == {"stable": 10_000}
+    assert said["goes_to"] == {"stable": None}
+    assert said["clients"] is None
+    assert "this server has no reports" in ended.err
+    assert "channel stable is left empty" in ended.err
+    assert "Clients that check hourly have heard by" in ended.err
     assert "no channel offers it" in desk.person.must(*revoke("2.0.0", "--dry-run")).err
     assert desk.files() == before
 

@@ -159,12 +159,14 @@ class RevokeRequest:
         reason: Why, for people, 1 to 1000 characters.
         remedy: How clients that have it leave it.
         channels: Where; empty means in every channel.
+        dry_run: Only say what would come of it.
     """
 
     version: str
     reason: str
     remedy: Remedy = Remedy.REPLACE
     channels: tuple[ChannelName, ...] = ()
+    dry_run: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the request's body."""
@@ -173,6 +175,7 @@ class RevokeRequest:
             "reason": self.reason,
             "remedy": self.remedy.value,
             "channels": list(self.channels),
+            "dry_run": self.dry_run,
         }
 
     @classmethod
@@ -188,6 +191,7 @@ class RevokeRequest:
             reason=fields.text("reason", pattern=_WORDS, max_length=1000),
             remedy=fields.choice("remedy", Remedy, default=Remedy.REPLACE),
             channels=_read_channels(fields, optional=True),
+            dry_run=fields.boolean("dry_run", default=False),
         )
 
 

@@ -1,7 +1,9 @@
 """What the API refuses, and how it says so: problem+json, a code, a request id, nothing changed."""
 
 import base64
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from lockgate_server.ports import Always
+from lockgate_server.views.api.slots import Slots, slots_of
 from tests.simulators.faulty_store import FaultyStore, Moment, time_out
 from tests.simulators.server_scene import APP, Client, Scene
 
@@ -20,6 +23,11 @@ BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "publish": ("POST", "/apps/demo/publish", {}),
     "rollout": ("PATCH", "/apps/demo/channels/stable/rollouts/1.0.0", {"action": "pause"}),
+    "unrevoke": (
+        "POST",
+        "/apps/demo/revocations/lifted",
+        {"version": "1.0.0", "reason": "good", "channels": ["stable"]},
+    ),
     "revoke": ("POST", "/apps/demo/revocations", {"version": "1.0.0", "reason": "bad"}),
     "begin": ("POST", "/apps/demo/uploads", {"upload_id": "0" * 32, "size": 1}),
     "urls": ("POST", f"/apps/demo/uploads/{'0' * 32}/urls", {"numbers": [1]}),
@@ -115,6 +123,11 @@ def test_a_body_that_is_no_strict_json_object_is_refused(
         ("rollout", {"action": "set", "exposure_bp": "10%"}, "exposure_bp"),
         ("rollout", {"expected_epoch": -1}, "expected_epoch"),
         ("revoke", {"reason": " "}, "reason"),
+        ("revoke", {"dry_run": 1}, "dry_run"),
+        ("unrevoke", {"reason": " "}, "reason"),
+        ("unrevoke", {"channels": []}, "channels"),
+        ("unrevoke", {"channels": ["A b"]}, "channels"),
+        ("unrevoke", {"releases": "?"}, "releases"),
         ("revoke", {"reason": "x" * 1001}, "reason"),
         ("revoke", {"remedy": "burn"}, "remedy"),
         ("revoke", {"channels": ["../x"]}, "channels"),
@@ -318,3 +331,45 @@ def test_the_public_side_sends_whoever_wants_the_api_to_its_port(scene: Scene) -
             if method != "HEAD":
                 assert answer.get_json()["code"] == "wrong-side"
                 assert answer.get_json()["api_port"] == 8081
+
+
+class SlowBody(io.BytesIO):
+    """A body that lets something else happen, and then breaks off."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__(b"x" * 100)
+        self._meanwhile = meanwhile
+
+    def readinto(self, buffer: Any, /) -> int:
+        del buffer
+        self._meanwhile()
+        return 0
+
+
+def test_publishers_who_send_slowly_leave_a_thread_for_a_revocation(scene: Scene) -> None:
+    api = scene.api(slots=Slots(1))
+    answers: list[TestResponse] = []
+
+    def others_ask() -> None:
+        answers.append(api("POST", "/apps/demo/uploads", {"upload_id": "0" * 32, "size": 1}))
+        answers.append(api("POST", *BODIES["revoke"][1:]))
+
+    begin = BODIES["begin"][1]
+    api("POST", begin, input_stream=SlowBody(others_ask))
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert answers[0].headers["Retry-After"] == "5"
+    assert api(*BODIES["begin"]).status_code == 200  # the slot is free again
+
+
+@pytest.mark.parametrize(("threads", "slots"), [(1, 1), (2, 1), (16, 12), (64, 48)])
+def test_publishers_get_all_threads_but_a_quarter(threads: int, slots: int) -> None:
+    assert slots_of(threads) == slots
+
+
+def test_a_body_that_does_not_come_is_no_fault_of_the_server(api: Client) -> None:
+    def fall_silent() -> None:
+        raise BlockingIOError
+
+    for path in (BODIES["begin"][1], BODIES["publish"][1]):
+        answer = api("POST", path, input_stream=SlowBody(fall_silent))
+        assert answer.status_code in {400, 408}

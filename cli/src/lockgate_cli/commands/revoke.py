@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import click
 
-from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
+from lockgate_cli.answers import number_of, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels
@@ -19,9 +20,6 @@ from lockgate_release.requests import RevokeRequest
 from lockgate_release.versions import is_version_text
 
 __all__ = ["check_words", "confirm_version", "revoke"]
-
-_HEARD_AFTER = timedelta(hours=1) * 1.2 + timedelta(minutes=1)
-"""By when a client that checks hourly, give or take a fifth, has heard through a minute's cache."""
 
 
 @click.command()
@@ -60,13 +58,17 @@ def revoke(
     names = parse_channels("--channel", channels)
     request = RevokeRequest(version=version, reason=reason, remedy=Remedy(remedy), channels=names)
     with call.api() as api:
-        if dry_run:
-            concerned = _concerned(api.status(app), request)
-            _show_concerned(app, request, concerned)
-            if as_json:
-                show_json({"dry_run": True, "offered_in": concerned})
-            return
+        if dry_run or (call.around.watched and not yes):
+            preview = api.revoke(app, replace(request, dry_run=True))
+            _show_preview(call, app, request, preview)
+            if dry_run:
+                say("Nothing was done: this was --dry-run.")
+                if as_json:
+                    show_json({**preview, "dry_run": True})
+                return
         meaning = f"Every client of {app} that has {version} will leave it."
+        if request.remedy is Remedy.BLOCK_NEW:
+            meaning = f"No client of {app} will install {version} any more."
         confirm_version(call, version, "revoke", meaning, yes=yes)
         answer = api.revoke(app, request)
     for text in texts_of(answer, "warnings"):
@@ -76,27 +78,36 @@ def revoke(
     _say_what_follows(call, app, request, answer)
 
 
-def _concerned(status: JsonDict, request: RevokeRequest) -> dict[str, int]:
-    """Return the channels that offer the release now, and to what share."""
-    found = {}
-    for item in objects(status, "channels"):
-        name = text_of(item, "channel")
-        for offer in objects(item, "offers"):
-            if offer.get("version") == request.version and (
-                not request.channels or name in request.channels
-            ):
-                found[name] = number_of(table_of(offer, "rollout"), "exposure_bp")
-    return found
-
-
-def _show_concerned(app: AppName, request: RevokeRequest, concerned: dict[str, int]) -> None:
-    where = ", ".join(request.channels) or "every channel"
+def _show_preview(call: Call, app: AppName, request: RevokeRequest, answer: JsonDict) -> None:
+    where = ", ".join(texts_of(answer, "revoked_in")) or "no channel"
     say(f"{app} {request.version} would be revoked in {where}, remedy {request.remedy}.")
-    for name, share in concerned.items():
-        say(f"  {name} offers it now, to {format_percentage(share)} of its clients")
-    if not concerned:
+    if not answer.get("would_change"):
+        say("  it is already, just so")
+    offered = table_of(answer, "offered_in")
+    for name in offered:
+        share = format_percentage(number_of(offered, name))
+        say(f"  {name} offers it now, to {share} of its clients")
+    if not offered:
         say("  no channel offers it now; clients that have it would leave it")
-    say("Nothing was done: this was --dry-run.")
+    for line in _clients_lines(answer):
+        say(f"  {line}")
+    _say_where_to(call, request, answer)
+    for text in texts_of(answer, "warnings"):
+        warn(text)
+
+
+def _clients_lines(answer: JsonDict) -> list[str]:
+    """Return how many clients sit on the release, by what was reported."""
+    if answer.get("clients") is None:
+        return ["how many clients have it is not known: this server has no reports"]
+    clients = table_of(answer, "clients")
+    on_it, of = table_of(clients, "on_it"), table_of(clients, "of")
+    day = text_of(clients, "day")
+    return [
+        f"{name}: {number_of(on_it, name)} of {number_of(of, name)} clients "
+        f"that reported on {day} have it"
+        for name in of
+    ]
 
 
 def check_words(version: str, reason: str) -> None:
@@ -138,6 +149,11 @@ def _say_what_follows(call: Call, app: AppName, request: RevokeRequest, answer: 
         say(f"Nothing to do: {app} {request.version} is revoked already, in {where}.")
     else:
         say(f"{app} {request.version} is revoked in {where}.")
+    _say_where_to(call, request, answer)
+    say(f"To seal it for good: lockgate releases retire --app {app} {request.version}")
+
+
+def _say_where_to(call: Call, request: RevokeRequest, answer: JsonDict) -> None:
     for name, version in table_of(answer, "goes_to").items():
         if version:
             show_line = f"{name}: clients go to {version}"
@@ -148,6 +164,16 @@ def _say_what_follows(call: Call, app: AppName, request: RevokeRequest, answer: 
         say(f"  {show_line}")
     if request.remedy is Remedy.BLOCK_NEW:
         say("  remedy block-new: who has it keeps it")
-    heard = format_instant(call.around.now() + _HEARD_AFTER)
-    say(f"Clients that check hourly have heard by {heard}.")
-    say(f"To seal it for good: lockgate releases retire --app {app} {request.version}")
+    intervals = table_of(answer, "check_interval_s")
+    for every_s in sorted({number_of(intervals, name) for name in intervals}):
+        heard = format_instant(call.around.now() + _heard_after(every_s, answer))
+        say(f"Clients that check {_often(every_s)} have heard by {heard}.")
+
+
+def _heard_after(every_s: int, answer: JsonDict) -> timedelta:
+    """By when a client has heard that checks so often, give or take a fifth, through a cache."""
+    return timedelta(seconds=every_s) * 1.2 + timedelta(seconds=number_of(answer, "cached_s"))
+
+
+def _often(every_s: int) -> str:
+    return "hourly" if every_s == 3600 else f"every {every_s // 60} minutes"

@@ -16,13 +16,16 @@ from dataclasses import dataclass
 
 from lockgate_release.names import is_app_name
 
-__all__ = ["MISSING_CACHE_CONTROL", "FileKind", "describe_key", "find_file"]
+__all__ = ["CACHED_S", "MISSING_CACHE_CONTROL", "FileKind", "describe_key", "find_file"]
 
 MISSING_CACHE_CONTROL = "public, max-age=10"
 """For how long an answer of "no such file" may be kept: the next root appears where none was."""
 
+CACHED_S = 60
+"""For how long a cache may go on to answer with a pointer after it was replaced."""
+
 _FOR_EVER = "public, max-age=31536000, immutable"
-_SHORT = "public, max-age=60"
+_SHORT = f"public, max-age={CACHED_S}"
 _JSON = "application/json"
 _BYTES = "application/octet-stream"
 

@@ -143,6 +143,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "remedy": {"enum": ["replace", "last-good", "block-new"]},
             "channels": _array(_NAME),
+            "dry_run": _BOOLEAN,
         },
     ),
     "UnrevokeRequest": _object(
@@ -324,9 +325,19 @@ SCHEMAS: dict[str, Schema] = {
     "Revoked": _object(
         {
             "revoked_in": _array(_NAME),
+            "offered_in": _map(_BP),
             "goes_to": _map({"type": ["string", "null"]}),
+            "check_interval_s": _map(_NUMBER),
+            "cached_s": _NUMBER,
+            "clients": {
+                "oneOf": [
+                    _object({"day": _TEXT, "on_it": _map(_integer()), "of": _map(_integer())}),
+                    {"type": "null"},
+                ]
+            },
             "warnings": _array(_TEXT),
             "changed": _BOOLEAN,
+            "would_change": _BOOLEAN,
         }
     ),
     "Unrevoked": _object(
