@@ -48,7 +48,7 @@ _READ_TIMEOUT_S = 120.0
 _CHUNK_BYTES = 1 << 18
 _MAX_ANSWER_BYTES = 64 << 20
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT"})
-_WORTH_REPEATING = frozenset({429, 500, 502, 503, 504})
+_WORTH_REPEATING = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class SizedBody(Protocol):

@@ -30,6 +30,14 @@ _PROBLEMS: Mapping[int, type[LockgateError]] = {
     415: UsageError,
     422: RepositoryError,
 }
+_UNSAID: Mapping[int, tuple[str, str]] = {
+    401: (
+        "the server knows no such token",
+        "Set LOCKGATE_TOKEN to one that lockgate-server token create has printed.",
+    ),
+    403: ("the token does not allow this", "lockgate-server token create makes others."),
+}
+"""What an answer without a body says, as to HEAD, and what to do."""
 _BY_CODE: Mapping[str, type[LockgateError]] = {DigestMismatchError.code: DigestMismatchError}
 
 
@@ -42,10 +50,12 @@ def raise_problem(answer: Answer) -> NoReturn:
     said = _read_problem(answer)
     kind = _BY_CODE.get(said.get("code", ""), _PROBLEMS.get(answer.status, TransportError))
     # The detail is the error's whole sentence; its parts are there once more, for programs.
-    what = said.get("detail") or said.get("title") or f"the server answered {answer.status}"
+    unsaid, to_do = _UNSAID.get(answer.status, (f"the server answered {answer.status}", ""))
+    what = said.get("detail") or said.get("title") or unsaid
     request = said.get("request_id", "")
     hint = f"The server's log knows it as request {request}." if request else ""
-    error = kind(what.removesuffix("."), hint=hint if kind is TransportError else "")
+    hint = hint if kind is TransportError else ("" if said else to_do)
+    error = kind(what.removesuffix("."), hint=hint)
     for name in ("subject", "expected", "found"):
         setattr(error, name, said.get(name, ""))
     raise error

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -36,6 +37,9 @@ _LONGEST_BACKOFF_S = 30.0
 _STEADY_S = 60.0
 _PROBE_TIMEOUT_S = 2.0
 _BACKLOG = 1024
+SILENCE_S = 60
+"""For how long a connection may be silent in the middle of a request or an answer, in seconds."""
+
 _KEYS = "LOCKGATE_ONLINE_KEY_"
 
 
@@ -90,8 +94,13 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def bind_address(address: tuple[str, int]) -> socket.socket:
+def bind_address(address: tuple[str, int], *, silence_s: int = SILENCE_S) -> socket.socket:
     """Return a socket that is bound to an address and listens.
+
+    Args:
+        address: Host and port.
+        silence_s: After so many seconds in which it sends nothing, or takes nothing of what it is
+            sent, a connection ends: whoever vanished must not hold a thread for ever.
 
     Raises:
         LocalError: The address cannot be used.
@@ -99,7 +108,14 @@ def bind_address(address: tuple[str, int]) -> socket.socket:
     host, port = address
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server(address, family=family, backlog=_BACKLOG)
+        sock = socket.create_server(address, family=family, backlog=_BACKLOG)
+        # Every connection that is accepted inherits these, in whichever process.
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", silence_s, 0))
+        # What the operating system sends by itself, a file say, heeds only this one.
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_s * 1000)
+        return sock
     except OSError as exc:
         raise LocalError(
             "the address cannot be used",
@@ -175,7 +191,12 @@ class _Supervisor:
             "LOCKGATE_START_NEEDS": str(settings.start_needs),
             "LOCKGATE_GC_GRACE": f"{int(settings.gc_grace.total_seconds())}s",
         }
-        self._environ = {**environ, **said, **settings.serving.to_environ()}
+        self._environ = {
+            **environ,
+            **said,
+            **settings.serving.to_environ(),
+            **settings.reporting.to_environ(),
+        }
         self._sockets = (public, api)
         self._addresses = Addresses(public=_url(public), api=_url(api))
         api_port = api.getsockname()[1]

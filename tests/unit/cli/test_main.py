@@ -58,6 +58,12 @@ def test_a_problem_is_told_in_the_server_s_words_once(person: CommandLine) -> No
     assert ended.err == "error: x: moved; expected 1; found 2\n"
 
 
+def test_a_token_that_the_server_does_not_know_is_called_that(person: CommandLine) -> None:
+    with serve_script(API, Scripted(status=401)) as server:
+        said = person.run("status", "--server", server.address).err
+    assert said.startswith("error: the server knows no such token. Set LOCKGATE_TOKEN to one")
+
+
 def test_a_fault_of_the_server_names_the_request(person: CommandLine) -> None:
     with serve_script(API, problem(500, detail="oops", request_id="abc-1")) as server:
         assert "abc-1" in person.run("status", "--server", server.address).err

@@ -1,6 +1,7 @@
 """Addresses, and what a child is told."""
 
 import socket
+import struct
 
 import pytest
 
@@ -33,6 +34,21 @@ def test_an_address_in_use_is_told_of() -> None:
         pytest.raises(LocalError, match="Is another server running there"),
     ):
         bind_address(("127.0.0.1", taken.getsockname()[1]))
+
+
+def test_a_client_that_falls_silent_does_not_hold_a_thread_for_ever() -> None:
+    with bind_address(("127.0.0.1", 0), silence_s=1) as sock:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            with socket.create_connection(sock.getsockname()), sock.accept()[0] as accepted:
+                accepted.setblocking(True)  # as gunicorn does
+                size = struct.calcsize("ll")
+                found = accepted.getsockopt(socket.SOL_SOCKET, option, size)
+                assert struct.unpack("ll", found) == (1, 0)
+                user_timeout_ms = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert user_timeout_ms == 1000
+                if option == socket.SO_RCVTIMEO:
+                    with pytest.raises(BlockingIOError):
+                        accepted.recv(1)
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:

@@ -22,25 +22,27 @@ from lockgate_server.settings import ServerSettings
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from lockgate_server.views.api.context import ApiContext
+from lockgate_server.views.api.slots import Slots, slots_of
 
 __all__ = ["main"]
 
-_WORKERS, _THREADS = 1, 16
+_WORKERS, _THREADS = 1, 64
 
 
 def main(arguments: list[str], environ: Mapping[str, str]) -> None:
     """Serve the API until a signal, or the end of the supervisor."""
     told = begin("api", arguments, environ)
+    threads = size_setting(environ, "LOCKGATE_API_THREADS", _THREADS)
     serve(
         "api",
         told.fd,
-        lambda: _make_app(told.settings, environ),
+        lambda: _make_app(told.settings, environ, threads),
         workers=size_setting(environ, "LOCKGATE_API_WORKERS", _WORKERS),
-        threads=size_setting(environ, "LOCKGATE_API_THREADS", _THREADS),
+        threads=threads,
     )
 
 
-def _make_app(settings: ServerSettings, environ: Mapping[str, str]) -> Flask:
+def _make_app(settings: ServerSettings, environ: Mapping[str, str], threads: int) -> Flask:
     """Return the app; what it holds is let go of when the process ends."""
     store, ledger = open_store(settings.store_address), SqliteLedger(settings.ledger_path)
     write = make_write_deps(settings, environ, store, ledger)
@@ -52,8 +54,9 @@ def _make_app(settings: ServerSettings, environ: Mapping[str, str]) -> Flask:
                 start_needs=settings.start_needs,
                 mirror_limit_s=settings.serving.mirror_limit_s,
                 public_url=settings.serving.public_url,
+                slots=Slots(slots_of(threads)),
             ),
-            health=make_health(store, ledger),
+            health=make_health(store, ledger, write.reports),
             new_id=new_request_id,
         )
     )

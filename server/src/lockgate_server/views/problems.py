@@ -50,12 +50,14 @@ _TITLES = {
     403: "The token does not allow this",
     404: "Not found",
     405: "Not this way",
+    408: "The request came too slowly",
     409: "Somebody else was first",
     411: "The length must be said",
     413: "Too large",
     415: "Not this type",
     421: "The wrong side of the server",
     422: "Refused: it cannot be trusted",
+    429: "Too often",
     500: "A fault of the server",
     503: "Not now",
     507: "The server's disk is full",
@@ -102,6 +104,7 @@ def install_error_handlers(app: Flask) -> None:
     """Make every error of `app` a problem."""
     app.register_error_handler(LockgateError, _on_lockgate_error)
     app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(BlockingIOError, _on_silence)
     app.register_error_handler(Exception, _on_bug)
 
 
@@ -128,6 +131,12 @@ def _on_http_exception(error: HTTPException) -> Response:
         if name.lower() in {"allow", "location"}:
             response.headers[name] = value
     return response
+
+
+def _on_silence(error: BlockingIOError) -> Response:
+    # The supervisor has set for how long a connection may be silent.
+    del error
+    return problem(408, "http.408", "The body did not come: nothing was sent for too long.")
 
 
 def _on_bug(error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from flask import Response, current_app, g, request
@@ -11,6 +11,7 @@ from flask import Response, current_app, g, request
 from lockgate_release.strict_json import JsonObject, dump_json
 from lockgate_server.errors import LengthRequiredError, TooLargeError
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.views.api.slots import Slots
 
 __all__ = ["ApiContext", "answer", "caller", "content_length", "context", "json_body", "write_deps"]
 
@@ -31,6 +32,7 @@ class ApiContext:
         start_needs: How many people it takes to start what was stopped, > 0.
         mirror_limit_s: For how long a copy's state may be signed at most, in seconds.
         public_url: Where people and clients find the files, or "" where nobody said.
+        slots: How many publishers are served at once.
     """
 
     write: WriteDeps
@@ -40,6 +42,7 @@ class ApiContext:
     start_needs: int = 1
     mirror_limit_s: int = 90 * 86400
     public_url: str = ""
+    slots: Slots = field(default_factory=lambda: Slots(1000))
 
 
 def context() -> ApiContext:

@@ -325,6 +325,9 @@ def _guarded(route: Route, ledger: Ledger) -> Callable[..., Response]:
     def view(**arguments: str) -> Response:
         if route.scope is not None:
             require(ledger, route.scope)
+        if route.scope is Scope.PUBLISH:
+            with context().slots.taken():
+                return route.view(**arguments)
         return route.view(**arguments)
 
     return view
