@@ -1,7 +1,7 @@
 """What to do with a rollout now: halt, pause, hold, or widen, and the evidence for it.
 
-1. Harm halts. Three rules share the plan's alpha: the comparison with control (7/10 of it), the
-   ceiling (2/10), and the catastrophe rule (1/10), in force only where chance alone would set it
+1. Harm halts. Three rules share the plan's alpha: the comparison with control (8/10 of it), the
+   ceiling (1/10), and the catastrophe rule (1/10), in force only where chance alone would set it
    off no more often. The comparison bets half on the whole fleet and all that was ever counted;
    3/10 on the platforms, so that a break on one is not diluted by the others; 2/10 on the stages,
    so that a break that comes late is not diluted by what was well before, as does the ceiling.
@@ -43,14 +43,19 @@ from lockgate_release.rollout.evidence import (
 from lockgate_release.rollout.plan import Plan, Stage
 from lockgate_release.rollout.situation import Action, Evidence, Reason, Situation, Verdict
 
-__all__ = ["OPENING_CANARIES", "canaries_needed", "judge"]
+__all__ = ["OPENING_CANARIES", "by_chance", "canaries_needed", "judge", "safety_limit"]
 
-_RELATIVE, _ABSOLUTE, _CATASTROPHE = 0.7, 0.2, 0.1
-_ON_ALL, _ON_PLATFORMS, _ON_STAGES = 0.5, 0.3, 0.2
-_ON_RATIO, _ON_NEVER = 0.9, 0.1
-OPENING_CANARIES = 20
-_OPENING_CRASH_LOOPS = 3
-_MISMATCH_ALPHA = 0.001
+RELATIVE, ABSOLUTE, CATASTROPHE = 0.8, 0.1, 0.1
+"""What part of alpha each rule has."""
+
+ON_ALL, ON_PLATFORMS, ON_STAGES = 0.5, 0.3, 0.2
+"""What part of the first rule's wealth is bet on what."""
+
+ON_RATIO, ON_NEVER = 0.9, 0.1
+"""What part of beta is bet on the comparison, and what on no canary ever faring badly."""
+
+OPENING_CANARIES, OPENING_CRASH_LOOPS = 20, 3
+MISMATCH_ALPHA = 0.001
 
 
 def judge(situation: Situation, now: datetime) -> Verdict:
@@ -90,11 +95,11 @@ def _weigh(situation: Situation, now: datetime) -> Evidence:
         canary=canary,
         control=control,
         log_harm=_log_harm_in_all(situation, now),
-        log_harm_limit=-math.log(alpha * _RELATIVE),
+        log_harm_limit=-math.log(alpha * RELATIVE),
         log_ceiling=_log_ceiling_in_all(situation, now),
-        log_ceiling_limit=-math.log(alpha * _ABSOLUTE),
+        log_ceiling_limit=-math.log(alpha * ABSOLUTE),
         log_safety=_log_safety_here(situation, now),
-        log_safety_limit=_safety_limit(plan),
+        log_safety_limit=safety_limit(plan),
         ratio=ratio_interval(cells, alpha),
         canaries_closed=total(staged, Arm.OFFERED, now=now, window_s=plan.window_s).closed,
         canaries_needed=canaries_needed(plan, situation.here, control),
@@ -105,16 +110,16 @@ def _log_harm_in_all(situation: Situation, now: datetime) -> float:
     """Return the evidence of harm, its bets spread as rule 1 says."""
     window_s = situation.plan.window_s
     compared = compare(situation.cohorts, now=now, window_s=window_s)
-    on_all, platforms = _ON_ALL, situation.platforms
+    on_all, platforms = ON_ALL, situation.platforms
     if len(platforms) < 2:
-        on_all, platforms = _ON_ALL + _ON_PLATFORMS, ()
+        on_all, platforms = ON_ALL + ON_PLATFORMS, ()
     bets = [(on_all, log_harm(compared.cells))]
     for platform in platforms:
         cells = compared.by_platform.get(platform, ())
-        bets.append((_ON_PLATFORMS / len(platforms), log_harm(cells)))
+        bets.append((ON_PLATFORMS / len(platforms), log_harm(cells)))
     for cohorts in situation.by_stage:
         cells = compare(cohorts, now=now, window_s=window_s).cells
-        bets.append((_ON_STAGES / len(situation.plan.stages), log_harm(cells)))
+        bets.append((ON_STAGES / len(situation.plan.stages), log_harm(cells)))
     return combine(bets)
 
 
@@ -130,7 +135,8 @@ def _log_ceiling_in_all(situation: Situation, now: datetime) -> float:
     return combine(bets)
 
 
-def _safety_limit(plan: Plan) -> float:
+def safety_limit(plan: Plan) -> float:
+    """Return where the evidence of safety allows a step: each has its part of beta."""
     steps = max(1, len(plan.stages) - 1)
     return -math.log(plan.beta_bp / 10_000 / steps)
 
@@ -144,9 +150,9 @@ def _log_safety_here(situation: Situation, now: datetime) -> float:
     control = total(staged, Arm.CONTROL, now=now, window_s=plan.window_s)
     if not canary.bad and not control.bad:
         never = log_never(canary.closed, plan.negligible_bp / 10_000)
-        return combine([(_ON_RATIO, 0.0), (_ON_NEVER, never)])
+        return combine([(ON_RATIO, 0.0), (ON_NEVER, never)])
     cells = compare(staged, now=now, window_s=plan.window_s).cells
-    return math.log(_ON_RATIO) + log_safety(cells, plan.worst_ratio_percent / 100)
+    return math.log(ON_RATIO) + log_safety(cells, plan.worst_ratio_percent / 100)
 
 
 def _look_for_harm(situation: Situation, evidence: Evidence) -> _Finding | None:
@@ -176,18 +182,18 @@ def _look_for_harm(situation: Situation, evidence: Evidence) -> _Finding | None:
 
 
 def _has_crashed_at_once(situation: Situation, control: Totals) -> bool:
-    if situation.opening.crash_loops < _OPENING_CRASH_LOOPS:
+    if situation.opening.crash_loops < OPENING_CRASH_LOOPS:
         return False
     # Laplace's rule: with few in control, chance could do much, and the rule stays out of force.
     rate = (control.crash_loops + 1) / (control.enrolled + 2)
-    by_chance = _at_least(_OPENING_CRASH_LOOPS, OPENING_CANARIES, rate)
-    return by_chance <= situation.plan.alpha_bp / 10_000 * _CATASTROPHE
+    return by_chance(rate) <= situation.plan.alpha_bp / 10_000 * CATASTROPHE
 
 
-def _at_least(least: int, count: int, rate: float) -> float:
-    """Return the chance of `least` or more among `count`, each of which has the chance `rate`."""
+def by_chance(rate: float) -> float:
+    """Return the chance of a catastrophe's crash loops in an opening at control's rate."""
     fewer = (
-        math.comb(count, hits) * rate**hits * (1 - rate) ** (count - hits) for hits in range(least)
+        math.comb(OPENING_CANARIES, hits) * rate**hits * (1 - rate) ** (OPENING_CANARIES - hits)
+        for hits in range(OPENING_CRASH_LOOPS)
     )
     return 1 - math.fsum(fewer)
 
@@ -208,7 +214,7 @@ def _look_for_blindness(situation: Situation, now: datetime) -> _Finding | None:
     canaries = sum(item.enrolled for item in first if item.arm is Arm.OFFERED)
     controls = sum(item.enrolled for item in first if item.arm is Arm.CONTROL)
     share = stage.exposure_bp / (stage.exposure_bp + stage.control_bp)
-    if log_mismatch(canaries, controls, share) >= -math.log(_MISMATCH_ALPHA):
+    if log_mismatch(canaries, controls, share) >= -math.log(MISMATCH_ALPHA):
         return (
             Action.PAUSE,
             Reason.UNEQUAL_ARMS,
@@ -283,12 +289,12 @@ def canaries_needed(plan: Plan, stage: Stage, control: Totals) -> int:
         stage: How large the arms are.
         control: How control fares.
     """
-    limit = _safety_limit(plan)
+    limit = safety_limit(plan)
     if not stage.control_bp:
         return _canaries_below(plan.ceiling_bp / 10_000, limit)
     if not control.closed or not control.bad:
-        return _canaries_below(plan.negligible_bp / 10_000, limit - math.log(_ON_NEVER))
-    limit -= math.log(_ON_RATIO)
+        return _canaries_below(plan.negligible_bp / 10_000, limit - math.log(ON_NEVER))
+    limit -= math.log(ON_RATIO)
     rate = control.bad / control.closed
     share = stage.exposure_bp / (stage.exposure_bp + stage.control_bp)
     worst = plan.worst_ratio_percent / 100

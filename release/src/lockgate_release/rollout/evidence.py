@@ -46,7 +46,7 @@ def _geometric(low: float, high: float, count: int) -> tuple[float, ...]:
     return tuple(low * step**place for place in range(count))
 
 
-HARMS = _geometric(1.1, 30.0, 24)
+HARMS = _geometric(1.2, 15.0, 24)
 """The ratios that are bet on where harm is looked for."""
 
 GAINS = _geometric(0.125, 1 / 1.1, 24)
