@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, assert_never
+from urllib.parse import unquote
 
 from lockgate_cli.fields import parse_field
+from lockgate_cli.mirroring.sources import Source
 from lockgate_release.archives import ArchiveKind
 from lockgate_release.capabilities import PYTHON_WHEELS
 from lockgate_release.decision import (
@@ -23,11 +28,11 @@ from lockgate_release.decision import (
     paths_to_fetch,
 )
 from lockgate_release.documents import TrustedRelease
-from lockgate_release.errors import UsageError
+from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.names import AppName, ChannelName, Platform
-from lockgate_release.trust.verify import Fetch, TrustedView
+from lockgate_release.trust.verify import TrustedView
 
-__all__ = ["Client", "Explanation", "explain_client", "reasons_of"]
+__all__ = ["Client", "Explainer", "Explanation", "open_explainer", "reasons_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,35 +71,83 @@ class Explanation(TypedDict):
     considered: list[Line]
 
 
-def explain_client(
-    client: Client, *, repository: str, pinned: bytes, cache: Path, fetch: Fetch, now: datetime
-) -> Decision:
-    """Return what the client would do now, for all that can be known from outside of it.
+class Explainer:
+    """The verified state of one app's repository, asked about as many clients as one likes."""
 
-    What it remembers by itself (quarantine, revocations and floors it has seen) is not known here.
+    def __init__(self, view: TrustedView) -> None:
+        """Verify the newest state.
+
+        Args:
+            view: The repository, not refreshed yet.
+
+        Raises:
+            RepositoryError: The state cannot be verified.
+            TransportError: The state could not be fetched.
+            LocalError: The cache cannot be written.
+        """
+        view.refresh()
+        self._view = view
+        self._policy = view.policy()
+        self._releases: dict[str, TrustedRelease | None] = {}
+
+    def decide(self, client: Client, now: datetime) -> Decision:
+        """Return what a client would do now, for all that can be known from outside of it.
+
+        What it remembers by itself (quarantine, revocations and floors it has seen) is not known
+        here.
+
+        Raises:
+            UsageError: There is no such channel, or what is installed is no version.
+            RepositoryError: The state cannot be verified, or offers what is not allowed.
+            TransportError: The state could not be fetched.
+            LocalError: The cache cannot be written.
+        """
+        document = self._view.channel(client.channel)
+        if document is None:
+            raise UsageError("no such channel", subject=client.channel)
+        if client.installed:
+            parse_field("--installed", self._policy.versions.parse, client.installed)
+        found = {path: self._release(path) for path in paths_to_fetch(document, client.installed)}
+        releases = {path: release for path, release in found.items() if release is not None}
+        return decide(document, releases, self._policy, _state_of(client), now)
+
+    def _release(self, path: str) -> TrustedRelease | None:
+        if path not in self._releases:
+            self._releases[path] = self._view.release(path)
+        return self._releases[path]
+
+
+@contextmanager
+def open_explainer(app: AppName, *, source: Source, pinned: bytes) -> Iterator[Explainer]:
+    """Yield an explainer with a cache of its own, which is gone afterwards.
+
+    Args:
+        app: The app.
+        source: Where to read: the server, a mirror of it on the web, or one in a folder.
+        pinned: The root that trust begins with.
 
     Raises:
-        UsageError: There is no such channel, or what is installed is no version.
-        RepositoryError: The state cannot be verified, or offers what is not allowed.
+        RepositoryError: The state cannot be verified.
         TransportError: The state could not be fetched.
-        LocalError: The cache cannot be written.
+        LocalError: There is no room for the cache.
     """
-    view = TrustedView(
-        app=client.app, repository=repository, cache=cache, bootstrap=pinned, fetch=fetch
-    )
-    view.refresh()
-    document = view.channel(client.channel)
-    if document is None:
-        raise UsageError("no such channel", subject=client.channel)
-    policy = view.policy()
-    if client.installed:
-        parse_field("--installed", policy.versions.parse, client.installed)
-    releases: dict[str, TrustedRelease] = {}
-    for path in paths_to_fetch(document, client.installed):
-        release = view.release(path)
-        if release is not None:
-            releases[path] = release
-    state = ClientState(
+    base = "https://repository.invalid"
+
+    def fetch(url: str) -> Iterator[bytes]:
+        return source.stream(app, unquote(url.removeprefix(f"{base}/{app}/")), 0)
+
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="lockgate-")
+    except OSError as exc:
+        raise LocalError("no temporary folder", found=str(exc)) from exc
+    with folder as cache:
+        yield Explainer(
+            TrustedView(app=app, repository=base, cache=Path(cache), bootstrap=pinned, fetch=fetch)
+        )
+
+
+def _state_of(client: Client) -> ClientState:
+    return ClientState(
         app=client.app,
         channel=client.channel,
         client_id=client.client_id,
@@ -103,7 +156,6 @@ def explain_client(
         | {PYTHON_WHEELS},
         installed=client.installed,
     )
-    return decide(document, releases, policy, state, now)
 
 
 def reasons_of(decision: Decision) -> Explanation:

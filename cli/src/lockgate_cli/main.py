@@ -10,6 +10,7 @@ import click
 
 from lockgate_cli import __version__
 from lockgate_cli.commands.audit import audit
+from lockgate_cli.commands.channels import channels
 from lockgate_cli.commands.completion import completion
 from lockgate_cli.commands.explain import explain
 from lockgate_cli.commands.init import init
@@ -20,6 +21,7 @@ from lockgate_cli.commands.releases import releases
 from lockgate_cli.commands.renew import renew
 from lockgate_cli.commands.revoke import revoke
 from lockgate_cli.commands.rollout import rollout
+from lockgate_cli.commands.rollout_test import test_rollouts
 from lockgate_cli.commands.status import status
 from lockgate_cli.commands.stop import start, stop
 from lockgate_cli.commands.unrevoke import unrevoke
@@ -54,6 +56,7 @@ for _command in (
     upload,
     promote,
     releases,
+    channels,
     rollout,
     stop,
     start,
@@ -67,6 +70,7 @@ for _command in (
     completion,
 ):
     lockgate.add_command(_command)
+rollout.add_command(test_rollouts)
 
 
 def run(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from lockgate_cli.context import Call, takes
-from lockgate_cli.explaining import Client, Explanation, explain_client, reasons_of
+from lockgate_cli.explaining import Client, Explanation, open_explainer, reasons_of
 from lockgate_cli.fields import parse_field
+from lockgate_cli.mirroring.sources import FolderSource, HttpSource, Source, find_source
 from lockgate_cli.output import say, show, show_json
-from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.errors import UsageError
 from lockgate_release.gate import is_client_id
 from lockgate_release.names import parse_channel_name, parse_platform
 from lockgate_release.platforms import current_platform
 
-__all__ = ["explain"]
+__all__ = ["FROM", "check_client_id", "explain", "repository_of"]
+
+FROM = click.option(
+    "--from",
+    "address",
+    metavar="URL",
+    help="Read a mirror instead of the server: a folder, or its address.",
+)
 
 
 @click.command()
@@ -24,6 +32,7 @@ __all__ = ["explain"]
 @click.option("--installed", default="", metavar="VERSION", help="What it has; default: nothing.")
 @click.option("--channel", default="stable", show_default=True, help="The channel it follows.")
 @click.option("--platform", help="Its platform tag; default: this machine's.")
+@FROM
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 @takes("app", "root", "server")
 def explain(
@@ -33,13 +42,15 @@ def explain(
     installed: str,
     channel: str,
     platform: str | None,
+    address: str | None,
     as_json: bool,
 ) -> None:
     """Say what a client would do now, and why, by the very rules that clients follow.
 
-    Reads what clients read, and believes it no more than they do. Needs no token.
+    Reads what clients read, and believes it no more than they do. Needs no token, and with --from
+    and a mirror's folder no network.
     """
-    _check_client_id(client_id)
+    check_client_id(client_id)
     client = Client(
         app=call.app,
         channel=parse_field("--channel", parse_channel_name, channel),
@@ -49,19 +60,11 @@ def explain(
         else current_platform(),
         installed=installed,
     )
-    server, pinned = call.server, call.pinned_root()
-    try:
-        with tempfile.TemporaryDirectory(prefix="lockgate-") as folder, call.http() as http:
-            decision = explain_client(
-                client,
-                repository=server,
-                pinned=pinned,
-                cache=Path(folder),
-                fetch=http.stream,
-                now=call.around.now(),
-            )
-    except OSError as exc:
-        raise LocalError("no temporary folder", found=str(exc)) from exc
+    with (
+        repository_of(call, address) as source,
+        open_explainer(client.app, source=source, pinned=call.pinned_root()) as explainer,
+    ):
+        decision = explainer.decide(client, call.around.now())
     said = reasons_of(decision)
     if as_json:
         show_json(said)
@@ -69,7 +72,32 @@ def explain(
         _show(client, said)
 
 
-def _check_client_id(text: str) -> None:
+@contextmanager
+def repository_of(call: Call, address: str | None) -> Iterator[Source]:
+    """Yield where to read what clients read: `--from`, or the server.
+
+    Raises:
+        UsageError: It is said nowhere, or is no address.
+    """
+    if address is not None and "://" not in address:
+        folder = call.around.folder / address
+        if not folder.is_dir():
+            raise UsageError("no such folder", subject=str(folder))
+        yield FolderSource(folder=folder)
+        return
+    with call.http() as http:
+        if address is None:
+            yield HttpSource(http=http, base=call.server.rstrip("/"))
+        else:
+            yield find_source(address, http)
+
+
+def check_client_id(text: str) -> None:
+    """Hold `--client-id` to its form.
+
+    Raises:
+        UsageError: It has another.
+    """
     if not is_client_id(text):
         raise UsageError(
             "not a client id",
