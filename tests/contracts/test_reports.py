@@ -129,11 +129,11 @@ def test_a_nonce_counts_once_and_the_repeat_is_counted_as_one(
     ledger: ReportLedger, repeat: Report
 ) -> None:
     ledger.add(admit(enrolled(1), healthy(1), repeat), {}, now=NOW)
-    added = ledger.add(admit(repeat, repeat), {}, now=NOW)
+    added = ledger.add(admit(repeat, repeat), {Drop.REPEATED: 7}, now=NOW)
     assert (added.counted, added.repeated) == (0, 2)
     [cohort] = counted(ledger)
     assert (cohort.enrolled, cohort.healthy) == (1, 1)
-    assert ledger.dropped() == {Drop.REPEATED: 3}
+    assert ledger.dropped() == {Drop.REPEATED: 3 + 7}
 
 
 def test_a_client_fares_once(ledger: ReportLedger) -> None:

@@ -62,7 +62,8 @@ class MemoryReportLedger:
                 self.seen[mark] = added.until
             for (app, one), count in added.active.items():
                 self.active_counts[app, now.date(), one] += count
-            self._drop({**dropped, Drop.REPEATED: added.repeated}, now)
+            self._drop(dropped, now)
+            self._drop({Drop.REPEATED: added.repeated}, now)
         return Added(
             counted=added.counted, repeated=added.repeated, unmatched=tuple(added.unmatched)
         )

@@ -46,6 +46,9 @@ from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
+from lockgate_server.services.reports.blocks import block_mark
+from lockgate_server.services.reports.in_force import View
+from lockgate_server.services.reports.intake import Intake, IntakeLimits
 from lockgate_server.services.write.apps import make_online_key, register
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome
@@ -116,6 +119,7 @@ class Scene:
         publisher: Who signs.
         reports: What clients reported.
         uploads: How clients send parts straight to the store, if they can.
+        room: How many bytes more the store has for uploads, if it can tell.
     """
 
     folder: Path
@@ -126,6 +130,7 @@ class Scene:
     app: AppName = APP
     reports: ReportLedger = field(default_factory=MemoryReportLedger)
     uploads: DirectUploads | None = None
+    room: int | None = None
     naps: list[float] = field(default_factory=list)
     between_tries: Callable[[], object] = lambda: None
     _random: Iterator[int] = field(default_factory=itertools.count)
@@ -141,6 +146,7 @@ class Scene:
             sleep=self._sleep,
             reports=self.reports,
             uploads=self.uploads,
+            room=lambda: self.room,
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -309,6 +315,7 @@ class Scene:
             now=lambda: self.now,
             started_at=NOW,
             version="1.2.3",
+            reports=self.reports,
         )
 
     def token(self, scope: str = "admin", label: str = "ci") -> str:
@@ -333,14 +340,31 @@ class Scene:
         app.test_client_class = WholeAnswers
         return Client(app.test_client(), self.token() if token is None else token)
 
-    def public(self, *, redirect_to: str = "") -> FlaskClient:
-        """A client of the public app."""
+    def intake(self, **limits: Any) -> Intake:
+        """What takes reports in; time passes for it as for everybody, in `now`."""
+        moment = self.now
+
+        def monotonic_s() -> float:
+            return (self.now - moment).total_seconds()
+
+        return Intake(
+            ledger=self.reports,
+            view=View(self.store, self.ledger, monotonic_s),
+            now=lambda: self.now,
+            monotonic_s=monotonic_s,
+            limits=IntakeLimits(**limits),
+        )
+
+    def public(self, *, redirect_to: str = "", intake: Intake | None = None) -> FlaskClient:
+        """A client of the public app; with an intake, it believes every `X-Forwarded-For`."""
         deps = PublicDeps(
             store=self.store,
             health=self.health(),
             api_port=8081,
             new_id=lambda: "made-id",
             redirect_to=redirect_to,
+            intake=intake,
+            find_block=lambda _peer, forwarded: block_mark(forwarded, b"salt"),
         )
         app = create_public_app(deps)
         app.test_client_class = WholeAnswers

@@ -57,6 +57,9 @@ SettingName: TypeAlias = Literal[
     "public_url",
     "artifacts",
     "mirror_valid_for",
+    "report_intake",
+    "report_share",
+    "trusted_proxies",
 ]
 """Every setting that environment and file can say alike."""
 

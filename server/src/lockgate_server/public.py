@@ -1,4 +1,4 @@
-"""The public app: files for clients and mirrors, and health. Holds no token and no key."""
+"""The public app: files for clients and mirrors, reports, health. Holds no token and no key."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from flask import Flask, Response
 
 from lockgate_server.ports import ObjectStore
 from lockgate_server.services.read.health import Health
+from lockgate_server.services.reports.intake import Intake
 from lockgate_server.views.files import files_blueprint
 from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers, problem
+from lockgate_server.views.reports import reports_blueprint
 from lockgate_server.views.requests import install_request_logging
 
 __all__ = ["PublicDeps", "create_public_app"]
@@ -29,6 +31,8 @@ class PublicDeps:
         api_port: Where the maintainers' API is, on the same host.
         new_id: Returns an id for a request that has none.
         redirect_to: Where artifacts are to be had: who asks for one is sent there. "": here.
+        intake: Takes reports in; None where this server takes none.
+        find_block: Returns the number of the block of addresses that a request comes from.
     """
 
     store: ObjectStore
@@ -36,6 +40,8 @@ class PublicDeps:
     api_port: int
     new_id: Callable[[], str]
     redirect_to: str = ""
+    intake: Intake | None = None
+    find_block: Callable[[str, str], int] = lambda _peer, _forwarded: 0
 
 
 def create_public_app(deps: PublicDeps) -> Flask:
@@ -45,6 +51,7 @@ def create_public_app(deps: PublicDeps) -> Flask:
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(deps.health))
+    app.register_blueprint(reports_blueprint(deps.intake, deps.find_block))
     app.register_blueprint(files_blueprint(deps.store, redirect_to=deps.redirect_to))
 
     def wrong_side(path: str = "") -> Response:  # noqa: ARG001 (the address is not looked at)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lockgate_release.durations import parse_duration
 from lockgate_release.errors import UsageError
+from lockgate_server.reporting import Reporting
 from lockgate_server.serving import Serving
 
 __all__ = [
@@ -90,6 +91,7 @@ class ServerSettings:
         gc_grace: How old an object must be before it is collected.
         start_needs: How many people it takes to start what was stopped, 1 or 2.
         serving: How the public is served.
+        reporting: How reports are taken in.
     """
 
     data: Path
@@ -99,6 +101,7 @@ class ServerSettings:
     gc_grace: timedelta = timedelta(days=7)
     start_needs: int = 1
     serving: Serving = field(default_factory=Serving)
+    reporting: Reporting = field(default_factory=Reporting)
 
     @property
     def store_address(self) -> str:

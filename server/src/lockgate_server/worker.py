@@ -17,6 +17,7 @@ from lockgate_server.services.steer.steer import Steering
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.copies import repair_copies
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.lifetimes import end_due_channels
 from lockgate_server.services.write.old_uploads import remove_old_uploads
 from lockgate_server.services.write.renewing import resign
 from lockgate_server.settings import ServerSettings
@@ -46,8 +47,10 @@ class Job:
 JOBS = (
     Job(name="settle", run=read_settled),
     Job(name="resign", run=lambda deps, app: resign(deps, app, _CALLER)),
+    Job(name="end-channels", run=lambda deps, app: end_due_channels(deps, app, _CALLER)),
     Job(name="repair-copies", run=repair_copies),
     Job(name="remove-old-uploads", run=remove_old_uploads),
+    Job(name="prune-reports", run=lambda deps, _app: deps.reports.prune(now=deps.now())),
     Job(name="finish-gc", run=lambda deps, app: finish_collection(deps, app, _CALLER)),
 )
 """What is always done."""

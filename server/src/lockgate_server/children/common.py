@@ -28,6 +28,8 @@ from lockgate_release.instants import utc_now
 from lockgate_server import __version__
 from lockgate_server.logs import set_up_logs
 from lockgate_server.ports import Ledger, ObjectStore
+from lockgate_server.ports.reports import ReportLedger
+from lockgate_server.reporting import read_reporting
 from lockgate_server.services.read.health import Health
 from lockgate_server.serving import read_serving
 from lockgate_server.settings import (
@@ -104,6 +106,7 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
         gc_grace=parse_grace(environ.get("LOCKGATE_GC_GRACE")),
         start_needs=parse_start_needs(environ.get("LOCKGATE_START_NEEDS")),
         serving=read_serving(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
+        reporting=read_reporting(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
     )
     return ChildArguments(settings=settings, fd=said.fd, api_port=said.api_port)
 
@@ -153,8 +156,13 @@ def new_request_id() -> str:
     return secrets.token_hex(_REQUEST_ID_BYTES)
 
 
-def make_health(store: ObjectStore, ledger: Ledger) -> Health:
+def make_health(store: ObjectStore, ledger: Ledger, reports: ReportLedger) -> Health:
     """Return what monitors ask of this process."""
     return Health(
-        store=store, ledger=ledger, now=utc_now, started_at=utc_now(), version=__version__
+        store=store,
+        ledger=ledger,
+        now=utc_now,
+        started_at=utc_now(),
+        version=__version__,
+        reports=reports,
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import secrets
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from flask import Flask
 
+from lockgate_release.instants import utc_now
 from lockgate_server.children.common import (
     ChildArguments,
     begin,
@@ -16,9 +20,15 @@ from lockgate_server.children.common import (
     serve,
     size_setting,
 )
+from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.public import PublicDeps, create_public_app
+from lockgate_server.reporting import Network, Reporting
+from lockgate_server.services.reports.blocks import block_mark, client_address
+from lockgate_server.services.reports.in_force import View
+from lockgate_server.services.reports.intake import Intake, IntakeLimits
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.stores.sqlite_reports import SqliteReportLedger
 
 __all__ = ["main"]
 
@@ -29,28 +39,57 @@ _WORKERS, _THREADS = 2, 64
 def main(arguments: list[str], environ: Mapping[str, str]) -> None:
     """Serve the public app until a signal, or the end of the supervisor."""
     told = begin("public", arguments, environ)
+    workers = size_setting(environ, "LOCKGATE_PUBLIC_WORKERS", _WORKERS)
     serve(
         "public",
         told.fd,
-        lambda: _make_app(told),
-        workers=size_setting(environ, "LOCKGATE_PUBLIC_WORKERS", _WORKERS),
+        lambda: _make_app(told, workers),
+        workers=workers,
         threads=size_setting(environ, "LOCKGATE_PUBLIC_THREADS", _THREADS),
     )
 
 
-def _make_app(told: ChildArguments) -> Flask:
+def _make_app(told: ChildArguments, workers: int) -> Flask:
     """Return the app; what it holds is let go of when the process ends."""
     store, serving = open_store(told.settings.store_address), told.settings.serving
     ledger = SqliteLedger(told.settings.ledger_path)
+    reports = SqliteReportLedger(told.settings.reports_path)
     return create_public_app(
         PublicDeps(
             store=store,
             redirect_to=serving.public_url if serving.redirects_artifacts else "",
-            health=make_health(store, ledger),
+            health=make_health(store, ledger, reports),
             api_port=told.api_port,
             new_id=new_request_id,
+            intake=_start_intake(
+                told.settings.reporting, View(store, ledger, time.monotonic), reports, workers
+            ),
+            find_block=_block_finder(told.settings.reporting.trusted_proxies),
         )
     )
+
+
+def _start_intake(
+    reporting: Reporting, view: View, reports: ReportLedger, workers: int
+) -> Intake | None:
+    """Return what takes reports in, and counts what waits when the process ends."""
+    if not reporting.is_on:
+        return None
+    intake = Intake(
+        ledger=reports,
+        view=view,
+        now=utc_now,
+        monotonic_s=time.monotonic,
+        limits=IntakeLimits(share_bp=reporting.share_bp, processes=workers),
+    )
+    atexit.register(intake.stop)
+    intake.start()
+    return intake
+
+
+def _block_finder(trusted: Sequence[Network]) -> Callable[[str, str], int]:
+    salt = secrets.token_bytes(16)
+    return lambda peer, forwarded: block_mark(client_address(peer, forwarded, trusted), salt)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import click
 from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
+from lockgate_server.reporting import read_reporting
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.serving import read_serving
 from lockgate_server.settings import (
@@ -80,6 +81,7 @@ class Invocation:
             gc_grace=parse_grace(settings.get("gc_grace")),
             start_needs=parse_start_needs(settings.get("start_needs")),
             serving=read_serving(settings.get),
+            reporting=read_reporting(settings.get),
         )
 
     def existing_server(self, data: str | None, storage: str | None = None) -> ServerSettings:

@@ -12,6 +12,7 @@ from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.assembly import open_write_deps
 from lockgate_server.command.apps import describe_refusal, each_app
 from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
+from lockgate_server.ports.reports import DROPPED_KEPT
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.status import describe_app, read_current
 
@@ -33,16 +34,20 @@ def status(data: str | None, storage: str | None, app: str | None, *, as_json: b
         names = (parse_app_name(app),) if app else deps.ledger.apps()
         answers, code = each_app(names, lambda name: _describe(deps, name))
         broken = deps.ledger.verify_audit()
+        dropped = {why.value: count for why, count in deps.reports.dropped().items()}
     if as_json:
         apps: list[Json] = [
             describe_refusal(name, one) if isinstance(one, LockgateError) else one
             for name, one in answers.items()
         ]
-        print_json({"apps": apps, "audit_broken_at": broken})
+        print_json({"apps": apps, "audit_broken_at": broken, "reports_dropped": dropped})
     else:
         for one in answers.values():
             if not isinstance(one, LockgateError):
                 _print_app(one)
+        if dropped:
+            counts = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items()))
+            click.echo(f"reports dropped in the last {DROPPED_KEPT.days} days: {counts}")
     if broken is not None:
         say(f"warning: the audit log was changed at entry {broken}")
     if code:

@@ -39,7 +39,8 @@ def install_request_logging(app: Flask, new_id: Callable[[], str]) -> None:
             "ms": int((time.monotonic() - g.started) * 1000),
             "actor": g.get("actor", ""),
         }
-        level = logging.DEBUG if request.path.startswith("/health/") else logging.INFO
+        is_chatter = request.path.startswith("/health/") or request.blueprint == "reports"
+        level = logging.DEBUG if is_chatter else logging.INFO
         _log.log(level, "request", extra={"lockgate": fields})
         return response
 

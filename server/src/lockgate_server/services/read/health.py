@@ -9,7 +9,7 @@ database, and pays for no requests of the store. Bad news is never kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,9 +20,10 @@ from lockgate_release.layout import metadata_key, timestamp_key
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.ports import ObjectStore
+from lockgate_server.ports.reports import Drop
 from lockgate_server.services.objects import read_object
 
-__all__ = ["KEPT", "Health", "HealthLedger"]
+__all__ = ["KEPT", "Health", "HealthLedger", "HealthReports"]
 
 KEPT = timedelta(seconds=5)
 """For how long good news is kept."""
@@ -37,6 +38,14 @@ class HealthLedger(Protocol):
 
     def is_usable(self) -> bool:
         """Whether the ledger answers a read and a write now."""
+        ...
+
+
+class HealthReports(Protocol):
+    """The little that health needs to know of reports."""
+
+    def dropped(self) -> Mapping[Drop, int]:
+        """Return what was dropped in the days that are kept; what never was is left out."""
         ...
 
 
@@ -58,6 +67,7 @@ class Health:
         now: The present.
         started_at: When this process began.
         version: The server's.
+        reports: What clients reported, or None where nobody is asked.
     """
 
     store: ObjectStore
@@ -65,6 +75,7 @@ class Health:
     now: Callable[[], datetime]
     started_at: datetime
     version: str
+    reports: HealthReports | None = None
     _recent: _Recent = field(default_factory=_Recent, init=False, repr=False, compare=False)
 
     def obstacles(self) -> tuple[str, ...]:
@@ -115,7 +126,16 @@ class Health:
             "last_signed_at": None if last is None else format_instant(last),
             "storage": storage,
             "database": "ok" if is_ledger_usable else "unusable",
+            "reports_dropped": self._count_dropped(),
         }
+
+    def _count_dropped(self) -> JsonObject | None:
+        """Return what was dropped, by reason, or None where that cannot be read."""
+        try:
+            found = {} if self.reports is None else self.reports.dropped()
+        except LockgateError:
+            return None
+        return {why.value: count for why, count in found.items()}
 
     def _is_store_usable(self) -> bool:
         try:

@@ -1,0 +1,1 @@
+"""What clients report: taken in, held against what is in force, counted. Signs nothing."""

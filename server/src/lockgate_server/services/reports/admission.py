@@ -1,0 +1,77 @@
+"""Whether a report may be counted: held against what is in force, and against the clock. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from lockgate_release.gate import Arm
+from lockgate_release.names import AppName, Platform
+from lockgate_release.platforms import best_platform
+from lockgate_release.reports import Active, CohortKey, Report
+from lockgate_release.rollout.counts import COHORT
+from lockgate_server.ports.reports import Admitted, Drop
+from lockgate_server.services.reports.in_force import InForce, Line
+
+__all__ = ["CLOCK_SKEW", "OTHER", "admit"]
+
+CLOCK_SKEW: Final = timedelta(minutes=5)
+"""By how much a client's clock may be ahead."""
+
+OTHER: Final = "other"
+"""What stands for a version or a platform that is not among the live ones: strangers do not choose
+the names of what is counted. A machine for which there is only an artifact for `any` is one too."""
+
+
+def admit(app: AppName, report: Report, there: InForce, now: datetime) -> Admitted | Drop:
+    """Return a report as it may be counted, or why it may not.
+
+    Args:
+        app: The app.
+        report: What was said.
+        there: What is in force.
+        now: The present, aware.
+    """
+    if isinstance(report, Active):
+        return _admit_active(app, report, there, now)
+    cohort = report.cohort
+    line = there.lines.get((cohort.channel, cohort.version))
+    if line is None or cohort.epoch > line.epoch:
+        return Drop.UNKNOWN
+    platform = best_platform(cohort.platform, line.platforms)
+    if platform is None or _is_empty(cohort, line):
+        return Drop.IMPOSSIBLE
+    if cohort.hour > now + CLOCK_SKEW:
+        return Drop.FUTURE
+    until = cohort.hour + COHORT + line.window
+    if until <= now:
+        return Drop.LATE
+    known = replace(
+        cohort,
+        platform=platform,
+        from_version=cohort.from_version if cohort.from_version in there.versions else OTHER,
+    )
+    return Admitted(app=app, report=replace(report, cohort=known), until=until)
+
+
+def _is_empty(cohort: CohortKey, line: Line) -> bool:
+    """Whether nobody can be in this arm: of earlier epochs it is not known who was."""
+    if cohort.from_version == cohort.version:
+        return True  # who has the release already is in no arm of it
+    if cohort.epoch < line.epoch:
+        return False
+    return not (line.exposure_bp if cohort.arm is Arm.OFFERED else line.control_bp)
+
+
+def _admit_active(app: AppName, report: Active, there: InForce, now: datetime) -> Admitted | Drop:
+    if report.channel not in there.channels:
+        return Drop.UNKNOWN
+    if report.last_counted is not None and report.last_counted >= now.date():
+        return Drop.REPEATED if report.last_counted == now.date() else Drop.FUTURE
+    known = replace(
+        report,
+        version=report.version if report.version in there.versions else OTHER,
+        platform=best_platform(report.platform, there.platforms) or Platform(OTHER),
+    )
+    return Admitted(app=app, report=known, until=now)

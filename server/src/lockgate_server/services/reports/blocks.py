@@ -1,0 +1,162 @@
+"""Blocks of addresses: how much one of them may say. No address is stored, nor its hash.
+
+A block is a /24 of IPv4 or a /48 of IPv6: what one household, office or rented machine has at
+least. It is known by a number that a secret salt makes of it; the salt lives and dies with the
+process, and so do the tables here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+__all__ = ["Network", "Rates", "Weights", "allowance", "block_mark", "client_address"]
+
+Network: TypeAlias = IPv4Network | IPv6Network
+_Address: TypeAlias = IPv4Address | IPv6Address
+
+_BLOCK_BYTES = {4: 3, 6: 6}
+_LEAST = 2.0
+_SLOTS = 1 << 14
+_MOST_ARMS = 128
+_MOST_BLOCKS = 1 << 16
+_MOST_HOPS = 16
+
+
+def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
+    """Return the address a request comes from.
+
+    Args:
+        peer: Who is at the other end of the connection.
+        forwarded: The `X-Forwarded-For` of the request, or "". Anybody can send one, so it is
+            read from its end, and only as far as trusted proxies have written it.
+        trusted: Where those are.
+    """
+    address = peer
+    for hop in reversed(forwarded.split(",")[-_MOST_HOPS:] if forwarded else []):
+        if not _is_trusted(address, trusted):
+            break
+        address = hop.strip()
+    return address
+
+
+def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    if not trusted:
+        return False
+    found = _parse(address)
+    return found is not None and any(found in network for network in trusted)
+
+
+def _parse(address: str) -> _Address | None:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def block_mark(address: str, salt: bytes) -> int:
+    """Return the number of an address's block; whatever is no address shares one.
+
+    Args:
+        address: The address, as text.
+        salt: 16 secret bytes.
+    """
+    found = _parse(address)
+    block = b"" if found is None else found.packed[: _BLOCK_BYTES[found.version]]
+    digest = hashlib.blake2b(block, key=salt, digest_size=8).digest()
+    return int.from_bytes(digest, "big")
+
+
+def allowance(total: int, *, ratio: float = 1.0, share_bp: int = 0, processes: int = 1) -> int:
+    """Return how many of an arm's clients one block may be, in one of several processes.
+
+    Among N canaries of which a share p fares badly anyway, about sqrt(N * p) more or fewer are
+    chance. So a tenth of sqrt(N) is what nobody can tell from chance where p is 0.5 % or more, at
+    any N; a fixed share of N would be found out at last, and taken for harm. Two are always let in:
+    three canaries that crash at once would halt a release.
+
+    Args:
+        total: How many have enrolled in the arm here, whoever asks included.
+        ratio: How many times as large as the smaller arm this one is drawn, >= 1: what is let in is
+            in proportion, so that nobody who is left out tilts the comparison.
+        share_bp: Let this share in instead, in basis points, but no fewer than two.
+        processes: How many processes there are, each of which takes its part.
+    """
+    smaller = total * processes / ratio
+    most = smaller * share_bp / 10_000 if share_bp else math.sqrt(smaller) / 10
+    return max(1, int(max(_LEAST, most) * ratio / processes))
+
+
+class Weights:
+    """How many clients of each arm came from which block. Safe to share between threads.
+
+    The counts of an arm stand in a table of fixed size: blocks that fall on the same slot share
+    an allowance, which matters to nobody where there are so many blocks that they do.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._lock = threading.Lock()
+        self._arms: OrderedDict[Hashable, array[int]] = OrderedDict()
+
+    def take(self, arm: Hashable, mark: int, allowed: Callable[[int], int]) -> bool:
+        """Count one more client of a block in an arm; False where that is one too many.
+
+        Args:
+            arm: The arm.
+            mark: The block.
+            allowed: Returns how many of so many in the arm may be of one block.
+        """
+        with self._lock:
+            counts = self._arms.get(arm)
+            if counts is None:
+                counts = self._arms[arm] = array("I", bytes(4 * (_SLOTS + 1)))
+                if len(self._arms) > _MOST_ARMS:
+                    self._arms.popitem(last=False)
+            self._arms.move_to_end(arm)
+            slot = 1 + mark % _SLOTS  # slot 0 holds the sum
+            if counts[slot] >= allowed(counts[0] + 1):
+                return False
+            counts[0] += 1
+            counts[slot] += 1
+            return True
+
+
+class Rates:
+    """A bucket of tokens for each block: one for a request. Safe to share between threads."""
+
+    def __init__(self, *, per_s: float, burst: int) -> None:
+        """Begin with full buckets.
+
+        Args:
+            per_s: How many requests a second a block may send on average.
+            burst: How many it may send at once.
+        """
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._lock = threading.Lock()
+        self._levels: OrderedDict[int, tuple[float, float]] = OrderedDict()
+
+    def take(self, mark: int, now_s: float) -> float:
+        """Take a token; return 0, or after how many seconds there will be one.
+
+        Args:
+            mark: The block.
+            now_s: A clock that only goes forward, in seconds.
+        """
+        with self._lock:
+            level, at = self._levels.pop(mark, (self._burst, now_s))
+            level = min(self._burst, level + (now_s - at) * self._per_s)
+            has_one = level >= 1
+            self._levels[mark] = (level - 1 if has_one else level, now_s)
+            if len(self._levels) > _MOST_BLOCKS:
+                self._levels.popitem(last=False)
+        return 0.0 if has_one else (1 - level) / self._per_s

@@ -1,0 +1,136 @@
+"""Blocks of addresses: who is behind which, and how much one of them may say."""
+
+import math
+from functools import partial
+from ipaddress import ip_network
+
+import pytest
+
+from lockgate_server.services.reports.blocks import (
+    Rates,
+    Weights,
+    allowance,
+    block_mark,
+    client_address,
+)
+
+SALT = b"0123456789abcdef"
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.254", True),
+        ("192.0.2.1", "192.0.3.1", False),
+        ("2001:db8:1::1", "2001:db8:1:ffff::2", True),
+        ("2001:db8:1::1", "2001:db8:2::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.7", True),
+        ("", "unix:", True),
+        ("", "192.0.2.1", False),
+    ],
+)
+def test_a_block_is_a_24_or_a_48(one: str, other: str, same: bool) -> None:
+    assert (block_mark(one, SALT) == block_mark(other, SALT)) is same
+
+
+def test_a_mark_says_nothing_to_whoever_does_not_know_the_salt() -> None:
+    assert block_mark("192.0.2.1", SALT) != block_mark("192.0.2.1", SALT[::-1])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "found"),
+    [
+        ("192.0.2.1", "", "192.0.2.1"),
+        ("192.0.2.1", "198.51.100.9", "192.0.2.1"),
+        ("10.0.0.1", "198.51.100.9", "198.51.100.9"),
+        ("10.0.0.1", "203.0.113.5, 198.51.100.9", "198.51.100.9"),
+        ("10.0.0.1", "203.0.113.5, 198.51.100.9,10.2.3.4", "198.51.100.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+        ("2001:db8:ffff::1", "2001:db8::7", "2001:db8::7"),
+        ("10.0.0.1", "nonsense", "nonsense"),
+        ("", "198.51.100.9", ""),
+    ],
+)
+def test_only_trusted_proxies_are_believed(peer: str, forwarded: str, found: str) -> None:
+    assert client_address(peer, forwarded, PROXIES) == found
+
+
+def test_nobody_is_believed_where_no_proxy_is_trusted() -> None:
+    assert client_address("127.0.0.1", "198.51.100.9", ()) == "127.0.0.1"
+
+
+def test_a_very_long_chain_of_proxies_is_not_walked_to_its_end() -> None:
+    forwarded = ",".join(["198.51.100.9"] + ["10.0.0.1"] * 10_000)
+    assert client_address("10.0.0.1", forwarded, PROXIES) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("total", "allowed"), [(1, 2), (400, 2), (900, 3), (10_000, 10), (1_000_000, 100)]
+)
+def test_a_block_may_be_so_many_of_so_many_canaries(total: int, allowed: int) -> None:
+    assert allowance(total) == allowed
+
+
+def test_the_larger_arm_takes_in_proportion_to_what_it_was_drawn() -> None:
+    assert allowance(99, ratio=99.0) == 198
+    assert allowance(990_000, ratio=99.0) == 990
+
+
+@pytest.mark.parametrize("total", [1, 100, 10_000, 1_000_000])
+def test_two_processes_share_what_one_block_may(total: int) -> None:
+    together = 2 * allowance(math.ceil(total / 2), processes=2)
+    assert together <= allowance(total) + 1
+    assert together >= 2
+
+
+def test_a_share_can_be_said_instead() -> None:
+    assert allowance(10_000, share_bp=500) == 500
+    assert allowance(1, share_bp=500) == 2
+    assert all(allowance(total, share_bp=10_000) >= total for total in range(1, 1000))
+
+
+def test_a_block_is_held_to_its_allowance_and_others_are_not() -> None:
+    weights, flood = Weights(), block_mark("192.0.2.1", SALT)
+    taken = [weights.take("arm", flood, allowance) for _ in range(100)]
+    assert taken == [True] * 2 + [False] * 98
+    others = [block_mark(f"198.51.{number}.1", SALT) for number in range(200)]
+    assert all(weights.take("arm", mark, allowance) for mark in others)
+    assert not weights.take("arm", flood, allowance)
+    assert weights.take("another arm", flood, allowance)
+
+
+def test_a_flood_from_one_block_stays_a_tenth_of_a_root_however_it_is_timed() -> None:
+    weights, flood = Weights(), block_mark("192.0.2.1", SALT)
+    taken = 0
+    for number in range(10_000):
+        weights.take("arm", number, allowance)
+        taken += weights.take("arm", flood, allowance)
+    assert taken <= allowance(10_000)
+
+
+def test_in_many_arms_the_oldest_is_forgotten_first() -> None:
+    weights, allowed = Weights(), partial(allowance, share_bp=1)
+    for arm in range(128):
+        assert [weights.take(arm, 7, allowed) for _ in range(3)] == [True, True, False]
+    assert not weights.take(0, 7, allowed)
+    weights.take("one more", 7, allowed)
+    assert not weights.take(0, 7, allowed)
+    assert weights.take(1, 7, allowed)
+
+
+def test_a_block_may_send_at_once_and_then_on_average() -> None:
+    rates = Rates(per_s=2.0, burst=3)
+    assert [rates.take(1, 0.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rates.take(2, 0.0) == 0
+    assert rates.take(1, 0.5) == 0
+    assert rates.take(1, 0.5) > 0
+    assert [rates.take(1, 1000.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_a_flood_of_blocks_does_not_fill_the_memory() -> None:
+    rates = Rates(per_s=1.0, burst=1)
+    for mark in range(70_000):
+        rates.take(mark, 0.0)
+    assert len(rates._levels) == 1 << 16
