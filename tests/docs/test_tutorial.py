@@ -116,3 +116,18 @@ def test_the_how_tos_end_as_they_say(terminal: Terminal, tmp_path: Path) -> None
     terminal.rewrites["file:///media/mirror"] = (tmp_path / "data" / "objects").as_uri()
     terminal.follow([mirror])
     assert _installed(tmp_path / ".myapp").startswith("1.4.0-")
+
+
+def test_a_rollout_by_evidence_ends_as_it_says(terminal: Terminal, tmp_path: Path) -> None:
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    init = "lockgate init myapp --keys keys --server http://127.0.0.1:8080"
+    assert terminal.type(init).code == 0
+    _build(tmp_path, "2.0.0", "dist/myapp-x86_64.tar.gz")
+    page = HOW_TO / "roll-out-by-evidence.md"
+    settings = tmp_path / "lockgate.toml"
+    (plan,) = _blocks(page, "toml")
+    settings.write_text(settings.read_text("utf-8") + plan.text, "utf-8")
+    typed = terminal.follow(_blocks(page, ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 6, "the page claims too little"
