@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.instants import utc_now
@@ -14,7 +15,7 @@ from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.settings import ServerSettings, UploadRoute
-from lockgate_server.stores.factory import find_uploads, open_store
+from lockgate_server.stores.factory import find_room, find_uploads, open_store
 from lockgate_server.stores.probing.checking import Surroundings, refuse_weak_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from lockgate_server.stores.sqlite_reports import SqliteReportLedger
@@ -134,6 +135,7 @@ def make_write_deps(
         sleep=time.sleep,
         reports=SqliteReportLedger(settings.reports_path),
         uploads=_choose_uploads(settings, store),
+        room=partial(find_room, store),
     )
 
 

@@ -14,6 +14,7 @@
 6. A file in `~tmp` is locked by the process that writes it. The next process to open the store
    removes those that nobody holds and that are older than a day.
 7. No link is followed below the root, and what a key names is a plain file or nothing.
+8. `room_bytes` leaves some of the disk out, so that what must be written always can be.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ __all__ = ["DirectoryStore"]
 
 _LOCK_FOLDER = "~locks"
 _PRIVATE_FILE = 0o600
+_KEPT_FREE_BYTES, _KEPT_FREE_PART = 1 << 30, 20
+"""What is kept free of a disk: a GiB, or a twentieth of a small one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class DirectoryStore:
         Raises:
             LocalError: The folder can be neither opened nor made.
         """
+        self._root = root
         self._clock_ns = clock_ns
         self._folders = FolderTree(root)
         with disk_errors(str(root)):
@@ -125,6 +129,17 @@ class DirectoryStore:
 
     def close(self) -> None:
         """Let go of nothing: no file stays open between two calls."""
+
+    def room_bytes(self) -> int:
+        """Return how many bytes more may come that nobody depends on; negative where none may.
+
+        Raises:
+            LocalError: The disk cannot be asked.
+        """
+        with disk_errors(str(self._root)):
+            found = os.statvfs(self._root)
+        kept = min(_KEPT_FREE_BYTES, found.f_blocks * found.f_frsize // _KEPT_FREE_PART)
+        return found.f_bavail * found.f_frsize - kept
 
     def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object, or None where nothing is.

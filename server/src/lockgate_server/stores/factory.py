@@ -11,7 +11,7 @@ from lockgate_server.ports import ObjectStore
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.stores.directory import DirectoryStore
 
-__all__ = ["find_uploads", "open_store"]
+__all__ = ["find_room", "find_uploads", "open_store"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _EXPECTED = "a folder, file:///FOLDER, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path"
@@ -40,6 +40,15 @@ def open_store(address: str) -> ObjectStore:
         # The rest is not repeated: it may hold a secret.
         raise UsageError("no store for this address", expected=_EXPECTED, found=f"{scheme}:…")
     return DirectoryStore(Path(address))
+
+
+def find_room(store: ObjectStore) -> int | None:
+    """Return how many bytes more a store has for uploads, or None where nobody can tell.
+
+    Raises:
+        LocalError: The disk is in the way.
+    """
+    return store.room_bytes() if isinstance(store, DirectoryStore) else None
 
 
 def find_uploads(store: ObjectStore) -> DirectUploads | None:

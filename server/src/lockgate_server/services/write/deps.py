@@ -54,6 +54,7 @@ class WriteDeps:
         sleep: Waits for as many seconds, between two tries.
         reports: What clients reported.
         uploads: How clients send parts straight to the store; None where they come here.
+        room: Returns how many bytes more the store has for uploads; None where nobody can tell.
     """
 
     store: ObjectStore
@@ -64,6 +65,7 @@ class WriteDeps:
     sleep: Callable[[float], None]
     reports: ReportLedger
     uploads: DirectUploads | None = None
+    room: Callable[[], int | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.reading import hash_object
 from lockgate_server.services.write.streams import ChunkSource, VerifiedStream
+from lockgate_server.services.write.upload_limits import check_room
 from lockgate_server.services.write.upload_records import (
     UploadRecord,
     forget_upload,
@@ -208,6 +209,7 @@ def _finish_served(deps: WriteDeps, record: UploadRecord, request: FinishRequest
     missing = [n for n, sha256 in digests.items() if there.get((n, sha256)) != sizes[n - 1]]
     if missing:
         raise _missing(record, missing)
+    check_room(deps, record.size_bytes)
     keys = [
         upload_part_key(record.app, record.upload_id, number, Sha256Hex(sha256))
         for number, sha256 in digests.items()

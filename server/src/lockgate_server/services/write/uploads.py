@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -24,6 +25,11 @@ from lockgate_server.ports.uploads import DirectUploads, UploadGoneError
 from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.streams import Source, VerifiedStream
+from lockgate_server.services.write.upload_limits import (
+    check_open_uploads,
+    check_room,
+    thin_out,
+)
 from lockgate_server.services.write.upload_records import (
     UploadRecord,
     forget_upload,
@@ -97,7 +103,8 @@ def begin_upload(
     Raises:
         NotFoundError: There is no such app.
         TooLargeError: The file is larger than `limit_bytes`.
-        ConflictError: There is an upload of this id and another size.
+        ConflictError: There is an upload of this id and another size, or too many are open.
+        DiskFullError: There is no room for it.
         TransportError: The store cannot be reached.
         LocalError: The disk is in the way.
     """
@@ -122,8 +129,12 @@ def begin_upload(
 
 
 def _create(deps: WriteDeps, app: AppName, request: BeginRequest) -> UploadState | None:
+    check_open_uploads(deps, app)
     # Not every store takes an upload in parts of nothing at all.
     uploads = deps.uploads if request.size_bytes else None
+    if uploads is None:
+        # Once in parts, and once as a whole, until the parts are removed.
+        check_room(deps, 2 * request.size_bytes)
     record = UploadRecord(
         app=app,
         upload_id=request.upload_id,
@@ -276,12 +287,12 @@ def receive_part(
         )
     digest = Sha256Hex(part.sha256)
     key = upload_part_key(record.app, record.upload_id, part.number, digest)
+    check_room(deps, size_bytes)
     stream = VerifiedStream(body, size_bytes, digest)
-    try:
+    # Only what was verified ever stands there: who is told that it is there has sent the same part.
+    with suppress(LostRaceError):
         deps.store.put(key, cast("BinaryIO", stream), IfAbsent())
-    except LostRaceError:
-        # Only what was verified ever stands there: it is the same part.
-        return part
+        thin_out(deps, key)
     return part
 
 
