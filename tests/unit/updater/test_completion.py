@@ -45,7 +45,7 @@ def bash(words: Sequence[str], folder: Path) -> set[str]:
 
 def test_bash_offers_the_verbs(tmp_path: Path) -> None:
     assert bash(["lockgate-updater", ""], tmp_path) == set(VERBS)
-    assert bash(["lockgate-updater", "re"], tmp_path) == {"repair"}
+    assert bash(["lockgate-updater", "re"], tmp_path) == {"repair", "reports"}
     assert bash(["lockgate-updater", "nothing"], tmp_path) == set()
 
 

@@ -72,7 +72,7 @@ def test_each_damage_is_seen_and_hides_nothing_else(installed: SimulatedClient, 
     before = _everything(installed.home)
     found = _examine(installed)
     assert found[check].level is Level.PROBLEM
-    assert len(found) == 12
+    assert len(found) == 13
     assert found["disk"].level is Level.OK
     assert _everything(installed.home) == before
 

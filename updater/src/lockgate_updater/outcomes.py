@@ -9,7 +9,7 @@ from enum import StrEnum
 from lockgate_release.decision import Decision
 from lockgate_updater.watch.health import HealthReport
 
-__all__ = ["Outcome", "QuarantineStatus", "Status", "UpdateResult"]
+__all__ = ["Outcome", "QuarantineStatus", "ReportStatus", "Status", "UpdateResult"]
 
 
 class Outcome(StrEnum):
@@ -63,6 +63,23 @@ class QuarantineStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportStatus:
+    """Whether this client reports, and how that went last.
+
+    Attributes:
+        to: The address, or "" if it reports nothing.
+        waiting: How many reports wait to be sent.
+        sent_at: When some were sent last, or None.
+        answer: How that was answered, or "".
+    """
+
+    to: str
+    waiting: int
+    sent_at: datetime | None
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What stands on this machine, without asking anybody.
 
@@ -81,6 +98,7 @@ class Status:
         revoked: Versions known as revoked in this channel.
         floor: The highest floor seen for this channel, or "".
         health: How the client is: healthy, degraded or offline, and why.
+        reports: Whether it reports, and how that went last.
     """
 
     app: str
@@ -97,3 +115,4 @@ class Status:
     revoked: tuple[str, ...]
     floor: str
     health: HealthReport
+    reports: ReportStatus

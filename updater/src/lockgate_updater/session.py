@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING
 
 from lockgate_release.capabilities import optional_capabilities
 from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
-from lockgate_release.documents import Remedy
+from lockgate_release.documents import ChannelOffer, Remedy
 from lockgate_release.errors import (
     ClockError,
-    DocumentError,
     ExpiredError,
     LocalError,
+    LockgateError,
     RepositoryError,
     TransportError,
-    VersionError,
 )
 from lockgate_updater.fetch.freshness import check_clock, explain_expiry
-from lockgate_updater.fetch.look import Findings, look
+from lockgate_updater.fetch.look import Findings, as_document_error, look
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.state.configuration import Configuration
 from lockgate_updater.state.home import Home
@@ -45,9 +44,13 @@ if TYPE_CHECKING:
     from lockgate_release.trust.verify import TrustedView
     from lockgate_updater.events import Observer, StepName
     from lockgate_updater.install.recovery import Facts
+    from lockgate_updater.report.reporter import Reporter
     from lockgate_updater.run.trial import Health
 
 __all__ = ["CAPABILITIES", "Client", "Session", "open_session"]
+
+_REPORTING = frozenset({"update", "watch", "self-update"})
+"""What ends by sending reports. Nobody who starts a program waits for a server."""
 
 CAPABILITIES = optional_capabilities() | frozenset(
     map(archive_capability, ("tar.gz", "tar.xz", "zip", "file"))
@@ -102,6 +105,9 @@ class Session:
         self.has_reached = False
         """Whether the repository, or a mirror, was reached and believed in this session."""
         self._view: TrustedView | None = None
+        self.reporter_in_use: Reporter | None = None
+        self.offers: tuple[ChannelOffer, ...] = ()
+        """What the channel offers, once it was seen."""
         self.interval_s: int | None = None
         """How often the channel wants to be looked at, in seconds, once it was seen."""
 
@@ -115,6 +121,14 @@ class Session:
         from lockgate_updater.events import Step  # noqa: PLC0415 (a check has nothing to say)
 
         self.observe(Step(name=name, version=version, text=text))
+
+    def reporter(self) -> Reporter | None:
+        """Return who notes what is to be reported, or None where nothing is."""
+        if self.reporter_in_use is None and self.client.configuration.reports_to:
+            from lockgate_updater.report.reporter import open_reporter  # noqa: PLC0415 (opt-in)
+
+            self.reporter_in_use = open_reporter(self.client, self.observe)
+        return self.reporter_in_use
 
     def facts(self) -> Facts:
         """Return what is on the disk now.
@@ -205,7 +219,7 @@ class Session:
                 fetch=None if offline else self.transport,
                 installed=self.running_version(),
             )
-        with _as_document_error():
+        with as_document_error():
             learned = learn(
                 self.memory,
                 findings.channel,
@@ -219,6 +233,7 @@ class Session:
         check_clock(learned.online.signed_at, self.client.clock())
         self.remember(learned)
         self.interval_s = findings.channel.check_interval_s
+        self.offers = findings.channel.offers
         self.has_reached = self.has_reached or not offline
         self._view = findings.view
         return findings
@@ -284,6 +299,7 @@ class Session:
             python=".".join(map(str, sys.version_info[:3])),
             installed=self.running_version(),
             known_revocations=self.memory.revoked_in(configuration.channel),
+            revoked_at=self.memory.revoked_at.get(configuration.channel, {}),
             known_floor=self.memory.floors.get(configuration.channel, ""),
             quarantine=self.memory.quarantine(),
             skipped=configuration.skipped,
@@ -300,7 +316,7 @@ class Session:
         return self._decide(findings, force=force)
 
     def _decide(self, findings: Findings, *, force: bool) -> Decision:
-        with _as_document_error(), self._explained_expiry():
+        with as_document_error(), self._explained_expiry():
             return decide(
                 findings.channel,
                 findings.releases,
@@ -350,17 +366,6 @@ class Session:
 
 
 @contextmanager
-def _as_document_error() -> Iterator[None]:
-    """A version in a signed document that is none is the repository's fault, not the user's."""
-    try:
-        yield
-    except VersionError as exc:
-        raise DocumentError(
-            exc.what, subject="version", expected=exc.expected, found=exc.found
-        ) from exc
-
-
-@contextmanager
 def open_session(
     client: Client, *, purpose: str, observe: Observer, wait_s: float = 10.0
 ) -> Iterator[Session]:
@@ -370,9 +375,23 @@ def open_session(
         LocalError: Somebody else is at work here, or the home cannot be used.
     """
     client.home.prepare()
-    with hold_lock(client.home.lock, purpose=purpose, wait_s=wait_s):
-        transport = client.connect()
-        try:
-            yield Session(client, transport, observe)
-        finally:
-            transport.close()
+    session: Session | None = None
+    try:
+        with hold_lock(client.home.lock, purpose=purpose, wait_s=wait_s):
+            transport = client.connect()
+            try:
+                session = Session(client, transport, observe)
+                yield session
+            finally:
+                transport.close()
+    except LockgateError:
+        _send_reports(session, purpose)
+        raise
+    _send_reports(session, purpose)
+
+
+def _send_reports(session: Session | None, purpose: str) -> None:
+    """Send what was noted, if anything was: the lock is free again by now."""
+    reporter = session.reporter_in_use if session is not None and purpose in _REPORTING else None
+    if reporter is not None:
+        reporter.send()

@@ -104,6 +104,7 @@ class Updater:
         channel: str,
         root: bytes,
         client_id: str = "",
+        reports: bool = False,
     ) -> Updater:
         """Make a home for a client and return its updater; the same again changes nothing.
 
@@ -114,6 +115,7 @@ class Updater:
             channel: The channel to follow.
             root: The trust anchor: the content of the `root.json` that maintainers hand out.
             client_id: A UUID in lower case, or "" to draw one.
+            reports: Whether it reports how releases fare, naming nobody.
 
         Raises:
             UsageError: An argument makes no sense, or another client lives there.
@@ -129,6 +131,7 @@ class Updater:
             channel=channel,
             root=root,
             client_id=client_id,
+            reports=reports,
         )
         return cls.open(home)
 

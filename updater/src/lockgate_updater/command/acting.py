@@ -21,6 +21,7 @@ from lockgate_updater.command.events import (
 from lockgate_updater.command.narrator import Narrator
 from lockgate_updater.command.options import home_of, open_updater
 from lockgate_updater.command.output import print_json, print_words
+from lockgate_updater.command.reporting import reports_json, reports_line
 from lockgate_updater.outcomes import Outcome, Status, UpdateResult
 from lockgate_updater.state.creation import init as make_home
 
@@ -46,6 +47,7 @@ def init(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
         channel=channel,
         root=root,
         client_id=options.client_id,
+        reports=options.reports or settings.switch("reports"),
     )
     if options.json:
         print_json({"home": str(home.absolute()), "app": app, "channel": channel})
@@ -89,6 +91,7 @@ def _status_lines(status: Status) -> list[str]:
         lines.append(f"on trial: {status.on_trial}, {status.tries_left} tries left")
     lines.append(f"good versions on the disk: {', '.join(status.good) or 'none'}")
     lines.append(f"updater: {status.updater}")
+    lines.append(reports_line(status.reports))
     if status.floor:
         lines.append(f"floor: {status.floor}")
     if status.revoked:
@@ -149,4 +152,5 @@ def _status_json(status: Status) -> JsonObject:
         "revoked": list(status.revoked),
         "floor": status.floor,
         "health": health_json(status.health),
+        "reports": reports_json(status.reports),
     }

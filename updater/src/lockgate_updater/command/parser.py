@@ -131,6 +131,9 @@ def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="FILE", help="the trust anchor, root.json")
     parser.add_argument("--channel", metavar="C", help="the channel to follow (stable)")
     parser.add_argument("--client-id", metavar="UUID", default="", help="instead of a random one")
+    parser.add_argument(
+        "--reports", action="store_true", help="report how releases fare, naming nobody"
+    )
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +173,7 @@ VERBS = {
         ),
     ),
     "status": Verb("say what stands on this machine; asks nobody", "acting", _COMMON),
+    "reports": Verb("print every report that waits, or was sent last", "reporting", _COMMON),
     "confirm": Verb("commit the release on trial: it works", "acting", _COMMON),
     "rollback": Verb("go back to the last good version", "acting", (*_COMMON, _events)),
     "explain": Verb("print the whole chain of reasoning", "looking", (*_COMMON, _look, _force)),

@@ -14,7 +14,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from lockgate_release.errors import LocalError, LockgateError
+from lockgate_release.instants import format_instant
 from lockgate_release.trust.verify import TrustedView
+from lockgate_updater.diagnose.status import read_report_status
 from lockgate_updater.fetch.freshness import check_clock
 from lockgate_updater.fetch.look import read_anchor
 from lockgate_updater.fetch.transport import Transport
@@ -226,6 +228,21 @@ def _check_repository(patient: Patient) -> tuple[Level, str]:
     return Level.OK, f"reached and verified; {role} expires first, at {expiries[role]}"
 
 
+def _check_reports(patient: Patient) -> tuple[Level, str]:
+    configuration = patient.configuration()
+    found = read_report_status(patient.home, configuration)
+    if not configuration.reports:
+        return Level.OK, "switched off: nothing is reported"
+    if not found.to:
+        return Level.WARNING, "switched on, but the repository is a folder: say `reports_url`"
+    text = f"to {found.to}; {found.waiting} wait"
+    if found.sent_at is None:
+        return Level.OK, f"{text}; none was sent yet"
+    went_well = found.answer.startswith("status 2")
+    text = f"{text}; the last were sent {format_instant(found.sent_at)}: {found.answer}"
+    return (Level.OK if went_well else Level.WARNING), text
+
+
 _CHECKS: dict[str, Callable[[Patient], tuple[Level, str]]] = {
     "home": _check_home,
     "settings": _check_settings,
@@ -239,4 +256,5 @@ _CHECKS: dict[str, Callable[[Patient], tuple[Level, str]]] = {
     "lock": _check_lock,
     "network": _check_way,
     "repository": _check_repository,
+    "reports": _check_reports,
 }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from lockgate_updater import __version__
-from lockgate_updater.outcomes import QuarantineStatus, Status
+from lockgate_updater.outcomes import QuarantineStatus, ReportStatus, Status
+from lockgate_updater.report.outbox import read_log
 from lockgate_updater.session import Session
+from lockgate_updater.state.configuration import Configuration
+from lockgate_updater.state.home import Home
 from lockgate_updater.state.journal import State
 from lockgate_updater.state.receipts import load_receipts
 from lockgate_updater.watch.health import judge_health, load_note, troubles_of
 
-__all__ = ["read_status"]
+__all__ = ["read_report_status", "read_status"]
 
 
 def read_status(session: Session) -> Status:
@@ -57,4 +60,20 @@ def read_status(session: Session) -> Status:
                 session.client.clock(),
             ),
         ),
+        reports=read_report_status(session.home, configuration),
+    )
+
+
+def read_report_status(home: Home, configuration: Configuration) -> ReportStatus:
+    """Return whether the client reports, and how that went last.
+
+    Raises:
+        LocalError: What was noted cannot be read.
+    """
+    log = read_log(home.reports)
+    return ReportStatus(
+        to=configuration.reports_to,
+        waiting=len(log.waiting),
+        sent_at=log.sent.at if log.sent else None,
+        answer=log.sent.answer if log.sent else "",
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lockgate_release.decision import paths_to_fetch
 from lockgate_release.documents import ChannelDocument, PolicyDocument, TrustedRelease
 from lockgate_release.errors import (
+    DocumentError,
     ExpiredError,
     LockgateError,
     RepositoryError,
     StaleMirrorError,
     TransportError,
+    VersionError,
 )
 from lockgate_release.layout import POLICY_PATH, channel_path
 from lockgate_release.trust.verify import Fetch, TrustedView
@@ -21,7 +24,7 @@ from lockgate_updater.state.durable import read_own_file
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.memory import Memory, check_not_older
 
-__all__ = ["Findings", "look"]
+__all__ = ["Findings", "as_document_error", "look", "read_anchor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,17 @@ def _look_at(
         timestamp_version=timestamp_version,
         view=view,
     )
+
+
+@contextmanager
+def as_document_error() -> Iterator[None]:
+    """A version in a signed document that is none is the repository's fault, not the user's."""
+    try:
+        yield
+    except VersionError as exc:
+        raise DocumentError(
+            exc.what, subject="version", expected=exc.expected, found=exc.found
+        ) from exc
 
 
 def read_anchor(home: Home) -> bytes:

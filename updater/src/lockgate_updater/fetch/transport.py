@@ -190,10 +190,9 @@ class HttpTransport:
         return headers
 
     def _request(self, url: str, more: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        said = dict(self._network.headers) if origin_of(url) in self._trusted else {}
-        headers = {**said, "Accept-Encoding": "identity", "User-Agent": _USER_AGENT, **more}
+        headers = {**self.headers_for(url), **more}
         try:
-            return self._pool_for(url).request(
+            return self.pool_for(url).request(
                 "GET",
                 url,
                 headers=headers,
@@ -249,7 +248,13 @@ class HttpTransport:
                 found=f"{received} bytes in {seconds:.0f} s",
             )
 
-    def _pool_for(self, url: str) -> urllib3.PoolManager:
+    def headers_for(self, url: str) -> dict[str, str]:
+        """Return what every request says; the owner's headers go to their own hosts only."""
+        said = self._network.headers if origin_of(url) in self._trusted else ()
+        return {**dict(said), "Accept-Encoding": "identity", "User-Agent": _USER_AGENT}
+
+    def pool_for(self, url: str) -> urllib3.PoolManager:
+        """Return the way to `url`; a `LocalError` says that there are no authorities to trust."""
         proxy = self._proxy_for(url)
         if proxy not in self._pools:
             ca = self._ca or None

@@ -10,6 +10,7 @@ from lockgate_release.documents import Remedy
 from lockgate_release.errors import (
     DigestMismatchError,
     LocalError,
+    LockgateError,
     RepositoryError,
     TransportError,
     UsageError,
@@ -54,6 +55,7 @@ class Operation:
             return finished
         for _ in range(_MAX_ROUNDS):
             decision = self._session.judge(force=force)
+            self._note(decision, force=force)
             self._drop_other_staged(decision)
             result = self._act(decision, force=force)
             if result is not None:
@@ -104,6 +106,11 @@ class Operation:
                 expected="an earlier good version that is neither revoked nor below the floor",
             )
         return self._go_back(leaving, target, reason, quarantine=True)
+
+    def _note(self, decision: Decision, *, force: bool) -> None:
+        if reporter := self._session.reporter():
+            is_manual = force or bool(self._session.client.configuration.pinned)
+            reporter.looked(self._session, decision, is_manual=is_manual)
 
     def _drop_other_staged(self, decision: Decision) -> None:
         """Drop what was staged, unless it is still what is wanted."""
@@ -215,7 +222,12 @@ class Operation:
     def _install(self, offer: Offer, decision: Decision, *, force: bool) -> UpdateResult | None:
         """Install what is offered; None if the newest document says otherwise by now."""
         receipt = receipt_for(offer)
-        attempt = self._stage(offer, receipt)
+        try:
+            attempt = self._stage(offer, receipt)
+        except LockgateError as exc:
+            if reporter := self._session.reporter():
+                reporter.missed(offer.version, exc)
+            raise
         # The decision is taken again on the newest document, right before the switch.
         online = receipt.install.health.reaches_server
         again = _offer_in(self._session.judge_again(force=force, online=online))

@@ -13,6 +13,7 @@ nobody knows whether the release or the network has failed: it is neither truste
 from __future__ import annotations
 
 from lockgate_release.errors import TransportError
+from lockgate_release.reports import Failure
 from lockgate_updater.run.trial import Health
 from lockgate_updater.session import Session
 from lockgate_updater.state.receipts import Receipt
@@ -38,7 +39,8 @@ def examine_reach(session: Session, receipt: Receipt, health: Health) -> Health:
         session.reach_server()
     except TransportError as exc:
         reason = f"with it the update server cannot be reached: {exc}"
-        return Health(passed=False, reason=reason, blames_release=had_reached)
+        failure = Failure.HEALTH
+        return Health(passed=False, reason=reason, blames_release=had_reached, failure=failure)
     return Health(passed=True, reason=f"{health.reason}, and the update server can be reached")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lockgate_release.errors import LocalError
+from lockgate_release.reports import Failure
 from lockgate_updater.events import StepName
 from lockgate_updater.install.reach import examine_reach
 from lockgate_updater.install.recovery import Action, ActionName, recover
@@ -101,7 +102,9 @@ class Transaction:
                 return self._finish_commit(attempt, "it had passed before the updater was ended")
             case ActionName.ROLL_BACK:
                 reason = "it was started without ever proving itself"
-                return self.begin_rollback(attempt, reason, quarantine=True)
+                return self.begin_rollback(
+                    attempt, reason, quarantine=True, failure=Failure.CRASH_LOOP
+                )
             case _:
                 return self._finish_rollback(attempt, action.folder)
 
@@ -197,7 +200,12 @@ class Transaction:
         """
         if health.passed:
             return self.commit(attempt, health.reason)
-        return self.begin_rollback(attempt, health.reason, quarantine=health.blames_release)
+        return self.begin_rollback(
+            attempt,
+            health.reason,
+            quarantine=health.blames_release,
+            failure=health.failure or Failure.HEALTH,
+        )
 
     def _examine(self, receipt: Receipt, environment: Mapping[str, str]) -> Health:
         beat = self._session.client.beat
@@ -276,6 +284,8 @@ class Transaction:
         if read_current(self._home) != attempt.folder:
             point_to(self._home, attempt.folder)
         previous = version_of(attempt.back_to)
+        if reporter := self._session.reporter():
+            reporter.passed(attempt.version)
         # Until the sweep has put it on the disk, a power cut brings `committed` back: no harm.
         self._store(self._session.record.at_rest(attempt.folder), with_name=False)
         sweep(self._home, keep=self.kept(), after=self._home.state)
@@ -293,18 +303,26 @@ class Transaction:
         others = [folder for folder in good if folder != installed]
         return frozenset([installed, *others[: keep - 1]]) - {""}
 
-    def begin_rollback(self, attempt: Attempt, reason: str, *, quarantine: bool) -> UpdateResult:
+    def begin_rollback(
+        self,
+        attempt: Attempt,
+        reason: str,
+        *,
+        quarantine: bool,
+        failure: Failure = Failure.EXIT,
+    ) -> UpdateResult:
         """Leave a tree for the one it came from, and remove it.
 
         Args:
             attempt: What is left, and where it came from.
             reason: Why, as a sentence.
             quarantine: Whether the release has failed, and is not to be tried again for a while.
+            failure: How it has failed, if it has.
 
         Raises:
             LocalError: This machine is in the way.
         """
-        leaving = replace(attempt, reason=reason, quarantine=quarantine)
+        leaving = replace(attempt, reason=reason, quarantine=quarantine, failure=failure.value)
         self.go(State.ROLLING_BACK, leaving)
         self._session.say(StepName.FAILED, attempt.version, f"{attempt.version}: {reason}")
         action = recover(self._session.record, self._session.facts(), waits=False)
@@ -327,6 +345,8 @@ class Transaction:
                     now=session.client.clock(),
                 )
             )
+            if reporter := session.reporter():
+                reporter.failed(attempt.version, Failure(attempt.failure or Failure.EXIT))
         if attempt.folder != target:
             remove_installed(self._home, attempt.folder)
         self._store(session.record.at_rest(target))

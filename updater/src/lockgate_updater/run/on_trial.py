@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from lockgate_release.errors import LocalError
+from lockgate_release.reports import Failure
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.install.transaction import Transaction
 from lockgate_updater.run.child import Child, start_child
@@ -104,13 +105,13 @@ class TrialRun:
             child = self._begin([number for number in before if number is not signal.SIGCHLD])
             hangs = self._wait(child)
         except OSError as exc:
-            self._settle(self._fail)
+            self._settle(lambda transaction: self._fail(transaction, Failure.EXIT))
             raise cannot_start(self.start, exc) from exc
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
         if hangs:
-            self._settle(self._fail)
+            self._settle(lambda transaction: self._fail(transaction, Failure.TIMEOUT))
             return None
         code = child.code or 0
         self._settle(self._give_back if code == 0 or self.ended_from_outside else self._fail)
@@ -193,12 +194,12 @@ class TrialRun:
     def _give_back(self, transaction: Transaction) -> None:
         transaction.give_try_back(self.attempt)
 
-    def _fail(self, transaction: Transaction) -> None:
+    def _fail(self, transaction: Transaction, failure: Failure = Failure.CRASH_LOOP) -> None:
         if self.attempt.tries_left > 0:
             transaction.use_try_up(self.attempt)
         else:
             reason = "its program ended badly at every try, without a confirm"
-            transaction.begin_rollback(self.attempt, reason, quarantine=True)
+            transaction.begin_rollback(self.attempt, reason, quarantine=True, failure=failure)
 
 
 def _shares_terminal() -> bool:

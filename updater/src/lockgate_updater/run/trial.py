@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from lockgate_release.reports import Failure
 from lockgate_updater.state.environments import environment_path
 from lockgate_updater.state.home import Home
 from lockgate_updater.state.receipts import Receipt
@@ -34,11 +35,13 @@ class Health:
         reason: What happened, as a sentence, with the end of what the command said.
         blames_release: Whether a failure says something of the release: then it is not tried again
             for a while.
+        failure: How it failed, in the one word that reports have for it.
     """
 
     passed: bool
     reason: str
     blames_release: bool = True
+    failure: Failure = Failure.NONE
 
 
 def program_path(home: Home, receipt: Receipt, program: str) -> Path:
@@ -82,19 +85,22 @@ def run_health(
                 start_new_session=True,
             )
         except OSError as exc:
-            return Health(passed=False, reason=f"its health command cannot start: {exc.strerror}")
+            return _failed(f"its health command cannot start: {exc.strerror}")
         try:
             code = _wait(process, health.timeout_s, beat)
         except subprocess.TimeoutExpired:
-            return Health(
-                passed=False, reason=f"its health command took longer than {health.timeout_s} s"
-            )
+            reason = f"its health command took longer than {health.timeout_s} s"
+            return _failed(reason, Failure.TIMEOUT)
         finally:
             _end(process)
         words = _tail(said.fileno())
     if code == 0:
         return Health(passed=True, reason="its health command passed")
-    return Health(passed=False, reason=f"its health command ended with {code}{words}")
+    return _failed(f"its health command ended with {code}{words}")
+
+
+def _failed(reason: str, failure: Failure = Failure.HEALTH) -> Health:
+    return Health(passed=False, reason=reason, failure=failure)
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float, beat: Callable[[], object]) -> int:

@@ -50,6 +50,8 @@ class Configuration:
         if_revoked: What a start does where all that is at hand is revoked or below the floor.
         quiet_hours: When `watch` installs nothing new, such as `22:00-06:00`, or "".
         check_interval_s: How long `watch` waits between checks at most, in seconds, or None.
+        reports: Whether it reports how releases fare, naming nobody.
+        reports_url: Where to instead of the repository, or "".
     """
 
     app: AppName
@@ -65,6 +67,8 @@ class Configuration:
     check_interval_s: int | None = None
     mirrors: tuple[str, ...] = ()
     network: Network = field(default_factory=Network)
+    reports: bool = False
+    reports_url: str = ""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -74,6 +78,14 @@ class Configuration:
     def addresses_of(self, path: str) -> tuple[str, ...]:
         """Return where a file below the app's folder can be had, in the order to ask."""
         return tuple(f"{source}/{self.app}/{path}" for source in self.sources)
+
+    @property
+    def reports_to(self) -> str:
+        """Where reports are sent to, or "" where none are made: switched off, or no server."""
+        if not self.reports:
+            return ""
+        is_folder = self.repository.startswith("file://")
+        return self.reports_url or ("" if is_folder else self.addresses_of("reports")[0])
 
 
 def load_configuration(
@@ -112,7 +124,18 @@ def load_configuration(
         if_revoked=_read_if_revoked(settings),
         quiet_hours=settings.get("quiet_hours") or "",
         check_interval_s=_read_interval(settings),
+        reports=settings.switch("reports"),
+        reports_url=_read_reports_url(settings),
     )
+
+
+def _read_reports_url(settings: Settings) -> str:
+    text = settings.get("reports_url") or ""
+    if text and parse_address(text).startswith("file://"):
+        raise UsageError(
+            "wrong setting", subject="reports_url", expected="http:// or https://", found=repr(text)
+        )
+    return text
 
 
 def _read_if_revoked(settings: Settings) -> IfRevoked:

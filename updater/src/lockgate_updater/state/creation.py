@@ -30,6 +30,7 @@ def init(
     channel: str,
     root: bytes,
     client_id: str = "",
+    reports: bool = False,
 ) -> None:
     """Make a home for a client; the same again changes nothing.
 
@@ -40,6 +41,7 @@ def init(
         channel: The channel to follow.
         root: The trust anchor: the content of the `root.json` that maintainers hand out.
         client_id: A UUID in lower case, or "" to draw one.
+        reports: Whether it reports how releases fare.
 
     Raises:
         UsageError: An argument makes no sense, or another client lives there.
@@ -47,11 +49,13 @@ def init(
         LocalError: The disk refuses.
     """
     home = Home.at(folder)
-    settings = {
+    settings: dict[str, str | bool] = {
         "app": parse_app_name(app),
         "repository": parse_address(repository),
         "channel": parse_channel_name(channel),
     }
+    if reports:
+        settings["reports"] = True
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
     text = "# What this Lockgate client is.\n" + "".join(lines)
     _check_root(root)
@@ -72,7 +76,7 @@ def _check_root(root: bytes) -> None:
         raise TrustError("not a valid root", subject="root.json", found=str(exc)[:200]) from exc
 
 
-def _refuse_another(home: Home, settings: Mapping[str, str], root: bytes) -> None:
+def _refuse_another(home: Home, settings: Mapping[str, str | bool], root: bytes) -> None:
     if not home.settings.exists():
         return
     table = load_settings(home.root, {}).table

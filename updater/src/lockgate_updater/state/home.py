@@ -5,7 +5,8 @@
 <home>/current -> versions/…        the only pointer
 <home>/environments/<version>-<sha8>/   the Python environment of that tree, if it holds wheels
 <home>/cache/<version>-<sha8>/      what the program of that tree may write
-<home>/state/                       journal, memory, identity, receipts, metadata, downloads, lock
+<home>/state/                       journal, memory, identity, receipts, reports, metadata,
+                                    downloads, lock
 
 The state folder is treated as hostile: it must belong to us, and no symbolic link in it is
 followed. Reads and writes the disk.
@@ -100,6 +101,11 @@ class Home:
     def health(self) -> Path:
         """How the last checks went."""
         return self.state / "health.json"
+
+    @property
+    def reports(self) -> Path:
+        """What is to be reported, and what was."""
+        return self.state / "reports.json"
 
     @property
     def environments(self) -> Path:

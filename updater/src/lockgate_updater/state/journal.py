@@ -73,6 +73,7 @@ class Attempt:
         forgiven: How many tries were given back because the machine restarted.
         demanded: Whether it has to prove more than its release says, to who began the attempt: an
             updater that is to look after an app.
+        failure: While rolling back: how it failed, in the one word that reports have for it, or "".
     """
 
     id: str
@@ -86,6 +87,7 @@ class Attempt:
     boot: str = ""
     forgiven: int = 0
     demanded: bool = False
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,7 @@ def store_record(path: Path, record: Record, *, with_name: bool = True) -> None:
                     "boot": attempt.boot,
                     "forgiven": attempt.forgiven,
                     "demanded": attempt.demanded,
+                    "failure": attempt.failure,
                 },
             }
         ),
@@ -215,6 +218,7 @@ def _parse_attempt(fields: Fields) -> Attempt:
         boot=fields.text("boot", default="", max_length=64),
         forgiven=fields.integer("forgiven", default=0),
         demanded=fields.boolean("demanded", default=False),
+        failure=fields.text("failure", default="", max_length=64),
     )
 
 

@@ -262,6 +262,9 @@ class Watch:
         if self._check_only or is_quiet:
             decision = session.judge(force=False)
             if self._check_only or not isinstance(decision, Leave):
+                if reporter := session.reporter():
+                    # Nothing is installed now, so nobody is in an arm now.
+                    reporter.looked(session, decision, is_manual=True)
                 return decision
         from lockgate_updater.install.operation import Operation  # noqa: PLC0415 (not for a check)
 
