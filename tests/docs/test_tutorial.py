@@ -109,7 +109,13 @@ def test_the_how_tos_end_as_they_say(terminal: Terminal, tmp_path: Path) -> None
         terminal.follow(_blocks(HOW_TO / f"{page}.md", ""))
         client = next(iter(_blocks(HOW_TO / "ship-a-client.md", "")))
         terminal.follow([client])
-    for page in ("take-back-a-release", "renew", "keep-the-bucket-small", "mirror"):
+    for page in (
+        "take-back-a-release",
+        "renew",
+        "keep-the-bucket-small",
+        "mirror",
+        "preview-channels",
+    ):
         terminal.follow(_blocks(HOW_TO / f"{page}.md", ""))
     assert _installed(tmp_path / ".myapp").startswith("2.0.0-")
     *_, mirror = _blocks(HOW_TO / "ship-a-client.md", "")

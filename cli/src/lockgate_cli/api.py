@@ -274,6 +274,14 @@ class Api:
         """
         return self._ask("POST", f"apps/{app}/revocations/lifted", request.to_json())
 
+    def end_channel(self, app: AppName, channel: ChannelName) -> JsonDict:
+        """End a channel, and return it.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("DELETE", f"apps/{app}/channels/{channel}")
+
     def renew(self, app: AppName, request: RenewRequest) -> JsonDict:
         """Put newer metadata of an offline role in force.
 

@@ -27,6 +27,7 @@ from lockgate_cli.publishing import (
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, expiry_warnings, load_stored
 from lockgate_cli.rollout_words import describe_plan_steps
+from lockgate_release.durations import format_duration
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import format_percentage
@@ -132,7 +133,10 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             lines.append(f"  {artifact.platform}: {artifact.name}, {size}, {artifact.sha256}")
     lines += describe_list(plan.following)
     for offer in plan.offers:
-        lines.append(f"> {offer.channel} offers {offer.version} {_describe_reach(offer)}")
+        ends = ""
+        if offer.lifetime_s:
+            ends = f", and ends in {format_duration(offer.lifetime_s)}"
+        lines.append(f"> {offer.channel} offers {offer.version} {_describe_reach(offer)}{ends}")
     for channel in prepared.wish.channels:
         document = plan.base.channels.get(channel)
         known = document.offer_of(prepared.wish.version) if document else None

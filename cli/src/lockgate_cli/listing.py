@@ -23,12 +23,14 @@ class Listing:
         offered: The channels that offer a version, for each one offered.
         scheme: How the app's versions are ordered.
         fallbacks: What a channel falls back to if all that it offers is revoked.
+        ended: Preview channels that are over.
     """
 
     entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
     offered: Mapping[str, tuple[ChannelName, ...]] = field(default_factory=dict)
     scheme: VersionScheme = VersionScheme.SEMVER
     fallbacks: frozenset[str] = frozenset()
+    ended: frozenset[ChannelName] = frozenset()
 
     def parse(self, version: str) -> Version:
         """Return a version of the app's scheme.
@@ -74,6 +76,11 @@ def listing_of(base: Base) -> Listing:
         offered=offered,
         scheme=base.policy.versions,
         fallbacks=frozenset(version for version in found if version is not None),
+        ended=frozenset(
+            name
+            for name, document in base.channels.items()
+            if document.retire_at is not None and not document.offers
+        ),
     )
 
 

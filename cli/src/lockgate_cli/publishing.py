@@ -15,6 +15,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
 from lockgate_cli.fields import parse_field
+from lockgate_cli.lifetimes import add_lifetime
 from lockgate_cli.listing import Listing, NextList, describe_list, listing_of
 from lockgate_cli.output import say
 from lockgate_cli.plan import plan_offers, plan_release
@@ -69,6 +70,7 @@ class Publication:
         sources: Its artifacts, at least one; none only where `document` is given.
         exposure_bp: To what share of clients, in basis points; None: everybody.
         chosen: The plans that its rollouts follow, by channel.
+        lifetime_s: When its channels end, which are previews, in seconds from now; 0: they last.
         notes: What changed, or None where nothing was said.
         keep: How many of the newest releases stay live in any case, > 0.
         floors: Floors that are asked for.
@@ -82,6 +84,7 @@ class Publication:
     sources: tuple[ArtifactSource, ...]
     exposure_bp: int | None = None
     chosen: Mapping[ChannelName, ChosenPlan] = field(default_factory=dict)
+    lifetime_s: int = 0
     notes: str | None = None
     keep: int = 50
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
@@ -176,7 +179,7 @@ def prepare(
     _plan_list(base, wish)
     if wish.requires.from_version:
         parse_field("requires.from_version", base.policy.versions.parse, wish.requires.from_version)
-    plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen)
+    _plan_offers(base, wish)
     for source in wish.sources:
         if source.path is not None:
             begin(source.path)
@@ -235,7 +238,7 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
         base=base,
         following=_plan_list(base, wish),
         documents=documents,
-        offers=plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen),
+        offers=_plan_offers(base, wish),
     )
 
 
@@ -346,6 +349,12 @@ def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:
         floors=wish.floors,
         keep=wish.keep if isinstance(wish, Publication) else None,
     )
+
+
+def _plan_offers(base: Base, wish: Publication | Promotion) -> tuple[OfferRequest, ...]:
+    offers = plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen)
+    lifetime_s = wish.lifetime_s if isinstance(wish, Publication) else 0
+    return add_lifetime(base, wish.version, wish.channels, offers, lifetime_s)
 
 
 def _extras_of(wish: Publication) -> ExtrasDocument:

@@ -6,7 +6,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 
-__all__ = ["PYTHON_WHEELS", "ZSTD", "name_extras", "optional_capabilities"]
+__all__ = [
+    "PYTHON_WHEELS",
+    "ZSTD",
+    "archive_capability",
+    "name_extras",
+    "optional_capabilities",
+]
 
 ZSTD = "archive/tar.zst"
 """Unpacks archives compressed with zstd."""
@@ -40,3 +46,8 @@ def name_extras(missing: Iterable[str]) -> str:
     """Return how to get what is missing, in brackets after a space, or "" where nothing helps."""
     extras = ", ".join(_EXTRAS[name] for name in sorted(missing) if name in _EXTRAS)
     return f" (install {extras})" if extras else ""
+
+
+def archive_capability(kind: str) -> str:
+    """Return the capability that unpacking archives of this kind is called."""
+    return f"archive/{kind}"

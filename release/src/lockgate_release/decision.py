@@ -23,6 +23,7 @@ The rules, in the order they are applied:
    gate can be passed by a person who asks, and only if it is open at all (0 means nobody).
 7. When a newer release was looked at and did not fit, the client is held, and the reason is the
    newest one's. When none was newer, it is up to date.
+8. A preview channel whose time is over offers nothing, whatever still stands in its document.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from lockgate_release.capabilities import PYTHON_WHEELS, name_extras
+from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability, name_extras
 from lockgate_release.decision_values import (
     ClientState,
     Considered,
@@ -81,11 +82,6 @@ __all__ = [
 ]
 
 
-def archive_capability(kind: str) -> str:
-    """Return the capability that unpacking archives of this kind is called."""
-    return f"archive/{kind}"
-
-
 def decide(
     channel: ChannelDocument,
     releases: Mapping[str, TrustedRelease],
@@ -115,7 +111,8 @@ def decide(
     remedy = judge.remedy_for_installed()
     considered: list[Considered] = []
     chosen: Offer | None = None
-    for offer in judge.newest_first(channel.offers):
+    offers = () if channel.has_ended(now) else channel.offers
+    for offer in judge.newest_first(offers):
         if remedy is None and judge.is_not_newer(offer.version):
             break
         verdict, found = judge.consider(offer)
@@ -133,7 +130,7 @@ def decide(
         )
     if chosen is not None:
         return replace(chosen, considered=tuple(considered))
-    return _settle(channel, state, tuple(considered))
+    return _settle(channel, state, tuple(considered), now)
 
 
 def _check_freshness(channel: ChannelDocument, now: datetime) -> None:
@@ -157,18 +154,21 @@ def _check_addressee(channel: ChannelDocument, policy: PolicyDocument, state: Cl
 
 
 def _settle(
-    channel: ChannelDocument, state: ClientState, considered: tuple[Considered, ...]
+    channel: ChannelDocument,
+    state: ClientState,
+    considered: tuple[Considered, ...],
+    now: datetime,
 ) -> UpToDate | Held:
-    """Say why nothing is to be done (rule 7)."""
+    """Say why nothing is to be done (rules 7 and 8)."""
     if considered:
         newest = considered[0]
         assert newest.obstacle is not None
         return Held(obstacle=newest.obstacle, reason=newest.text, considered=considered)
-    if not channel.offers:
-        return Held(
-            obstacle=Obstacle.NOTHING_OFFERED,
-            reason=f"channel {channel.channel} offers nothing to anybody",
-        )
+    if channel.has_ended(now) or not channel.offers:
+        said = "offers nothing to anybody"
+        if channel.has_ended(now):
+            said = "was a preview and has ended: follow another one"
+        return Held(obstacle=Obstacle.NOTHING_OFFERED, reason=f"channel {channel.channel} {said}")
     return UpToDate(
         version=state.installed,
         reason=f"{state.installed} is installed and {channel.channel} offers nothing newer",

@@ -18,6 +18,8 @@ from lockgate_release.strict_json import Fields, Json, JsonObject, parse_json
 from lockgate_release.versions import is_version_text
 
 __all__ = [
+    "MAX_LIFETIME_S",
+    "MIN_LIFETIME_S",
     "MirrorRequest",
     "MirrorSignature",
     "OfferRequest",
@@ -27,6 +29,10 @@ __all__ = [
     "RevokeRequest",
     "UnrevokeRequest",
 ]
+
+MIN_LIFETIME_S = 3600
+MAX_LIFETIME_S = 366 * 86400
+"""How long a preview channel may last: an hour to a year."""
 
 _SUBJECT = "request"
 _WORDS = r"(?s).*\S.*"
@@ -84,12 +90,15 @@ class OfferRequest:
         version: The release.
         exposure_bp: To what share of its clients, in basis points; a plan says it otherwise.
         chosen: The plan it follows; None: a person steers it.
+        lifetime_s: When the channel ends, in seconds from now, if it is one for a preview; 0 says
+            nothing of that.
     """
 
     channel: ChannelName
     version: str
     exposure_bp: int = MAX_EXPOSURE_BP
     chosen: ChosenPlan | None = None
+    lifetime_s: int = 0
 
     def to_json(self) -> JsonObject:
         """Return the offer as it stands in a request."""
@@ -100,6 +109,8 @@ class OfferRequest:
         }
         if self.chosen is not None:
             said["chosen"] = self.chosen.to_json()
+        if self.lifetime_s:
+            said["lifetime_s"] = self.lifetime_s
         return said
 
 
@@ -147,7 +158,14 @@ def _read_offer(fields: Fields) -> OfferRequest:
         version=fields.checked("version", is_version_text, "a version"),
         exposure_bp=fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP),
         chosen=read_chosen_plan(fields.object("chosen")) if fields.has("chosen") else None,
+        lifetime_s=_read_lifetime(fields),
     )
+
+
+def _read_lifetime(fields: Fields) -> int:
+    if not fields.has("lifetime_s"):
+        return 0
+    return fields.integer("lifetime_s", minimum=MIN_LIFETIME_S, maximum=MAX_LIFETIME_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,6 +196,7 @@ def full_channel() -> dict[str, Any]:
             }
         ],
         "check_interval_s": 600,
+        "retire_at": "2026-02-14T08:00:00Z",
         "x": "later",
     }
 

@@ -539,3 +539,31 @@ def test_what_to_fetch_is_what_is_offered_and_what_is_installed() -> None:
     assert paths_to_fetch(document, "") == (NEW.path, OLD.path)
     assert paths_to_fetch(document, "1.0.0") == (NEW.path, OLD.path)
     assert paths_to_fetch(document, "1.1.0") == (NEW.path, OLD.path, MIDDLE.path)
+
+
+# -- Rule 8 ---------------------------------------------------------------------------------
+
+
+def test_rule_8_a_preview_that_is_over_offers_nothing_whatever_stands_in_its_document() -> None:
+    still = _decide([NEW], retire_at=NOW + timedelta(seconds=1))
+    assert _offered(still) == "2.0.0"
+    over = _decide([NEW], retire_at=NOW)
+    assert _held(over) is Obstacle.NOTHING_OFFERED
+    assert "stable was a preview and has ended: follow another one" in str(over)
+
+
+def test_rule_8_a_revoked_release_is_left_in_a_channel_that_is_over_too() -> None:
+    decision = _decide([NEW], client("1.0.0"), revoked=(revocation("1.0.0"),), retire_at=NOW)
+    assert isinstance(decision, Leave)
+    assert decision.target is None
+
+
+def test_rule_3_a_lift_does_not_take_back_what_was_revoked_later() -> None:
+    lifted = trusted("1.0.0", lifted=[STABLE])
+    for late, kind in ((timedelta(0), UpToDate), (timedelta(seconds=1), Leave)):
+        known = client(
+            "1.0.0",
+            known_revocations={"1.0.0": Remedy.REPLACE},
+            revoked_at={"1.0.0": NOW + late},
+        )
+        assert isinstance(_decide([lifted], known), kind)

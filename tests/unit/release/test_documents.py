@@ -78,7 +78,7 @@ OPTIONAL = {
         "requires.from_version",
         "requires.capabilities",
     },
-    "channel": {"once_full", "check_interval_s"},
+    "channel": {"once_full", "check_interval_s", "retire_at"},
     "policy": {"channels", "channels.stable", "channels.*"},
     "extras": {"notes", "deltas", "attestations"},
     "entry": {"floor", "floor.stable", "lifted", "lifted.beta"},

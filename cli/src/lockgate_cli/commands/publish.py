@@ -14,6 +14,7 @@ from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
 from lockgate_cli.fields import parse_channels, parse_share
+from lockgate_cli.lifetimes import parse_lifetime
 from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Publication
 from lockgate_release.errors import UsageError
@@ -94,6 +95,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
 @takes_plan
+@click.option("--expires", metavar="SPAN", help="The channel is a preview and ends after 14d, say.")
 @click.option("--notes", metavar="FILE", help="What changed, in Markdown.")
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
 @_describes_installing
@@ -109,6 +111,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     artifacts: tuple[str, ...],
     exposure: str | None,
     planned: PlanWish,
+    expires: str | None,
     notes: str | None,
     floor: str | None,
     said: PublishOptions,
@@ -131,6 +134,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
         sources=tuple(parse_source(text, call.around.folder) for text in artifacts),
         exposure_bp=parse_share(exposure),
         chosen=choose_plans(call, planned, names),
+        lifetime_s=parse_lifetime(expires),
         notes=None if notes is None else _read_notes(call.around.folder / notes),
         keep=DEFAULT_KEEP if said.keep is None else said.keep,
         floors={} if floor is None else dict.fromkeys(names, floor),

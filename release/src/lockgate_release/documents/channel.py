@@ -215,6 +215,8 @@ class ChannelDocument:
         revoked: What must not be installed.
         check_interval_s: How often to look again, 60 to 86400 seconds.
         stop: That nothing moves here, or None.
+        retire_at: When a preview channel ends: from then on it offers nothing. None for one that
+            lasts.
     """
 
     app: AppName
@@ -227,7 +229,12 @@ class ChannelDocument:
     revoked: tuple[Revocation, ...] = ()
     check_interval_s: int = DEFAULT_CHECK_INTERVAL_S
     stop: Stop | None = None
+    retire_at: datetime | None = None
     unknown: JsonObject = field(default_factory=dict)
+
+    def has_ended(self, now: datetime) -> bool:
+        """Whether this is a preview channel whose time is over."""
+        return self.retire_at is not None and now >= self.retire_at
 
     def revocation_of(self, version: str) -> Revocation | None:
         """Return the revocation of `version`, if it is revoked here."""
@@ -253,6 +260,8 @@ class ChannelDocument:
         }
         if self.stop is not None:
             known["stop"] = self.stop.to_json()
+        if self.retire_at is not None:
+            known["retire_at"] = format_instant(self.retire_at)
         return with_unknown(known, self.unknown)
 
     def to_envelope(self, signatures: list[dict[str, str]]) -> bytes:
@@ -290,6 +299,7 @@ def parse_channel(data: bytes, *, subject: str = "version.json") -> ChannelDocum
             default=DEFAULT_CHECK_INTERVAL_S,
         ),
         stop=_read_stop(fields.object("stop")) if fields.has("stop") else None,
+        retire_at=fields.instant("retire_at") if "retire_at" in fields.names() else None,
     )
     versions = [offer.version for offer in document.offers]
     if len(set(versions)) != len(versions):

@@ -25,6 +25,7 @@ from lockgate_server.services.write.channels import (
 )
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.lifetimes import with_lifetime
 from lockgate_server.services.write.offers import allowed_in, check_not_revoked, check_offer
 from lockgate_server.services.write.publishing import (
     ReleaseList,
@@ -150,8 +151,9 @@ def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest)
     check_not_revoked(wanted.channel, wanted.version, live, base.channels.values())
     if wanted.channel not in base.channels:
         check_app_moving(base.channels.values())
+    document = channel_or_new(deps, base, wanted.channel)
     return offer_release(
-        channel_or_new(deps, base, wanted.channel),
+        with_lifetime(document, wanted.lifetime_s, deps.now()),
         allowed_in(wanted.channel, live, base.policy, deps.random_hex(_SALT_BYTES)),
         wanted.version,
         wanted.exposure_bp,

@@ -27,6 +27,7 @@ from lockgate_server.services.write.publishing import read_list
 __all__ = [
     "describe_app",
     "describe_audit",
+    "describe_channel",
     "describe_release",
     "describe_releases",
     "parse_limit",
@@ -76,7 +77,7 @@ def summarise_app(deps: WriteDeps, app: AppName) -> JsonObject:
 def describe_app(base: Base, now: datetime) -> JsonObject:
     """Return everything there is to say of an app."""
     roles = {role.value: _describe_role(base, role, now) for role in Role}
-    channels = [_describe_channel(base.channels[name]) for name in sorted(base.channels)]
+    channels = [describe_channel(base.channels[name]) for name in sorted(base.channels)]
     return {
         "app": base.app,
         "root_version": base.chain.root.version,
@@ -102,10 +103,12 @@ def _fraction_left_bp(expires_at: datetime, role: Role, now: datetime) -> int:
     return max(0, min(_WHOLE_BP, int(fraction * _WHOLE_BP)))
 
 
-def _describe_channel(document: ChannelDocument) -> JsonObject:
+def describe_channel(document: ChannelDocument) -> JsonObject:
+    """Return a channel as a client of the API reads it."""
     whole = document.to_json()
     names = ("channel", "sequence", "issued_at", "expires_at", "offers", "revoked", "once_full")
-    return {name: whole[name] for name in names}
+    more = ("retire_at",)
+    return {name: whole[name] for name in (*names, *more) if name in whole}
 
 
 def _find_warnings(base: Base, now: datetime) -> list[str]:
@@ -116,7 +119,11 @@ def _find_warnings(base: Base, now: datetime) -> list[str]:
             warnings.append(
                 f"{role} expires at {format_instant(signed.expires)}: lockgate renew signs it again"
             )
-    silent = [name for name in sorted(base.channels) if not base.channels[name].offers]
+    silent = [
+        name
+        for name, document in sorted(base.channels.items())
+        if not document.offers and not document.has_ended(now)
+    ]
     return [
         *warnings,
         *(f"channel {name} offers nothing" for name in silent),

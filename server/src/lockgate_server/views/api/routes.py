@@ -14,6 +14,7 @@ from lockgate_server.views.api import (
     apps,
     artifacts,
     audit,
+    channels,
     metadata,
     mirrors,
     releases,
@@ -245,6 +246,15 @@ ROUTES: tuple[Route, ...] = (
         request="StartRequest",
         answers={200: "Stopped"},
         refusals=(404, 409, 411, 413, 422, 507),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{_APP}/channels/{{channel}}",
+        view=channels.delete_channel,
+        scope=Scope.ADMIN,
+        summary="End a channel: it offers nothing any more, and its clients are told",
+        answers={200: "ChannelEnded"},
+        refusals=(404, 409, 507),
     ),
     Route(
         method="POST",

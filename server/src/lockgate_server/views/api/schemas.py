@@ -93,7 +93,7 @@ SCHEMAS: dict[str, Schema] = {
             "documents": _map(_BASE64),
             "offer": _object(
                 {"channel": _NAME, "version": _VERSION, "exposure_bp": _BP},
-                {"chosen": _ref("ChosenPlan")},
+                {"chosen": _ref("ChosenPlan"), "lifetime_s": _NUMBER},
             ),
         },
     ),
@@ -201,8 +201,10 @@ SCHEMAS: dict[str, Schema] = {
             "offers": _array(_ref("Offer")),
             "revoked": _array(_ref("Revocation")),
             "once_full": _array(_VERSION),
-        }
+        },
+        {"retire_at": _INSTANT},
     ),
+    "ChannelEnded": _object({"channel": _ref("Channel"), "changed": _BOOLEAN}),
     "AppSummary": _object(
         {"app": _NAME},
         {
