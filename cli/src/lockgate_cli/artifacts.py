@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,6 +131,17 @@ def describe(
         return replace(facts, path=None)
 
 
+def _check_plain(path: Path, status: os.stat_result) -> None:
+    """Refuse what cannot be read twice, or never ends.
+
+    Raises:
+        UsageError: It is no plain file.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a plain file"
+        raise UsageError(what, subject=str(path), expected="a file: an archive or a program")
+
+
 def describe_file(
     path: Path, *, name: str, platform: Platform = ANY_PLATFORM, progress: Progress
 ) -> ArtifactFacts:
@@ -143,6 +155,7 @@ def describe_file(
     kind = guess_kind(name)
     try:
         before = path.stat()
+        _check_plain(path, before)
         with path.open("rb") as stream, progress.bar(f"reading {name}", before.st_size) as advance:
             sha256, chunks = _digest(stream, before.st_size, advance)
         entries = _unpacked(path, kind, name)
@@ -151,10 +164,6 @@ def describe_file(
         after = path.stat()
     except FileNotFoundError as exc:
         raise UsageError("no such file", subject=str(path)) from exc
-    except IsADirectoryError as exc:
-        raise UsageError(
-            "a folder", subject=str(path), expected="a file: an archive or a program"
-        ) from exc
     except OSError as exc:
         raise LocalError("cannot be read", subject=str(path), found=str(exc)) from exc
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

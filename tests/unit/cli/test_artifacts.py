@@ -1,6 +1,7 @@
 """From a file to what a release says of it."""
 
 import io
+import os
 import random
 import tarfile
 from pathlib import Path
@@ -56,6 +57,15 @@ def test_a_small_artifact_is_one_chunk_and_lists_none(tmp_path: Path) -> None:
     path = tmp_path / "app"
     path.write_bytes(bytes(1 << 20))
     assert describe_file(path, name="app", progress=QUIET).artifact.chunks is None
+
+
+def test_what_never_ends_or_can_be_read_only_once_is_no_artifact(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(UsageError, match="not a plain file"):
+            describe_file(path, name="app", progress=QUIET)
+    with pytest.raises(UsageError, match="a folder"):
+        describe_file(tmp_path, name="app", progress=QUIET)
 
 
 def test_an_archive_that_leaves_its_folder_is_refused_by_name(tmp_path: Path) -> None:

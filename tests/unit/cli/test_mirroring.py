@@ -1,5 +1,6 @@
 """A mirror made over a network that misbehaves: what is put in place is right, or nothing is."""
 
+import os
 import posixpath
 import random
 from collections.abc import Iterator
@@ -8,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from lockgate_cli.mirroring.contents import Blob, blobs_of
+from lockgate_cli.mirroring.fetching import Fetching, fetch_all
+from lockgate_cli.mirroring.folder import MirrorFolder
+from lockgate_cli.waits import WaitRules
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ExtrasDocument
-from lockgate_release.errors import DocumentError, ExitCode
+from lockgate_release.errors import DigestMismatchError, DocumentError, ExitCode
 from lockgate_release.instants import utc_now
 from lockgate_release.layout import artifact_path, target_key
 from lockgate_release.names import AppName
@@ -226,3 +230,50 @@ def test_a_path_that_a_stolen_key_signed_does_not_lead_out_of_the_folder(
     assert not list(person.folder.rglob("escaped"))
     assert not list(person.folder.parent.glob("escaped"))
     assert served(person) == set()
+
+
+class EndlessSource:
+    """A repository that sends without end."""
+
+    def __init__(self) -> None:
+        self.sent_bytes = 0
+
+    def read_file(self, app: AppName, path: str) -> bytes | None:
+        del app, path
+        return None
+
+    def stream(self, app: AppName, path: str, start_bytes: int) -> Iterator[bytes]:
+        del app, path, start_bytes
+        while True:
+            self.sent_bytes += 1 << 20
+            yield bytes(1 << 20)
+
+
+@pytest.mark.parametrize(("size_bytes", "most_mib"), [(None, 65), (5 << 20, 6)])
+def test_a_repository_that_sends_without_end_does_not_fill_the_disk(
+    tmp_path: Path, size_bytes: int | None, most_mib: int
+) -> None:
+    app, source = AppName("demo"), EndlessSource()
+    folder = MirrorFolder(tmp_path / "copy", app)
+    blob = Blob(sha256=digest_bytes(b"a proof"), size_bytes=size_bytes, label="a proof")
+    fetching = Fetching(
+        app=app,
+        source=source,
+        folder=folder,
+        waits=WaitRules(sleep=lambda _: None, jitter=lambda: 0.0),
+        parallel=1,
+        advance=lambda _: None,
+    )
+    with folder.locked(), pytest.raises(DigestMismatchError):
+        fetch_all(fetching, [blob])
+    assert source.sent_bytes <= most_mib << 20
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 1 << 20
+
+
+def test_a_pipe_in_a_folder_that_was_carried_here_keeps_nobody_waiting(
+    person: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "disk" / "demo" / "metadata").mkdir(parents=True)
+    os.mkfifo(tmp_path / "disk" / "demo" / "metadata" / "timestamp.json")
+    carried = ["mirror", "copy", "--from", (tmp_path / "disk").as_uri()]
+    person.must_end(ExitCode.TRANSPORT, carried, "not a plain file")

@@ -24,6 +24,9 @@ from lockgate_release.trust.verify import NotFoundError
 
 __all__ = ["Fetching", "fetch_all"]
 
+_MOST_UNSIGNED_BYTES = 64 << 20
+"""Nobody signs how large a proof of origin is; no more than this is taken from a repository."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching:
@@ -102,13 +105,13 @@ def _go_on(fetching: Fetching, blob: Blob, stream: IO[bytes]) -> int | None:
     digest = sha256_of(stream)
     came_before = held = stream.tell()
     fetching.advance(held)
-    most = blob.size_bytes
-    if most is None or held < most:
+    most = _MOST_UNSIGNED_BYTES if blob.size_bytes is None else blob.size_bytes
+    if blob.size_bytes is None or held < most:
         for chunk in fetching.source.stream(fetching.app, blob.path, held):
             if fetching.ended.is_set():
                 raise TransportError("given up, as another file failed", subject=blob.path)
             held += len(chunk)
-            if most is not None and held > most:
+            if held > most:
                 break
             stream.write(chunk)
             digest.update(chunk)
