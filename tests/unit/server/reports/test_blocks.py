@@ -112,7 +112,7 @@ def test_a_flood_from_one_block_stays_a_tenth_of_a_root_however_it_is_timed() ->
 
 def test_in_many_arms_the_oldest_is_forgotten_first() -> None:
     weights, allowed = Weights(), partial(allowance, share_bp=1)
-    for arm in range(128):
+    for arm in range(64):
         assert [weights.take(arm, 7, allowed) for _ in range(3)] == [True, True, False]
     assert not weights.take(0, 7, allowed)
     weights.take("one more", 7, allowed)

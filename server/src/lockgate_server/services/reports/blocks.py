@@ -23,8 +23,8 @@ _Address: TypeAlias = IPv4Address | IPv6Address
 
 _BLOCK_BYTES = {4: 3, 6: 6}
 _LEAST = 2.0
-_SLOTS = 1 << 14
-_MOST_ARMS = 128
+_SLOTS = 1 << 17
+_MOST_ARMS = 64
 _MOST_BLOCKS = 1 << 16
 _MOST_HOPS = 16
 

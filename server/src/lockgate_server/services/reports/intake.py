@@ -55,7 +55,7 @@ class IntakeLimits:
         burst: How many it may send at once.
     """
 
-    waiting: int = 20_000
+    waiting: int = 50_000
     share_bp: int = 0
     processes: int = 1
     requests_per_s: float = 10.0
