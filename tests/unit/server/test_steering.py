@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lockgate_release.documents import ChannelDocument, Rollout, RolloutState
-from lockgate_release.errors import ConflictError, UsageError
+from lockgate_release.errors import ConflictError, DocumentError, UsageError
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.rollout.plan import DEFAULT_PLAN, Plan
 from lockgate_release.rollout.progress import Progress, begin, read_progress
@@ -311,3 +311,21 @@ def test_a_rollout_that_changed_since_somebody_looked_is_a_conflict(
     moved = next_step(_document(_begun()), ALLOWED, NEW, NOW)
     with pytest.raises(ConflictError, match=r"expected epoch 1; found epoch 2, active, .* 5%"):
         change(moved, ALLOWED, NEW, expected_epoch=1)
+
+
+def test_a_plan_that_cannot_be_read_keeps_nobody_from_stopping_it() -> None:
+    document = _document(_begun())
+    offers = tuple(
+        offer.with_rollout(replace(offer.rollout, progress={"plan": {"newer": True}}))
+        if offer.version == NEW
+        else offer
+        for offer in document.offers
+    )
+    strange = replace(document, offers=offers)
+    assert _rollout(pause_rollout(strange, ALLOWED, NEW)).state is RolloutState.PAUSED
+    assert _rollout(halt_rollout(strange, ALLOWED, NEW)).state is RolloutState.HALTED
+    stopped = stop_channel(strange, ALLOWED, reason="fire", now=NOW)
+    assert _rollout(stopped).state is RolloutState.PAUSED
+    with pytest.raises(DocumentError):
+        finish_rollout(strange, ALLOWED, NEW)
+    assert _rollout(finish_rollout(strange, ALLOWED, NEW, anyway=True)).is_full

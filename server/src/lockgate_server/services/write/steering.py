@@ -2,7 +2,8 @@
 
 1. A plan takes one step at a time, and only an active rollout takes one.
 2. Whoever sets the exposure by hand, or finishes, ends the plan: from then on a person steers.
-3. What evidence has stopped goes on only if a person says that it should anyway. What was counted
+3. Whoever stops something never needs to read its plan: that works whatever stands there.
+4. What evidence has stopped goes on only if a person says that it should anyway. What was counted
    so far is set aside then, and the rest of the plan begins afresh, in the stage it is in.
 
 Stopping a whole channel is in `stops`.
@@ -153,7 +154,9 @@ def pause_rollout(
     rollout = find_rollout(document, version, expected_epoch)
     if rollout.state is not RolloutState.ACTIVE:
         return document
-    changed = _with_reason(_in_state(rollout, RolloutState.PAUSED), reason)
+    changed = _in_state(rollout, RolloutState.PAUSED)
+    if reason:
+        changed = _with_reason(changed, reason)
     return replace_rollout(document, allowed, version, changed)
 
 
@@ -201,7 +204,7 @@ def resume_rollout(
     Raises:
         NotFoundError: The version is not offered.
         ConflictError: The rollout is at another epoch than the caller saw.
-        UsageError: Evidence has stopped it (rule 3), or the channel is stopped.
+        UsageError: Evidence has stopped it (rule 4), or the channel is stopped.
     """
     rollout = find_rollout(document, version, expected_epoch)
     if rollout.state is RolloutState.ACTIVE:
@@ -335,8 +338,9 @@ def _need_progress(document: ChannelDocument, version: str, rollout: Rollout) ->
 def _check_evidence(
     document: ChannelDocument, version: str, rollout: Rollout, *, anyway: bool
 ) -> None:
-    progress = read_progress(rollout)
-    if progress is None or progress.reason not in STOPPED_BY_EVIDENCE or anyway:
+    # Whoever goes on anyway also gets out of a plan that this server cannot read.
+    progress = None if anyway else read_progress(rollout)
+    if progress is None or progress.reason not in STOPPED_BY_EVIDENCE:
         return
     raise UsageError(
         "stopped by evidence",
