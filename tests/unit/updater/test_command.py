@@ -17,6 +17,7 @@ from lockgate_updater.command import main
 from tests.simulators.client import CLIENT_ID, COMMAND
 from tests.simulators.faults import Kind
 from tests.simulators.http_server import Server, serve
+from tests.simulators.reporting import TAKEN
 from tests.simulators.repository import (
     HEALTHY,
     SICK,
@@ -24,6 +25,7 @@ from tests.simulators.repository import (
     RepositorySimulator,
     confirmed_by_itself,
 )
+from tests.simulators.scripted_server import Answer, scripted_server
 
 TALKER = {"bin/app": b'#!/bin/sh\necho "$LOCKGATE_VERSION:$*"\nexit ${CODE:-0}\n'}
 
@@ -264,6 +266,42 @@ def test_status_rollback_verify_and_confirm(
     assert command("confirm", "--json").json["reason"] == "nothing is on trial"
     (command.home / "current" / "bin" / "app").write_text("evil")
     assert command("verify").code == 20
+
+
+def test_reports_are_switched_on_when_a_home_is_made_and_shown_byte_for_byte(
+    new_command: Command, repository: RepositorySimulator
+) -> None:
+    command = new_command
+    with scripted_server(TAKEN, Answer(status=500)) as heard:
+        assert command.init("--reports").code == 0
+        assert tomllib.loads((command.home / "lockgate.toml").read_text())["reports"] is True
+        assert "none was sent yet" in command("status").err
+        address = {"LOCKGATE_REPORTS_URL": f"{heard.url}/demo/reports"}
+        command("update", **address)
+        command("update", **address)
+        shown = command("reports", "--json").json
+        assert shown["to"] == f"{command.server.address}/demo/reports"
+        assert shown["sent"]["answer"] == "status 202"
+        sent = json.loads(heard.requests[-1].body)
+        assert shown["sent"]["reports"] == sent["reports"]
+        repository.publish("2.0.0", {**HEALTHY, "x": b"y"})
+        assert command("update", **address).code == 0
+        status = command("status", "--json", **address).json["reports"]
+        assert (status["to"], status["waiting"]) == (address["LOCKGATE_REPORTS_URL"], 2)
+        assert status["answer"] == "status 500"
+        words = command("reports").err
+        assert '"kind":"outcome"' in words
+        assert words.count(command("reports", "--json").json["waiting"][0]["nonce"]) == 3
+    checks = {item["check"]: item for item in command("doctor", "--json").json["checks"]}
+    assert checks["reports"]["level"] == "warning"
+    assert command("reports", "--json", LOCKGATE_REPORTS="false").json["to"] == ""
+
+
+def test_a_home_that_does_not_report_is_not_made_to_by_making_it_again(command: Command) -> None:
+    refused = command.init("--reports")
+    assert refused.code == 2
+    assert "Edit its lockgate.toml" in refused.err
+    assert "none are sent" in command("status").err
 
 
 def test_explain_tells_everything(command: Command, repository: RepositorySimulator) -> None:

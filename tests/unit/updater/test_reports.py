@@ -14,7 +14,7 @@ import pytest
 
 from lockgate_release.documents import HealthCheck, Install, Remedy
 from lockgate_release.errors import LockgateError
-from lockgate_release.reports import Enrolled, Fared, parse_reports
+from lockgate_release.reports import Active, Enrolled, Fared, parse_reports
 from lockgate_updater import Updater
 from lockgate_updater.state.journal import State, load_record, store_record
 from tests.simulators.client import CLIENT_ID, SimulatedClient, make_client
@@ -88,7 +88,7 @@ def test_a_canary_enrols_and_tells_that_it_is_healthy_under_one_nonce(
     assert len(listener.enrolled) == len(listener.fared) == 1
 
 
-def test_an_enrolment_is_heard_before_the_release_can_hurt_and_once_more_with_its_outcome(
+def test_an_enrolment_is_heard_before_the_release_can_hurt_and_sent_once(
     client: SimulatedClient, repository: RepositorySimulator, listener: Listener
 ) -> None:
     repository.publish("2.0.0", NEXT, install=CHECKED)
@@ -99,8 +99,9 @@ def test_an_enrolment_is_heard_before_the_release_can_hurt_and_once_more_with_it
 
     client.updater.update(progress=observe)
     assert client.runs() == "2.0.0"
-    last = parse_reports(listener.server.requests[-1].body).reports
-    assert {type(report) for report in last} >= {Enrolled, Fared}
+    first, last = (parse_reports(request.body).reports for request in listener.server.requests)
+    assert [type(report) for report in first] == [Enrolled, Active]
+    assert [type(report) for report in last] == [Fared]
 
 
 def test_a_release_that_fails_is_told_with_its_kind_of_failure_once(
@@ -350,7 +351,7 @@ def test_a_kill_before_or_after_the_note_loses_no_outcome_and_makes_no_second_no
 
 KILLED = """
 import os, signal, sys
-from lockgate_release.reports import Enrolled, Fared, parse_reports
+from lockgate_release.reports import Active, Enrolled, Fared, parse_reports
 from lockgate_updater import Updater
 
 def observe(event):

@@ -4,8 +4,7 @@
 * A note is on the disk before the journal says that what it is about has ended, and noting it twice
   changes nothing: a kill loses no outcome and makes no second nonce.
 * An enrolment leaves while the release is being fetched: silence means something only where a
-  machine was heard before it fell silent. It leaves once more with its outcome, for the server may
-  hear the two in two processes, and counts no outcome before its enrolment.
+  machine was heard before it fell silent. Unless that was answered it leaves with its outcome too.
 """
 
 from __future__ import annotations
@@ -110,8 +109,8 @@ class Reporter:
             deadline = time.monotonic() + SENDING_LIMIT_S
             if self._early is not None:
                 answer = self._early.wait(deadline - time.monotonic())
+                self._settle(self._early, answer)
                 if not answer.is_final:
-                    self._settle(self._early, answer)
                     return
             delivery = self._start()
             if delivery is not None:
