@@ -433,7 +433,8 @@ def test_two_jobs_that_publish_at_once_both_end_well(desk: ReleaseDesk) -> None:
     slow = CommandLine(folder=desk.folder, environ=desk.person.environ, watched=True)
     slow.answers = [overtake]
     ended = slow.must(*desk.publish_arguments("1.3.0", "--keep", "2"))
-    assert "Reading the state again" in ended.err
+    assert "somebody else published first" in ended.err
+    assert "found 5. Reading the state again" in ended.err
     assert "- 1.0.0 vanishes" in ended.err
     assert desk.versions() == {"1.1.0", "1.2.0", "1.3.0"}
     assert desk.offers() == {"1.3.0": 10_000}

@@ -165,6 +165,13 @@ def test_a_root_of_somebody_else_vouches_for_nothing(site: Site, tmp_path: Path)
     assert not site.ledger_path.exists()
 
 
+def test_a_file_that_is_no_root_is_called_that(site: Site) -> None:
+    site.root.write_bytes(b"rubbish")
+    site.lose_database()
+    site.rebuild(ExitCode.USAGE, "--yes", words="root.json: not a root")
+    assert not site.ledger_path.exists()
+
+
 def test_without_an_app_the_store_is_only_shown(site: Site) -> None:
     number = site.number()
     site.lose_database()

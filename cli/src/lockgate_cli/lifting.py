@@ -9,7 +9,7 @@ from datetime import datetime
 from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.context import Call
 from lockgate_cli.listing import describe_list, finish_list, listing_of
-from lockgate_cli.output import say
+from lockgate_cli.output import say, say_again
 from lockgate_cli.plan import channel_floors
 from lockgate_cli.publishing import Plan, load_publishers
 from lockgate_cli.remembering import load_newest_base, note_signed
@@ -101,7 +101,7 @@ def lift(
         try:
             return _submit(call, api, plan, wish, channels)
         except ConflictError as exc:
-            say(f"{exc} Reading the state again.")
+            say_again(exc)
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
         plan, channels = plan_lift(load_newest_base(call, api, app, pinned), wish)
         if not channels:

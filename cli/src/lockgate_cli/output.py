@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import click
 
+from lockgate_release.errors import LockgateError
 from lockgate_release.words import harmless
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "format_size",
     "is_watched",
     "say",
+    "say_again",
     "show",
     "show_json",
     "show_table",
@@ -72,3 +74,9 @@ def format_size(size_bytes: float) -> str:
             return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
         size_bytes /= 1000
     return f"{size_bytes:.1f} TB"
+
+
+def say_again(exc: LockgateError) -> None:
+    """Say why the state is read again, without the error's advice: it is being followed."""
+    reason = str(exc).removesuffix(exc.hint).rstrip(" .")
+    say(f"{reason}. Reading the state again.")

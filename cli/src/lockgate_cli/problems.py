@@ -52,10 +52,12 @@ def raise_problem(answer: Answer) -> NoReturn:
     # The detail is the error's whole sentence; its parts are there once more, for programs.
     unsaid, to_do = _UNSAID.get(answer.status, (f"the server answered {answer.status}", ""))
     what = said.get("detail") or said.get("title") or unsaid
+    hint = said.get("hint", "") if said else to_do
+    what = what.removesuffix(hint).rstrip().removesuffix(".")
     request = said.get("request_id", "")
-    hint = f"The server's log knows it as request {request}." if request else ""
-    hint = hint if kind is TransportError else ("" if said else to_do)
-    error = kind(what.removesuffix("."), hint=hint)
+    if kind is TransportError and request:
+        hint = f"{hint} The server's log knows it as request {request}.".lstrip()
+    error = kind(what, hint=hint)
     for name in ("subject", "expected", "found"):
         setattr(error, name, said.get(name, ""))
     raise error

@@ -17,7 +17,7 @@ from lockgate_cli.context import Call
 from lockgate_cli.fields import parse_field
 from lockgate_cli.lifetimes import add_lifetime
 from lockgate_cli.listing import Listing, NextList, describe_list, listing_of
-from lockgate_cli.output import say
+from lockgate_cli.output import say, say_again
 from lockgate_cli.plan import plan_offers, plan_release
 from lockgate_cli.programs import check_programs
 from lockgate_cli.remembering import load_newest_base, note_signed
@@ -277,7 +277,7 @@ def submit_plan(call: Call, api: Api, plan: Plan, plan_again: Callable[[], Plan]
             return _submit_once(call, api, plan)
         except (ConflictError, TransportError) as exc:
             # A lost answer may have been a yes: reading the state again tells.
-            say(f"{exc} Reading the state again.")
+            say_again(exc)
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
         plan = plan_again()
         if not plan.changed:

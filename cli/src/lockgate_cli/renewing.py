@@ -6,10 +6,11 @@ from datetime import datetime
 
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
-from lockgate_cli.output import say
+from lockgate_cli.output import say_again
 from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.signing import keys_of, load_signers
 from lockgate_release.errors import ConflictError, TransportError
+from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import AppName
 from lockgate_release.requests import RenewRequest
 from lockgate_release.trust.chain import Chain
@@ -34,8 +35,24 @@ def due_roles(chain: Chain, now: datetime) -> tuple[Role, ...]:
     )
 
 
-def renew_role(call: Call, api: Api, app: AppName, role: Role, pinned: bytes) -> int:
+def renew_role(
+    call: Call,
+    api: Api,
+    app: AppName,
+    role: Role,
+    pinned: bytes,
+    *,
+    policy: bytes | None = None,
+) -> int:
     """Leave newer metadata of this role in force, and return its number.
+
+    Args:
+        call: This run.
+        api: The server.
+        app: The app.
+        role: What to sign again.
+        pinned: The root that trust begins with.
+        policy: The policy that targets name from now on; None: the one that they name.
 
     Raises:
         UsageError: Too few of the role's keys were given.
@@ -46,14 +63,17 @@ def renew_role(call: Call, api: Api, app: AppName, role: Role, pinned: bytes) ->
         # Expired metadata is read here: that is what renewing is for.
         chain = read_newest_chain(call, api, app, pinned)
         try:
-            return _renew_once(call, api, app, role, chain)
+            return _renew_once(call, api, app, role, chain, policy)
         except (ConflictError, TransportError) as exc:
-            say(f"{exc} Reading the state again.")
+            say_again(exc)
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
-    return _renew_once(call, api, app, role, read_newest_chain(call, api, app, pinned))
+    chain = read_newest_chain(call, api, app, pinned)
+    return _renew_once(call, api, app, role, chain, policy)
 
 
-def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) -> int:
+def _renew_once(
+    call: Call, api: Api, app: AppName, role: Role, chain: Chain, policy: bytes | None
+) -> int:
     keys, threshold = keys_of(chain, role)
     signers = load_signers(
         call.key_uris("keys" if role is Role.RELEASES else "root_keys"),
@@ -63,7 +83,9 @@ def _renew_once(call: Call, api: Api, app: AppName, role: Role, chain: Chain) ->
         environ=call.around.environ,
     )
     base = getattr(chain, role.value).metadata
-    following = renewed(base, role, signers, call.around.now())
-    api.renew(app, RenewRequest(role=role.value, metadata=to_bytes(following)))
+    following = renewed(base, role, signers, call.around.now(), policy=policy)
+    documents = {} if policy is None else {POLICY_PATH: policy}
+    metadata = to_bytes(following)
+    api.renew(app, RenewRequest(role=role.value, metadata=metadata, documents=documents))
     version: int = following.signed.version
     return version

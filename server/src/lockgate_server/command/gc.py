@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from datetime import timedelta
 
 import click
 
 from lockgate_release.durations import format_duration
-from lockgate_release.errors import LockgateError
+from lockgate_release.errors import LockgateError, UsageError
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.assembly import open_write_deps, refuse_unfit_store
@@ -59,7 +60,7 @@ def gc(
     """
     here = Invocation.here()
     settings = here.existing_server(data, storage)
-    kept_for = parse_grace(grace) if grace else settings.gc_grace
+    kept_for = _parse_grace(grace) if grace else settings.gc_grace
     with (
         open_write_deps(settings, here.environ) as deps,
         Progress() as tell,
@@ -89,6 +90,15 @@ def gc(
                 _show(answer, dry_run=dry_run, verbose=verbose)
     if code:
         sys.exit(code)
+
+
+def _parse_grace(text: str) -> timedelta:
+    try:
+        return parse_grace(text)
+    except UsageError as exc:
+        raise UsageError(
+            exc.what, subject="--grace", expected=exc.expected, found=exc.found
+        ) from exc
 
 
 def _removed(rounds: list[Collected], *, dry_run: bool) -> list[Verdict]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from tuf.api.metadata import Root
 
-from lockgate_release.errors import LocalError, LockgateError, UsageError
+from lockgate_release.errors import DocumentError, LocalError, LockgateError, UsageError
 from lockgate_release.instants import format_instant, utc_now
 from lockgate_release.names import AppName, parse_app_name
+from lockgate_release.trust.chain import parse_metadata
 from lockgate_server.assembly import make_folder, open_ledger
 from lockgate_server.command.common import (
     Invocation,
@@ -109,6 +111,12 @@ def _look(store: ObjectStore, app: AppName, root: str | None) -> tuple[Found, by
         pinned = Path(root).read_bytes()
     except OSError as exc:
         raise LocalError("cannot be read", subject=root, found=exc.strerror or "") from exc
+    try:
+        parse_metadata(Root, pinned, root)
+    except DocumentError as exc:
+        raise UsageError(
+            "not a root", subject=root, expected="the root.json that lockgate init wrote"
+        ) from exc
     return find_state(store, app, pinned), pinned
 
 
