@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lockgate_release.documents import (
+    ManualCheck,
     Remedy,
     RolloutState,
     parse_channel,
@@ -137,6 +138,7 @@ def test_the_words_that_a_field_may_hold_are_all_named() -> None:
         ("channel", "offers[].rollout.state", [state.value for state in RolloutState]),
         ("channel", "revoked[].remedy", [remedy.value for remedy in Remedy]),
         ("policy", "versions", [scheme.value for scheme in VersionScheme]),
+        ("policy", "channels.*.manual_check", [check.value for check in ManualCheck]),
     ):
         shape, _ = _table(name)[field]
         assert all(f"`{word}`" in shape for word in words), field

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from lockgate_release.documents import (
+    ChannelPolicy,
+    ManualCheck,
+    PolicyDocument,
+    parse_policy,
+)
 from lockgate_release.errors import ExitCode
 from lockgate_release.instants import utc_now
+from lockgate_release.layout import POLICY_PATH, target_key
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.reports import parse_reports
 from lockgate_server.ports import Scope
 from lockgate_server.ports.reports import Admitted
@@ -356,6 +364,26 @@ def test_a_role_is_renewed_early_when_it_is_named(desk: ReleaseDesk) -> None:
     assert desk.chain().targets.version == 2
     assert "would be" in desk.person.must("renew", "--role", "root", "--dry-run").err
     assert desk.chain().root.version == 1
+
+
+def test_maintainers_put_another_policy_in_force(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    desk.publish("1.0.0")
+    rules = {"stable": ChannelPolicy(manual_check=ManualCheck.WAIT), "*": ChannelPolicy(paths=())}
+    policy = desk.folder / "policy.json"
+    policy.write_bytes(PolicyDocument(app=APP, channels=rules).to_bytes())
+    renew = ["renew", "--policy", "policy.json"]
+    assert "targets would be signed again" in desk.person.must(*renew, "--dry-run").err
+    ended = desk.person.must(*renew, "--json")
+    assert ended.json()["renewed"] == {"targets": 2}
+    target = desk.chain().targets.signed.targets[POLICY_PATH]
+    key = target_key(APP, POLICY_PATH, Sha256Hex(target.hashes["sha256"]))
+    in_force = parse_policy(desk.files()[key]).channel(ChannelName("stable"))
+    assert in_force.manual_check is ManualCheck.WAIT
+    desk.refuse(ExitCode.USAGE, "1.1.0", "--channel", "pr-1", words="the policy does not allow")
+    for wrong in (b"{}", PolicyDocument(app=AppName("other")).to_bytes()):
+        policy.write_bytes(wrong)
+        desk.person.must_end(ExitCode.USAGE, renew, "policy.json")
 
 
 def test_a_maintainer_s_role_is_not_renewed_with_a_publisher_s_key(desk: ReleaseDesk) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import Source
 from lockgate_release.archives import ArchiveKind
-from lockgate_release.capabilities import PYTHON_WHEELS
+from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability
 from lockgate_release.decision import (
     ClientState,
     Considered,
@@ -23,7 +23,6 @@ from lockgate_release.decision import (
     Leave,
     Offer,
     UpToDate,
-    archive_capability,
     decide,
     paths_to_fetch,
 )

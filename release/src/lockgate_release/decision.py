@@ -20,7 +20,7 @@ The rules, in the order they are applied:
    skipped or not the pinned one, without an artifact for this platform, asking for what this
    updater cannot do, or out of reach from the installed version.
 6. Nor when its rollout is paused or halted, or the gate does not let this client through. Only the
-   gate can be passed by a person who asks, and only if it is open at all (0 means nobody).
+   gate can be passed by a person who asks, where the policy allows that and it is open at all.
 7. When a newer release was looked at and did not fit, the client is held, and the reason is the
    newest one's. When none was newer, it is up to date.
 8. A preview channel whose time is over offers nothing, whatever still stands in its document.
@@ -76,7 +76,6 @@ __all__ = [
     "Offer",
     "Quarantine",
     "UpToDate",
-    "archive_capability",
     "decide",
     "paths_to_fetch",
 ]
@@ -371,11 +370,13 @@ class _Judge:
         arm = self._arm(offer)
         if arm is Arm.OFFERED:
             return None, f"{version} is offered ({numbers})"
-        if self._state.passes_gate and rollout.exposure_bp > 0:
+        asks, rule = self._state.passes_gate, self._policy.channel(self._channel.channel)
+        if asks and rule.lets_people_pass and rollout.exposure_bp > 0:
             return None, f"{version} is offered to a person who asked ({numbers})"
-        if self._state.passes_gate:
+        if asks and rule.lets_people_pass:
             return Obstacle.OUTSIDE_GATE, f"{version} is offered to nobody yet ({numbers})"
-        text = f"{version} is not for this client yet"
+        waits = ", and the policy lets no person pass" if asks else ""
+        text = f"{version} is not for this client yet{waits}"
         if arm is Arm.CONTROL:
             return Obstacle.CONTROL, f"{text}: control arm ({numbers})"
         return Obstacle.OUTSIDE_GATE, f"{text} ({numbers})"

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
-from lockgate_release.decision import ClientState, archive_capability
+from lockgate_release.capabilities import archive_capability
+from lockgate_release.decision import ClientState
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import (
     Artifact,
@@ -208,8 +209,11 @@ def full_policy() -> dict[str, Any]:
         "app": "demo",
         "versions": "pep440",
         "channels": {
-            "stable": {"paths": ["releases/*/release.json"], "x": 1},
-            "*": {"paths": ["releases/*/release.json", "previews/*/release.json"]},
+            "stable": {"paths": ["releases/*/release.json"], "manual_check": "wait", "x": 1},
+            "*": {
+                "paths": ["releases/*/release.json", "previews/*/release.json"],
+                "manual_check": "pass",
+            },
         },
         "x": "later",
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lockgate_release.capabilities import PYTHON_WHEELS
+from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability
 from lockgate_release.decision import (
     ClientState,
     Decision,
@@ -17,7 +17,6 @@ from lockgate_release.decision import (
     Offer,
     Quarantine,
     UpToDate,
-    archive_capability,
     decide,
     paths_to_fetch,
 )
@@ -26,6 +25,7 @@ from lockgate_release.documents import (
     ChannelOffer,
     ChannelPolicy,
     Install,
+    ManualCheck,
     PolicyDocument,
     PythonWheels,
     Remedy,
@@ -467,6 +467,20 @@ def test_rule_6_a_person_who_asks_passes_the_gate_and_nothing_else() -> None:
     ]
     for changes, obstacle in cases:
         assert _held(_decide([NEW], replace(asking, **changes))) is obstacle
+
+
+def test_rule_6_a_person_waits_where_the_policy_says_so() -> None:
+    rule = ChannelPolicy(manual_check=ManualCheck.WAIT)
+    for name, passes in (("stable", False), ("beta", True), ("*", False)):
+        policy = PolicyDocument(app=APP, channels={name: rule})
+        asking = client("1.0.0", passes_gate=True)
+        decision = _decide([offer_of(NEW, PLACE)], asking, live=[NEW], policy=policy)
+        assert isinstance(decision, Offer) is passes
+        if not passes:
+            assert _held(decision) is Obstacle.CONTROL
+            assert "the policy lets no person pass" in str(decision)
+        within = _decide([offer_of(NEW, 10_000)], asking, live=[NEW], policy=policy)
+        assert isinstance(within, Offer)
 
 
 def test_rule_6_a_client_whose_id_is_malformed_is_let_through_nowhere() -> None:

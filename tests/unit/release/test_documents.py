@@ -79,7 +79,13 @@ OPTIONAL = {
         "requires.capabilities",
     },
     "channel": {"once_full", "check_interval_s", "retire_at"},
-    "policy": {"channels", "channels.stable", "channels.*"},
+    "policy": {
+        "channels",
+        "channels.stable",
+        "channels.*",
+        "channels.stable.manual_check",
+        "channels.*.manual_check",
+    },
     "extras": {"notes", "deltas", "attestations"},
     "entry": {"floor", "floor.stable", "lifted", "lifted.beta"},
 }
@@ -234,6 +240,7 @@ WRONG_VALUES: list[tuple[str, Place, Any]] = [
     ("channel", ("check_interval_s",), 59),
     ("channel", ("check_interval_s",), 86_401),
     ("policy", ("versions",), "calver"),
+    ("policy", ("channels", "stable", "manual_check"), "maybe"),
     *[
         ("policy", ("channels", "stable", "paths"), [wrong])
         for wrong in ("", "releases/[0-9]*/release.json", "releases/?/release.json", "/x", "a//b")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.archives import ArchiveKind
-from lockgate_release.capabilities import PYTHON_WHEELS, ZSTD
-from lockgate_release.decision import archive_capability
+from lockgate_release.capabilities import PYTHON_WHEELS, ZSTD, archive_capability
 from lockgate_release.documents import PolicyDocument, Requirements
 from lockgate_release.documents.channel import RolloutState
 from lockgate_release.errors import UsageError

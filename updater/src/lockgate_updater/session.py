@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lockgate_release.capabilities import optional_capabilities
-from lockgate_release.decision import ClientState, Decision, Leave, archive_capability, decide
+from lockgate_release.capabilities import archive_capability, optional_capabilities
+from lockgate_release.decision import ClientState, Decision, Leave, decide
 from lockgate_release.documents import ChannelOffer, Remedy
 from lockgate_release.errors import (
     ClockError,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
-from lockgate_cli.context import Call, takes
+from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.output import say, show_json, warn
 from lockgate_cli.renewing import RENEWABLE, due_roles, renew_role
 from lockgate_cli.repository import expiry_warnings, read_chain
+from lockgate_release.documents import parse_policy
+from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.names import AppName
 from lockgate_release.trust.roles import Role
 
 __all__ = ["renew"]
@@ -21,16 +24,20 @@ __all__ = ["renew"]
     type=click.Choice([role.value for role in RENEWABLE]),
     help="Sign this one now; repeatable. Default: those of whose time a third or less is left.",
 )
+@click.option("--policy", metavar="FILE", help="Put these rules in force: signs targets again.")
 @click.option("--dry-run", is_flag=True, help="Say what is due and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 @takes("app", "root", "keys", "server")
-def renew(call: Call, *, roles: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def renew(
+    call: Call, *, roles: tuple[str, ...], policy: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Sign root, targets or releases again before they expire.
 
     Root and targets take the maintainers' keys (setting root_keys) and a token of scope admin;
     releases takes the publishers' keys (setting keys). --key speaks for both.
     """
     app, pinned = call.app, call.pinned_root()
+    rules = None if policy is None else _read_policy(call, app, policy)
     with call.api() as api:
         chain = read_chain(api, app, pinned, now=None)
         now = call.around.now()
@@ -38,14 +45,36 @@ def renew(call: Call, *, roles: tuple[str, ...], dry_run: bool, as_json: bool) -
             warn(text)
         asked = [role for role in RENEWABLE if role.value in roles]
         wanted: list[Role] = asked or list(due_roles(chain, now))
+        if rules is not None and Role.TARGETS not in wanted:
+            wanted.append(Role.TARGETS)
         done = {}
         for role in wanted:
             if dry_run:
                 say(f"{role} would be signed again")
                 continue
-            done[role.value] = renew_role(call, api, app, role, pinned)
+            own = rules if role is Role.TARGETS else None
+            done[role.value] = renew_role(call, api, app, role, pinned, policy=own)
             say(f"{role} is signed again: number {done[role.value]}")
     if not wanted:
         say("Nothing is due: say --role to sign one again all the same.")
     if as_json:
         show_json({"due": [role.value for role in wanted], "renewed": done})
+
+
+def _read_policy(call: Call, app: AppName, name: str) -> bytes:
+    """Return the bytes of a policy that has been read as one.
+
+    Raises:
+        UsageError: It is none, or another app's.
+        LocalError: It cannot be read.
+    """
+    data = read_file(call.around.folder / name)
+    try:
+        policy = parse_policy(data, subject=name)
+    except DocumentError as exc:
+        raise UsageError(
+            exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
+        ) from exc
+    if policy.app != app:
+        raise UsageError("another app's policy", subject=name, expected=app, found=policy.app)
+    return data

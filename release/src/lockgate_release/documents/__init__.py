@@ -19,7 +19,12 @@ from lockgate_release.documents.channel import (
 from lockgate_release.documents.chunks import ChunkHasher, Chunks, chunk_bytes_for
 from lockgate_release.documents.entry import ReleaseEntry, parse_entry
 from lockgate_release.documents.extras import ExtrasDocument, parse_extras
-from lockgate_release.documents.policy import ChannelPolicy, PolicyDocument, parse_policy
+from lockgate_release.documents.policy import (
+    ChannelPolicy,
+    ManualCheck,
+    PolicyDocument,
+    parse_policy,
+)
 from lockgate_release.documents.python_wheels import PythonWheels
 from lockgate_release.documents.release import (
     Artifact,
@@ -41,6 +46,7 @@ __all__ = [
     "ExtrasDocument",
     "HealthCheck",
     "Install",
+    "ManualCheck",
     "PolicyDocument",
     "PythonWheels",
     "ReleaseDocument",

@@ -10,6 +10,7 @@ import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 
 from lockgate_release.documents.common import (
@@ -18,10 +19,17 @@ from lockgate_release.documents.common import (
     with_unknown,
 )
 from lockgate_release.names import AppName, ChannelName, is_channel_name
-from lockgate_release.strict_json import Fields, JsonObject, dump_json, parse_json
+from lockgate_release.strict_json import Fields, Json, JsonObject, dump_json, parse_json
 from lockgate_release.versions import VersionScheme
 
-__all__ = ["DEFAULT_CHANNEL", "TYPE", "ChannelPolicy", "PolicyDocument", "parse_policy"]
+__all__ = [
+    "DEFAULT_CHANNEL",
+    "TYPE",
+    "ChannelPolicy",
+    "ManualCheck",
+    "PolicyDocument",
+    "parse_policy",
+]
 
 TYPE = "lockgate.policy"
 DEFAULT_CHANNEL = "*"
@@ -32,6 +40,15 @@ _DEFAULT_PATHS = ("releases/*/release.json",)
 _PATTERN = re.compile(r"[A-Za-z0-9.+!_*-]+(/[A-Za-z0-9.+!_*-]+)+")
 
 
+class ManualCheck(StrEnum):
+    """What a person who asks for an update meets at the gate of a rollout."""
+
+    THROUGH = "pass"
+    """It lets them through, if it is open at all."""
+    WAIT = "wait"
+    """They wait for their turn, like everybody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelPolicy:
     """What one channel demands of a release.
@@ -39,18 +56,30 @@ class ChannelPolicy:
     Attributes:
         paths: Patterns over the paths of release documents; a path part is matched by `*` alone,
             and the path tells which role, and so which keys, must have signed.
+        manual_check: What a person who asks meets at the gate. A halt, a pause and a revocation
+            let nobody through, whatever stands here.
     """
 
     paths: tuple[str, ...] = _DEFAULT_PATHS
+    manual_check: ManualCheck = ManualCheck.THROUGH
     unknown: JsonObject = field(default_factory=dict)
 
     def allows_path(self, path: str) -> bool:
         """Whether a release document at `path` may be offered in the channel."""
         return any(_matches(path, pattern) for pattern in self.paths)
 
+    @property
+    def lets_people_pass(self) -> bool:
+        """Whether a person who asks passes the gate of a rollout."""
+        return self.manual_check is ManualCheck.THROUGH
+
     def to_json(self) -> JsonObject:
         """Return the rule as it stands in the document."""
-        return with_unknown({"paths": list(self.paths)}, self.unknown)
+        known: dict[str, Json] = {
+            "paths": list(self.paths),
+            "manual_check": self.manual_check.value,
+        }
+        return with_unknown(known, self.unknown)
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -128,4 +157,5 @@ def _read_rule(fields: Fields) -> ChannelPolicy:
                 found=repr(path[:80]),
             )
     # A rule can demand more than this version knows how to check; it must say so to be heard.
-    return ChannelPolicy(paths=paths, unknown=rest_of(fields))
+    manual_check = fields.choice("manual_check", ManualCheck, default=ManualCheck.THROUGH)
+    return ChannelPolicy(paths=paths, manual_check=manual_check, unknown=rest_of(fields))

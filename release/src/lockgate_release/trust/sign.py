@@ -271,8 +271,22 @@ def next_timestamp(
     return _sign(signed, [signer])
 
 
-def renewed(base: Metadata[T], role: Role, signers: Iterable[Signer], now: datetime) -> Metadata[T]:
+def renewed(
+    base: Metadata[T],
+    role: Role,
+    signers: Iterable[Signer],
+    now: datetime,
+    *,
+    policy: bytes | None = None,
+) -> Metadata[T]:
     """Return the same metadata with the next number and a new expiry.
+
+    Args:
+        base: What is in force.
+        role: Whose it is.
+        signers: Who signs.
+        now: The present, aware.
+        policy: The policy that it names from now on, if it is `targets`; None: the one it names.
 
     Raises:
         ValueError: `role` is one of the server's: those are renewed by publishing.
@@ -282,6 +296,8 @@ def renewed(base: Metadata[T], role: Role, signers: Iterable[Signer], now: datet
     signed = Metadata[T].from_bytes(base.to_bytes()).signed
     signed.version += 1
     signed.expires = now + EXPIRY[role]
+    if policy is not None and isinstance(signed, Targets):
+        signed.targets[POLICY_PATH] = Document(path=POLICY_PATH, data=policy).to_target()
     return _sign(signed, signers)
 
 
