@@ -349,6 +349,7 @@ def test_publishing_the_same_once_more_throws_no_rollout_back(
         (float("-inf"), "0"),
         (0.0, "1"),
         (4.96284, "143"),
+        (6.90776, "1000"),
         (-4.60517, "0.01"),
         (1000.0, "1.97e+434"),
         (-1000.0, "5.08e-435"),

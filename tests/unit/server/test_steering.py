@@ -287,6 +287,13 @@ def test_a_rollout_that_was_halted_during_the_stop_stays_halted() -> None:
     assert _rollout(started).state is RolloutState.HALTED
 
 
+def test_a_rollout_that_somebody_has_narrowed_during_the_stop_waits_for_them() -> None:
+    stopped = stop_channel(_document(None, 300), ALLOWED, reason="fire", now=NOW)
+    narrowed = set_exposure(stopped, ALLOWED, NEW, 100)
+    started = start_again(narrowed, ALLOWED, who="a", needed=1, now=LATER)
+    assert _rollout(started).state is RolloutState.PAUSED
+
+
 def test_where_two_are_needed_one_person_starts_nothing_however_often() -> None:
     stopped = stop_channel(_document(_begun()), ALLOWED, reason="fire", now=NOW)
     once = start_again(stopped, ALLOWED, who="a", needed=2, now=LATER)

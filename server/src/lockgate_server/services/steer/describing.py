@@ -20,18 +20,22 @@ from lockgate_release.strict_json import JsonObject, dump_json
 __all__ = ["decimal_text", "describe_progress", "describe_verdict", "plan_digest"]
 
 
+_WHOLE = 100
+
+
 def plan_digest(plan: Plan) -> Sha256Hex:
     """Return the SHA-256 by which a plan is known: of its JSON with every field."""
     return digest_bytes(dump_json(plan.to_json()))
 
 
 def decimal_text(log_value: float) -> str:
-    """Return the number whose natural logarithm is given, however large, in three digits."""
+    """Return the number whose natural logarithm is given, however large, in three digits or so."""
     if math.isinf(log_value):
         return "0" if log_value < 0 else "inf"
     power = log_value / math.log(10)
     if -5 < power < 9:
-        return f"{math.exp(log_value):.3g}"
+        value = math.exp(log_value)
+        return f"{value:.0f}" if value >= _WHOLE else f"{value:.3g}"
     exponent = math.floor(power)
     return f"{10 ** (power - exponent):.2f}e{exponent:+03d}"
 
