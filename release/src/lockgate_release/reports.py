@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import itemgetter
 from typing import TypeAlias
 
 from lockgate_release.errors import DocumentError
@@ -66,6 +67,7 @@ _COHORT_NAMES = (
     "from_version",
     "enrolled_hour",
 )
+_pick_cohort = itemgetter(*_COHORT_NAMES)
 _KNOWN_COHORTS = 1024
 
 
@@ -94,9 +96,14 @@ class Failure(StrEnum):
 
 
 _FAILURES = {
-    Outcome.HEALTHY: frozenset({Failure.NONE}),
-    Outcome.BAD: frozenset({Failure.CRASH_LOOP, Failure.HEALTH, Failure.TIMEOUT, Failure.EXIT}),
-    Outcome.NOT_INSTALLED: frozenset({Failure.DOWNLOAD, Failure.VERIFY, Failure.INSTALL}),
+    Outcome.HEALTHY: (Failure.NONE,),
+    Outcome.BAD: (Failure.CRASH_LOOP, Failure.HEALTH, Failure.TIMEOUT, Failure.EXIT),
+    Outcome.NOT_INSTALLED: (Failure.DOWNLOAD, Failure.VERIFY, Failure.INSTALL),
+}
+_OUTCOMES = {
+    (outcome.value, failure.value): (outcome, failure)
+    for outcome, failures in _FAILURES.items()
+    for failure in failures
 }
 
 
@@ -322,10 +329,10 @@ def _read_nonce(fields: Fields) -> str:
 
 
 def _read_fared(fields: Fields) -> Fared:
-    outcome = fields.choice("outcome", Outcome)
-    failure = fields.choice("error", Failure)
-    if failure not in _FAILURES[outcome]:
-        fields.fail("error", "does not go with the outcome", found=repr(failure.value))
+    known = _OUTCOMES.get((fields.text("outcome"), fields.text("error")))
+    if known is None:
+        fields.fail("outcome", "no outcome, or with an error that does not go with it")
+    outcome, failure = known
     return Fared(
         nonce=_read_nonce(fields), cohort=_read_cohort(fields), outcome=outcome, failure=failure
     )
@@ -333,11 +340,10 @@ def _read_fared(fields: Fields) -> Fared:
 
 def _read_cohort(fields: Fields) -> CohortKey:
     """Return the cohort in a report: the same few again and again, so they are remembered."""
-    raw = fields.raw()
-    said = tuple(raw.get(name) for name in _COHORT_NAMES)
-    if not all(isinstance(value, str | int) for value in said):
+    try:
+        return _recall_cohort(*_pick_cohort(fields.raw()))
+    except (KeyError, TypeError):  # a field is missing, or holds what no field may
         return _read_new_cohort(fields)
-    return _recall_cohort(*said)
 
 
 # Typed, because an epoch of `true` is equal to one of 1 and yet none.

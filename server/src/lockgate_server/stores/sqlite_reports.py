@@ -9,8 +9,9 @@ start forgets nothing.
 from __future__ import annotations
 
 import secrets
+import struct
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -246,13 +247,12 @@ class _Seen:
             self._position = position
 
 
-def _unpack(packed: bytes) -> Iterator[int]:
-    for at in range(0, len(packed), FINGERPRINT_BYTES):
-        yield int.from_bytes(packed[at : at + FINGERPRINT_BYTES], "little")
+def _unpack(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // FINGERPRINT_BYTES}Q", packed)
 
 
-def _pack(fingerprints: Iterable[int]) -> bytes:
-    return b"".join(_packed(value) for value in fingerprints)
+def _pack(fingerprints: Collection[int]) -> bytes:
+    return struct.pack(f"<{len(fingerprints)}Q", *fingerprints)
 
 
 def _packed(value: int) -> bytes:

@@ -30,19 +30,23 @@ def install_request_logging(app: Flask, new_id: Callable[[], str]) -> None:
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        fields = {
-            "request_id": g.request_id,
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
-            "bytes": response.content_length,
-            "ms": int((time.monotonic() - g.started) * 1000),
-            "actor": g.get("actor", ""),
-        }
         is_chatter = request.path.startswith("/health/") or request.blueprint == "reports"
         level = logging.DEBUG if is_chatter else logging.INFO
-        _log.log(level, "request", extra={"lockgate": fields})
+        if _log.isEnabledFor(level):
+            _log.log(level, "request", extra={"lockgate": _describe(response)})
         return response
 
     app.before_request(begin)
     app.after_request(end)
+
+
+def _describe(response: Response) -> dict[str, object]:
+    return {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "bytes": response.content_length,
+        "ms": int((time.monotonic() - g.started) * 1000),
+        "actor": g.get("actor", ""),
+    }

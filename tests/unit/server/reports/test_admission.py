@@ -8,9 +8,9 @@ import pytest
 
 from lockgate_release.gate import Arm
 from lockgate_release.names import AppName, ChannelName, Platform
-from lockgate_release.reports import Active, CohortKey, Enrolled, Fared, Outcome
+from lockgate_release.reports import Active, CohortKey, Enrolled, Fared, Outcome, Report
 from lockgate_server.ports.reports import Admitted, Drop
-from lockgate_server.services.reports.admission import admit
+from lockgate_server.services.reports.admission import Place, admit_active, find_place, put
 from lockgate_server.services.reports.in_force import InForce, Line
 
 APP = AppName("pony")
@@ -42,8 +42,15 @@ COHORT = CohortKey(
 NONCE = "0" * 32
 
 
+def admit(report: Report, there: InForce, now: datetime) -> Admitted | Drop:
+    if isinstance(report, Active):
+        return admit_active(APP, report, there, now)
+    place = find_place(report.cohort, there, now)
+    return put(APP, report, place) if isinstance(place, Place) else place
+
+
 def judged(there: InForce = THERE, now: datetime = NOW, **change: Any) -> Admitted | Drop:
-    return admit(APP, Enrolled(nonce=NONCE, cohort=replace(COHORT, **change)), there, now)
+    return admit(Enrolled(nonce=NONCE, cohort=replace(COHORT, **change)), there, now)
 
 
 def with_line(**change: Any) -> InForce:
@@ -56,7 +63,7 @@ def test_what_fits_is_admitted_as_it_is_until_its_window_closes() -> None:
         Fared(nonce=NONCE, cohort=COHORT, outcome=Outcome.HEALTHY),
     ):
         until = HOUR + timedelta(hours=25)
-        assert admit(APP, report, THERE, NOW) == Admitted(app=APP, report=report, until=until)
+        assert admit(report, THERE, NOW) == Admitted(app=APP, report=report, until=until)
 
 
 @pytest.mark.parametrize("arm", [Arm.OFFERED, Arm.CONTROL])
@@ -138,7 +145,7 @@ def test_a_client_is_counted_once_a_day_by_the_date_it_echoes(
     last: date | None, found: Drop | None
 ) -> None:
     report = Active(channel=STABLE, version="1.1.0", platform=LINUX, last_counted=last)
-    said = admit(APP, report, THERE, NOW)
+    said = admit(report, THERE, NOW)
     assert said is found if found else isinstance(said, Admitted)
 
 
@@ -146,9 +153,9 @@ def test_of_a_client_in_use_the_unknown_is_called_other() -> None:
     report = Active(
         channel=STABLE, version="0.0.666", platform=Platform("beos-ppc"), last_counted=None
     )
-    found = admit(APP, report, THERE, NOW)
+    found = admit(report, THERE, NOW)
     assert isinstance(found, Admitted)
     known = replace(report, version="other", platform=Platform("other"))
     assert found.report == known
     elsewhere = replace(report, channel=ChannelName("beta"))
-    assert admit(APP, elsewhere, THERE, NOW) is Drop.UNKNOWN
+    assert admit(elsewhere, THERE, NOW) is Drop.UNKNOWN

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from lockgate_release.gate import Arm
 from lockgate_release.names import AppName, Platform
 from lockgate_release.platforms import best_platform
-from lockgate_release.reports import Active, CohortKey, Report
+from lockgate_release.reports import Active, CohortKey, Enrolled, Fared, Report
 from lockgate_release.rollout.counts import COHORT
 from lockgate_server.ports.reports import Admitted, Drop
 from lockgate_server.services.reports.in_force import InForce, Line
 
-__all__ = ["CLOCK_SKEW", "OTHER", "admit"]
+__all__ = ["CLOCK_SKEW", "OTHER", "Place", "admit_active", "find_place", "put"]
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """By how much a client's clock may be ahead."""
@@ -24,18 +24,29 @@ OTHER: Final = "other"
 the names of what is counted. A machine for which there is only an artifact for `any` is one too."""
 
 
-def admit(app: AppName, report: Report, there: InForce, now: datetime) -> Admitted | Drop:
-    """Return a report as it may be counted, or why it may not.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the reports of a cohort are counted.
+
+    Attributes:
+        cohort: The cohort, in names that are known.
+        until: When its window closes.
+        line: The release.
+    """
+
+    cohort: CohortKey
+    until: datetime
+    line: Line
+
+
+def find_place(cohort: CohortKey, there: InForce, now: datetime) -> Place | Drop:
+    """Return where the reports of a cohort are counted, or why they are not.
 
     Args:
-        app: The app.
-        report: What was said.
+        cohort: As the client says.
         there: What is in force.
         now: The present, aware.
     """
-    if isinstance(report, Active):
-        return _admit_active(app, report, there, now)
-    cohort = report.cohort
     line = there.lines.get((cohort.channel, cohort.version))
     if line is None or cohort.epoch > line.epoch:
         return Drop.UNKNOWN
@@ -52,7 +63,22 @@ def admit(app: AppName, report: Report, there: InForce, now: datetime) -> Admitt
         platform=platform,
         from_version=cohort.from_version if cohort.from_version in there.versions else OTHER,
     )
-    return Admitted(app=app, report=replace(report, cohort=known), until=until)
+    return Place(cohort=known, until=until, line=line)
+
+
+def put(app: AppName, report: Enrolled | Fared, place: Place) -> Admitted:
+    """Return a report as it is counted at a place."""
+    known: Report
+    if isinstance(report, Enrolled):
+        known = Enrolled(nonce=report.nonce, cohort=place.cohort)
+    else:
+        known = Fared(
+            nonce=report.nonce,
+            cohort=place.cohort,
+            outcome=report.outcome,
+            failure=report.failure,
+        )
+    return Admitted(app=app, report=known, until=place.until)
 
 
 def _is_empty(cohort: CohortKey, line: Line) -> bool:
@@ -64,7 +90,15 @@ def _is_empty(cohort: CohortKey, line: Line) -> bool:
     return not (line.exposure_bp if cohort.arm is Arm.OFFERED else line.control_bp)
 
 
-def _admit_active(app: AppName, report: Active, there: InForce, now: datetime) -> Admitted | Drop:
+def admit_active(app: AppName, report: Active, there: InForce, now: datetime) -> Admitted | Drop:
+    """Return a client in use as it may be counted, or why it may not.
+
+    Args:
+        app: The app.
+        report: What was said.
+        there: What is in force.
+        now: The present, aware.
+    """
     if report.channel not in there.channels:
         return Drop.UNKNOWN
     if report.last_counted is not None and report.last_counted >= now.date():

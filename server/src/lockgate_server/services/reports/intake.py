@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from lockgate_release.gate import Arm
 from lockgate_release.names import AppName, is_app_name
 from lockgate_release.reports import Active, Batch, Enrolled, Receipt, Report
 from lockgate_server.ports.reports import Admitted, Drop, ReportLedger
-from lockgate_server.services.reports.admission import admit
+from lockgate_server.services.reports.admission import Place, admit_active, find_place, put
 from lockgate_server.services.reports.blocks import Rates, Weights, allowance
 from lockgate_server.services.reports.in_force import InForce, View
 
@@ -136,40 +136,64 @@ class Intake:
             LocalError: The ledger is in the way.
         """
         there = self._view.of(AppName(app)) if is_app_name(app) else None
-        now = self._now()
-        admitted: list[Admitted] = []
         dropped: Counter[Drop] = Counter()
         if batch.malformed:
             dropped[Drop.MALFORMED] = batch.malformed
-        for report in batch.reports:
-            one = Drop.UNKNOWN if there is None else admit(AppName(app), report, there, now)
-            if isinstance(one, Admitted) and there and not self._has_room(one, there, block):
-                one = Drop.WEIGHT
-            if isinstance(one, Admitted):
-                admitted.append(one)
-            else:
-                dropped[one] += 1
+        if there is None:
+            admitted = []
+            dropped[Drop.UNKNOWN] += len(batch.reports)
+        else:
+            admitted = self._admit(AppName(app), batch.reports, there, block, dropped)
         with self._lock:
             self._waiting.fresh += admitted
-            self._waiting.dropped += dropped
+            if dropped:
+                self._waiting.dropped += dropped
         return Receipt(
             accepted=len(admitted), dropped=len(batch.reports) + batch.malformed - len(admitted)
         )
 
-    def _has_room(self, one: Admitted, there: InForce, block: int) -> bool:
+    def _admit(
+        self,
+        app: AppName,
+        reports: Sequence[Report],
+        there: InForce,
+        block: int,
+        dropped: Counter[Drop],
+    ) -> list[Admitted]:
+        now = self._now()
+        places: dict[int, Place | Drop] = {}  # the reports of a client are mostly of one cohort
+        admitted = []
+        for report in reports:
+            found: Admitted | Place | Drop
+            if isinstance(report, Active):
+                found = admit_active(app, report, there, now)
+                if isinstance(found, Admitted) and not self._has_room_today(app, block):
+                    found = Drop.WEIGHT
+            else:
+                found = places.get(id(report.cohort)) or find_place(report.cohort, there, now)
+                places[id(report.cohort)] = found
+                if isinstance(found, Place):
+                    is_new = isinstance(report, Enrolled)
+                    has_room = not is_new or self._has_room(app, found, block)
+                    found = put(app, report, found) if has_room else Drop.WEIGHT
+            if isinstance(found, Admitted):
+                admitted.append(found)
+            else:
+                dropped[found] += 1
+        return admitted
+
+    def _has_room_today(self, app: AppName, block: int) -> bool:
+        return self._take((app, self._now().date()), _ACTIVE_RATIO, block)
+
+    def _has_room(self, app: AppName, place: Place, block: int) -> bool:
         """Whether the block may have one more client there; an outcome follows its enrolment."""
-        report: Report = one.report
-        arm: Hashable
-        if isinstance(report, Active):
-            ratio, arm = _ACTIVE_RATIO, (one.app, self._now().date())
-        elif isinstance(report, Enrolled):
-            cohort = report.cohort
-            ratio = there.lines[cohort.channel, cohort.version].ratio_of(cohort.arm)
-            # A canary enrols once, control in each epoch anew.
-            epoch = 0 if cohort.arm is Arm.OFFERED else cohort.epoch
-            arm = (one.app, cohort.channel, cohort.version, cohort.arm, epoch)
-        else:
-            return True
+        cohort = place.cohort
+        # A canary enrols once, control in each epoch anew.
+        epoch = 0 if cohort.arm is Arm.OFFERED else cohort.epoch
+        arm = (app, cohort.channel, cohort.version, cohort.arm, epoch)
+        return self._take(arm, place.line.ratio_of(cohort.arm), block)
+
+    def _take(self, arm: Hashable, ratio: float, block: int) -> bool:
         allowed = partial(
             allowance,
             ratio=ratio,
