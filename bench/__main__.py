@@ -14,6 +14,7 @@ NAMES = (
     "revoke",
     "publish",
     "rollout_evidence",
+    "rollout_simulation",
 )
 
 

@@ -22,6 +22,7 @@ from lockgate_cli.commands.renew import renew
 from lockgate_cli.commands.revoke import revoke
 from lockgate_cli.commands.rollout import rollout
 from lockgate_cli.commands.rollout_test import test_rollouts
+from lockgate_cli.commands.simulate import simulate
 from lockgate_cli.commands.status import status
 from lockgate_cli.commands.stop import start, stop
 from lockgate_cli.commands.unrevoke import unrevoke
@@ -65,6 +66,7 @@ for _command in (
     renew,
     status,
     explain,
+    simulate,
     audit,
     mirror,
     completion,
