@@ -464,6 +464,26 @@ def test_a_client_is_explained_by_the_rules_it_follows(real_time_desk: ReleaseDe
     assert "go to 1.0.0" in leave
 
 
+def test_an_explanation_shows_the_whole_chain(real_time_desk: ReleaseDesk) -> None:
+    desk = real_time_desk
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--rollout", "canary")
+    said = desk.person.must(*explain("1.0.0", "--json")).json()["chain"]
+    roles = {item["role"]: item for item in said["roles"]}
+    assert set(roles) == {"root", "timestamp", "snapshot", "targets", "releases", "channels"}
+    chain = desk.chain()
+    assert roles["releases"]["version"] == chain.releases.version == 3
+    assert roles["releases"]["key_ids"] == sorted(key.keyid for key in chain.release_keys()[0])
+    assert roles["timestamp"]["key_ids"] == list(chain.online_key_ids())
+    assert said["channel"]["sequence"] == 2
+    assert [item["version"] for item in said["offers"]] == ["1.1.0", "1.0.0"]
+    out = desk.person.must(*explain("1.0.0")).out
+    assert "releases 3, until " in out
+    assert "offer of 1.1.0: 1%, active, epoch 1; plan canary: 1% > 5% > 25% > 100%" in out
+    assert "offer of 1.0.0: 100%, active, epoch 1; no plan: a person steers it" in out
+    assert "bucket " in out
+
+
 def test_explaining_needs_no_token_and_leaves_nothing(real_time_desk: ReleaseDesk) -> None:
     desk = real_time_desk
     desk.publish("1.0.0")

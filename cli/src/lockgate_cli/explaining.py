@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypedDict, assert_never
 from urllib.parse import unquote
 
+from lockgate_cli.explaining_chain import Chain, describe_chain
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import Source
 from lockgate_release.archives import ArchiveKind
@@ -109,6 +110,20 @@ class Explainer:
         found = {path: self._release(path) for path in paths_to_fetch(document, client.installed)}
         releases = {path: release for path, release in found.items() if release is not None}
         return decide(document, releases, self._policy, _state_of(client), now)
+
+    def chain(self, channel: ChannelName) -> Chain:
+        """Return what a decision in this channel stands on, down from the pinned root.
+
+        Raises:
+            UsageError: There is no such channel.
+            RepositoryError: The state cannot be verified.
+            TransportError: The state could not be fetched.
+            LocalError: The cache was changed under our feet.
+        """
+        document = self._view.channel(channel)
+        if document is None:
+            raise UsageError("no such channel", subject=channel)
+        return describe_chain(self._view, document, self._policy)
 
     def _release(self, path: str) -> TrustedRelease | None:
         if path not in self._releases:

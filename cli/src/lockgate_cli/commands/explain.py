@@ -9,6 +9,7 @@ import click
 
 from lockgate_cli.context import Call, takes
 from lockgate_cli.explaining import Client, Explanation, open_explainer, reasons_of
+from lockgate_cli.explaining_chain import Chain, lines_of
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import FolderSource, HttpSource, Source, find_source
 from lockgate_cli.output import say, show, show_json
@@ -65,11 +66,12 @@ def explain(
         open_explainer(client.app, source=source, pinned=call.pinned_root()) as explainer,
     ):
         decision = explainer.decide(client, call.around.now())
+        chain = explainer.chain(client.channel)
     said = reasons_of(decision)
     if as_json:
-        show_json(said)
+        show_json({**said, "chain": chain})
     else:
-        _show(client, said)
+        _show(client, said, chain)
 
 
 @contextmanager
@@ -107,7 +109,9 @@ def check_client_id(text: str) -> None:
         )
 
 
-def _show(client: Client, said: Explanation) -> None:
+def _show(client: Client, said: Explanation, chain: Chain) -> None:
+    for text in lines_of(chain):
+        show(text)
     installed = client.installed or "(not installed)"
     say(f"{client.app} {installed} in {client.channel}, {client.platform}:")
     for line in said["considered"]:

@@ -21,10 +21,14 @@ Source: TUF specification 1.0.33, section 5 (client workflow).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from tuf.api.metadata import Metadata, Root, Signed, TargetFile
+from tuf.api.metadata import Metadata, Root, Signed, TargetFile, Targets
+from tuf.api.metadata import Role as TufRole
 from tuf.api.serialization import DeserializationError
 
 from lockgate_release.documents import (
@@ -44,10 +48,21 @@ from lockgate_release.layout import POLICY_PATH, channel_path, extras_path, rele
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.client import Fetch, NotFoundError, TufClient
 
-__all__ = ["Fetch", "NotFoundError", "TrustedView"]
+__all__ = ["Fetch", "NotFoundError", "SignedRole", "TrustedView"]
 
 _TARGETS_FOLDER = "documents"
 _METADATA_FOLDER = "metadata"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRole:
+    """One role of a verified chain: its number, its end, and who must sign it."""
+
+    name: str
+    version: int
+    expires_at: datetime
+    key_ids: tuple[str, ...]
+    threshold: int
 
 
 class TrustedView:
@@ -215,6 +230,31 @@ class TrustedView:
             if (self._metadata / f"{role}.json").exists():
                 found[role] = format_instant(self._read_cached(f"{role}.json").expires)
         return found
+
+    def signed_roles(self) -> tuple[SignedRole, ...]:
+        """Return what each verified role is, and who signs it, in the order of the chain.
+
+        Raises:
+            LocalError: The cache was changed under our feet.
+        """
+        root, targets = self._read_cached("root.json"), self._read_cached("targets.json")
+        if not isinstance(root, Root) or not isinstance(targets, Targets):
+            raise LocalError("verified metadata is damaged", subject=str(self._metadata))
+        delegated = targets.delegations.roles if targets.delegations else None
+        known: Mapping[str, TufRole] = {**root.roles, **(delegated or {})}
+        return tuple(
+            self._describe_role(name, known[name]) for name in self.expiries() if name in known
+        )
+
+    def _describe_role(self, name: str, role: TufRole) -> SignedRole:
+        signed = self._read_cached(f"{name}.json")
+        return SignedRole(
+            name=name,
+            version=signed.version,
+            expires_at=signed.expires,
+            key_ids=tuple(sorted(role.keyids)),
+            threshold=role.threshold,
+        )
 
     def forget_documents(self, *, keep: frozenset[str]) -> None:
         """Remove cached documents whose target paths are not in `keep`.
