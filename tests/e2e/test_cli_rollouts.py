@@ -62,6 +62,7 @@ def test_a_good_release_reaches_everybody_and_people_see_why(
     assert _steer(desk) == []
     shown = desk.person.must("rollout", "show", APP, NEW).out
     assert "1.1.0 in stable: 10%, active, epoch 1" in shown
+    assert "active, stage 1 of 2" in desk.person.must("status").out
     assert "plan       quick: 10% > 100%" in shown
     assert "canary     60 enrolled, 0 have had their time" in shown
     assert "hold (few-reports)" in shown

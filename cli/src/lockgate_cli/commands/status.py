@@ -79,7 +79,7 @@ def _channel_rows(channels: list[JsonDict]) -> list[tuple[str, str, str, str]]:
         for offer in offers:
             stage = table_of(offer, "rollout")
             share = format_percentage(number_of(stage, "exposure_bp"))
-            rows.append((name, text_of(offer, "version"), share, text_of(stage, "state")))
+            rows.append((name, text_of(offer, "version"), share, _state(stage)))
         if not offers:
             rows.append((name, "nothing", "", ""))
         rows += [
@@ -87,6 +87,17 @@ def _channel_rows(channels: list[JsonDict]) -> list[tuple[str, str, str, str]]:
             for gone in objects(item, "revoked")
         ]
     return rows
+
+
+def _state(rollout: JsonDict) -> str:
+    """Return the state, and which stage of its plan an unfinished rollout is in."""
+    state, progress = text_of(rollout, "state"), table_of(rollout, "progress")
+    reached, stages = progress.get("stage_epochs"), table_of(progress, "plan").get("stages")
+    if not isinstance(reached, list) or not isinstance(stages, list):
+        return state
+    if len(reached) == len(stages):
+        return state
+    return f"{state}, stage {len(reached)} of {len(stages)}"
 
 
 def _warnings(answer: JsonDict) -> list[str]:
