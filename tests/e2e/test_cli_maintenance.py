@@ -87,6 +87,24 @@ def test_no_such_rollout_is_a_usage_error(desk: ReleaseDesk) -> None:
     assert "no such rollout" in desk.person.must("rollout", "show", APP, "9.9.9").err
 
 
+def test_the_app_is_an_argument_an_option_or_a_setting(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0")
+    desk.publish("1.1.0", "--exposure", "10%")
+    for words in ([APP, "1.1.0"], ["1.1.0", "--app", APP], ["1.1.0"], [APP, "1.1.0", "--app", APP]):
+        desk.person.must("rollout", "set", *words, "--channel", "stable", "--exposure", "20%")
+        desk.person.must("revoke", *words, "--reason", "bad", "--dry-run")
+        desk.person.must("promote", *words, "--from", "stable", "--to", "beta", "--dry-run")
+    for show in ([], [APP], ["--app", APP]):
+        assert "1.0.0" in desk.person.must("rollout", "show", *show).out
+    for show in ([APP, "1.1.0"], ["--app", APP, "1.1.0"]):
+        assert "20%" in desk.person.must("rollout", "show", *show).out
+    twice = ["revoke", APP, "1.1.0", "--app", "other", "--reason", "bad", "--yes"]
+    desk.person.must_end(ExitCode.USAGE, twice, "two apps")
+    many = ["revoke", APP, "1.1.0", "1.0.0", "--reason", "bad", "--yes"]
+    desk.person.must_end(ExitCode.USAGE, many, "too many arguments")
+    desk.person.must_end(ExitCode.USAGE, ["revoke", "--reason", "bad", "--yes"], "VERSION")
+
+
 # Revoking.
 
 

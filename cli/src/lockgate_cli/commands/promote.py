@@ -7,6 +7,7 @@ import click
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels, parse_field, parse_share
+from lockgate_cli.naming import names_release
 from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Promotion
 from lockgate_release.names import parse_channel_name
@@ -15,8 +16,7 @@ __all__ = ["promote"]
 
 
 @click.command()
-@click.argument("app")
-@click.argument("version")
+@names_release
 @click.option("--from", "source", required=True, help="The channel that has it now.")
 @click.option("--to", "targets", multiple=True, required=True, help="Where to; repeatable.")
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")

@@ -11,6 +11,7 @@ from lockgate_cli.answers import number_of, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels
+from lockgate_cli.naming import names_release
 from lockgate_cli.output import say, show_json, warn
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import UsageError
@@ -23,8 +24,7 @@ __all__ = ["check_words", "confirm_version", "revoke"]
 
 
 @click.command()
-@click.argument("app")
-@click.argument("version")
+@names_release
 @click.option("--reason", required=True, help="Why, for people: it is published.")
 @click.option(
     "--remedy",

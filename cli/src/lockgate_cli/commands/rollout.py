@@ -11,6 +11,7 @@ from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_field
+from lockgate_cli.naming import names_app_and_version, names_release
 from lockgate_cli.output import say, show, show_json, show_table, warn
 from lockgate_cli.plan_files import PlanWish, choose_plans
 from lockgate_cli.rollout_words import describe_rollout, describe_stage
@@ -30,8 +31,7 @@ _ANYWAY = click.option(
     "--anyway", is_flag=True, help="Go on against the evidence that has stopped it. Needs --reason."
 )
 _ACTING = (
-    click.argument("app"),
-    click.argument("version"),
+    names_release,
     click.option("--channel", required=True, help="Where the release is offered."),
     click.option(
         "--expect-epoch",
@@ -60,8 +60,7 @@ def rollout() -> None:
 
 
 @rollout.command("show")
-@click.argument("app")
-@click.argument("version", required=False)
+@names_app_and_version
 @click.option("--channel", help="Only this channel.")
 @_JSON
 @takes("server")

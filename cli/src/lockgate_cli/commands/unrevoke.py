@@ -10,6 +10,7 @@ from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels
 from lockgate_cli.lifting import Lift, lift
 from lockgate_cli.listing import describe_list
+from lockgate_cli.naming import names_release
 from lockgate_cli.output import say, show_json
 from lockgate_cli.publishing import Plan
 
@@ -17,8 +18,7 @@ __all__ = ["unrevoke"]
 
 
 @click.command()
-@click.argument("app")
-@click.argument("version")
+@names_release
 @click.option("--reason", required=True, help="Why, for people: it stands in the audit log.")
 @click.option("--channel", "channels", multiple=True, help="Only here; repeatable. Default: all.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
