@@ -57,7 +57,6 @@ class Hour:
         bad_canaries: How many of the canaries fare badly; known at once.
         bad_controls: The same in control.
         opening_crashes: How many among the first canaries fail at every start, for each rollout.
-        crash_loops: Whether what is bad is a crash loop.
     """
 
     stage: Integers
@@ -66,7 +65,6 @@ class Hour:
     bad_canaries: Integers
     bad_controls: Integers
     opening_crashes: Integers
-    crash_loops: bool = True
 
 
 class VectorController:
@@ -88,7 +86,7 @@ class VectorController:
         self.enrolled: Integers = np.zeros((runs, stages), np.int64)
         self._failed: Integers = np.zeros((runs, stages), np.int64)
         self._controls: Integers = np.zeros((runs, stages), np.int64)
-        self._control_crashes: Integers = np.zeros(runs, np.int64)
+        self._control_failures: Integers = np.zeros(runs, np.int64)
         self._opening_crashes: Integers = np.zeros(runs, np.int64)
 
     def enrol(self, hour: Hour) -> None:
@@ -99,8 +97,7 @@ class VectorController:
         self._controls[every, hour.stage] += controls
         self._failed[every, hour.stage] += _in_all(hour.bad_canaries)
         self._opening_crashes += hour.opening_crashes
-        if hour.crash_loops:
-            self._control_crashes += _in_all(hour.bad_controls)
+        self._control_failures += _in_all(hour.bad_controls)
 
     def close(self, hour: Hour) -> None:
         """Take in what an hour's cohorts have proven once their windows are over."""
@@ -198,7 +195,7 @@ class VectorController:
         limit = self._plan.alpha_bp / 10_000 * controller.CATASTROPHE
         for run in np.flatnonzero(crashed):
             controls = int(self._controls[run].sum())
-            rate = (int(self._control_crashes[run]) + 1) / (controls + 2)
+            rate = (int(self._control_failures[run]) + 1) / (controls + 2)
             crashed[run] = controller.by_chance(rate) <= limit
         return crashed
 

@@ -184,8 +184,9 @@ def _look_for_harm(situation: Situation, evidence: Evidence) -> _Finding | None:
 def _has_crashed_at_once(situation: Situation, control: Totals) -> bool:
     if situation.opening.crash_loops < OPENING_CRASH_LOOPS:
         return False
-    # Laplace's rule: with few in control, chance could do much, and the rule stays out of force.
-    rate = (control.crash_loops + 1) / (control.enrolled + 2)
+    # Whatever is bad in control counts: its launcher may see no crash loop. Laplace's rule: with
+    # few answers chance could do much, and the rule stays out of force.
+    rate = (control.failed_already + 1) / (control.answered + 2)
     return by_chance(rate) <= situation.plan.alpha_bp / 10_000 * CATASTROPHE
 
 

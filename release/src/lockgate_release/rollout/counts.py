@@ -91,6 +91,7 @@ class Totals:
         bad: How many of the closed fared badly, silence included.
         crash_loops: How many reported a crash loop, closed or not.
         failed_already: How many reported anything bad, or could not install, closed or not.
+        answered: How many said how they fare, closed or not.
     """
 
     enrolled: int = 0
@@ -98,6 +99,7 @@ class Totals:
     bad: int = 0
     crash_loops: int = 0
     failed_already: int = 0
+    answered: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def total(cohorts: Iterable[Cohort], arm: Arm, *, now: datetime, window_s: int) 
         bad=sum(cohort.bad_or_silent for cohort in closed),
         crash_loops=sum(cohort.crash_loops for cohort in mine),
         failed_already=sum(cohort.bad + cohort.not_installed for cohort in mine),
+        answered=sum(cohort.healthy + cohort.bad + cohort.not_installed for cohort in mine),
     )
 
 

@@ -114,11 +114,22 @@ def test_three_crash_loops_among_the_first_canaries_halt_at_once() -> None:
 @pytest.mark.parametrize("control", [(60, 0), (1980, 40)])
 def test_crash_loops_that_chance_explains_set_no_rule_off(control: tuple[int, int]) -> None:
     """A small control arm knows too little; in a flaky one such things happen."""
-    cohorts = [replace(cohort, crash_loops=cohort.bad) for cohort in _pair((20, 3), control)]
     opening = Opening(canaries=20, crash_loops=3)
-    later = tuple(replace(cohort, epoch=2) for cohort in cohorts)
+    later = tuple(replace(cohort, epoch=2) for cohort in _pair((20, 3), control))
     verdict = judge(_situation(*later, opening=opening), SINCE + timedelta(minutes=10))
     assert verdict.action is Action.HOLD
+
+
+def test_what_control_has_not_said_yet_proves_no_crash_loop_to_be_rare() -> None:
+    """Many enrol at once, and answer only when their trial is over."""
+    canary, control = _pair((20, 3), (1980, 0))
+    silent = replace(control, healthy=40)
+    opening = Opening(canaries=20, crash_loops=3)
+    soon = SINCE + timedelta(minutes=10)
+    later = tuple(replace(cohort, epoch=2) for cohort in (canary, silent))
+    assert judge(_situation(*later, opening=opening), soon).action is Action.HOLD
+    answered = (later[0], replace(control, epoch=2))
+    assert judge(_situation(*answered, opening=opening), soon).reason is Reason.CRASH_LOOPS
 
 
 def test_two_crash_loops_are_no_catastrophe() -> None:

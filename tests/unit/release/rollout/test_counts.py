@@ -53,14 +53,14 @@ def test_silence_is_a_bad_outcome_in_both_arms_alike() -> None:
 def test_who_could_not_install_is_compared_with_nobody_and_has_failed() -> None:
     cohort = _cohort(Arm.OFFERED, 10, healthy=7, not_installed=3)
     totals = total([cohort], Arm.OFFERED, now=CLOSED_AT, window_s=WINDOW_S)
-    assert totals == Totals(enrolled=10, closed=7, bad=0, failed_already=3)
+    assert totals == Totals(enrolled=10, closed=7, bad=0, failed_already=3, answered=10)
 
 
 def test_a_failure_counts_at_once_and_a_comparison_waits() -> None:
     cohorts = [_cohort(Arm.OFFERED, 10, bad=2), _cohort(Arm.CONTROL, 90, healthy=90)]
     early = CLOSED_AT - timedelta(minutes=1)
     totals = total(cohorts, Arm.OFFERED, now=early, window_s=WINDOW_S)
-    assert totals == Totals(enrolled=10, failed_already=2)
+    assert totals == Totals(enrolled=10, failed_already=2, answered=2)
     assert compare(cohorts, now=early, window_s=WINDOW_S).cells == ()
 
 
