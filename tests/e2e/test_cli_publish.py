@@ -328,7 +328,7 @@ def test_expired_metadata_is_not_built_upon(desk: ReleaseDesk) -> None:
 
 def test_a_token_that_may_only_read_is_refused(desk: ReleaseDesk) -> None:
     token = desk.server.token(Scope.READ)
-    ended = desk.refuse(ExitCode.DENIED, "1.0.0", "--token", token, words="403")
+    ended = desk.refuse(ExitCode.DENIED, "1.0.0", "--token", token, words="does not allow")
     assert token not in ended.err
 
 
@@ -375,8 +375,8 @@ def test_an_upload_that_is_no_archive_needs_its_name(desk: ReleaseDesk) -> None:
 
 def test_a_digest_that_nobody_uploaded_is_refused(desk: ReleaseDesk) -> None:
     arguments = ["publish", "--version", "1.0.0", "--channel", "stable", "--artifact"]
-    ended = desk.person.run(*arguments, f"any=sha256:{'0' * 64}")
-    assert ended.code == ExitCode.TRANSPORT
+    source = f"any=sha256:{'0' * 64}"
+    desk.person.must_end(ExitCode.USAGE, [*arguments, source], "lockgate upload FILE")
     assert desk.versions() == set()
 
 
@@ -403,6 +403,35 @@ def test_a_promotion_takes_signatures_and_no_bytes(desk: ReleaseDesk) -> None:
     assert desk.offers("stable") == {"1.0.0": 2000}
     again = desk.person.must("promote", APP, "1.0.0", "--from", "beta", "--to", "stable")
     assert "Nothing to do" in again.err
+
+
+def test_a_promotion_is_signed_draws_lots_of_its_own_and_follows_a_plan(desk: ReleaseDesk) -> None:
+    desk.publish("1.0.0", "--channel", "stable")
+    desk.publish("1.1.0", "--channel", "beta", "--exposure", "10%")
+    desk.publish("1.0.1", "--channel", "stable", "--exposure", "10%")
+    before = _rollouts(desk)
+    desk.person.must(
+        "promote", APP, "1.1.0", "--from", "beta", "--to", "stable", "--rollout", "canary"
+    )
+    after = _rollouts(desk)
+    entry = desk.chain().entries()[release_path("1.1.0")]
+    assert entry.channels == ("beta", "stable"), "the publishers signed the added name"
+    promoted = after["stable", "1.1.0"]
+    assert promoted["progress"]["name"] == "canary"
+    assert promoted["exposure_bp"] == 100
+    # Who was in the unfinished rollout here stays in; who was in at the source has no part in it.
+    assert promoted["salt"] == before["stable", "1.0.1"]["salt"]
+    assert promoted["salt"] != before["beta", "1.1.0"]["salt"]
+    assert after["beta", "1.1.0"] == before["beta", "1.1.0"]
+
+
+def _rollouts(desk: ReleaseDesk) -> dict[tuple[str, str], Any]:
+    found = desk.person.must("status", "--json").json()["channels"]
+    return {
+        (item["channel"], offer["version"]): offer["rollout"]
+        for item in found
+        for offer in item["offers"]
+    }
 
 
 @pytest.mark.parametrize(
