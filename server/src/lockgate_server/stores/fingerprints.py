@@ -19,7 +19,7 @@ from lockgate_release.reports import CohortKey, Enrolled, Fared
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-__all__ = ["FINGERPRINT_BYTES", "Fingerprints", "enrolment_of", "fingerprint"]
+__all__ = ["FINGERPRINT_BYTES", "Fingerprints", "enrolment_of", "fared_after"]
 
 FINGERPRINT_BYTES = 8
 _LEAST_SLOTS = 1 << 10
@@ -78,14 +78,16 @@ class Fingerprints:
                 self._slots[self._place(value)] = value
 
 
-def fingerprint(app: AppName, report: Enrolled | Fared) -> int:
-    """Return what a report is known by again: the same for the same nonce, kind and cohort."""
-    enrolment = enrolment_of(app, report)
-    return enrolment if isinstance(report, Enrolled) else (enrolment ^ _FARED) or 1
+def fared_after(enrolment: int) -> int:
+    """Return the fingerprint of the outcome that belongs to an enrolment."""
+    return (enrolment ^ _FARED) or 1
 
 
 def enrolment_of(app: AppName, report: Enrolled | Fared) -> int:
-    """Return the fingerprint of the enrolment that a report belongs to."""
+    """Return the fingerprint of the enrolment that a report belongs to.
+
+    It is the same for the same nonce and cohort.
+    """
     hashed = _hashed_cohort(app, report.cohort).copy()
     hashed.update(report.nonce.encode())
     return int.from_bytes(hashed.digest()[:FINGERPRINT_BYTES], "little") or 1  # 0 is a free slot

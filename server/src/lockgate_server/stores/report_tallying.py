@@ -25,7 +25,7 @@ from lockgate_release.reports import (
 )
 from lockgate_release.rollout.counts import Cohort
 from lockgate_server.ports.reports import Admitted
-from lockgate_server.stores.fingerprints import enrolment_of, fingerprint
+from lockgate_server.stores.fingerprints import enrolment_of, fared_after
 
 __all__ = ["ENROLLED", "OPENING_KEPT", "Line", "ReleaseKey", "Tally", "cohort_of", "tally"]
 
@@ -111,7 +111,8 @@ def _without_echo(report: Active) -> Active:
 
 
 def _add(result: Tally, one: Admitted, report: Enrolled | Fared, seen: Container[int]) -> None:
-    mark = fingerprint(one.app, report)
+    enrolment = enrolment_of(one.app, report)
+    mark = enrolment if isinstance(report, Enrolled) else fared_after(enrolment)
     if mark in seen or mark in result.fresh:
         result.repeated += 1
         return
@@ -122,7 +123,6 @@ def _add(result: Tally, one: Admitted, report: Enrolled | Fared, seen: Container
             result.canaries.append((release, mark))
         what = ENROLLED
     else:
-        enrolment = enrolment_of(one.app, report)
         if enrolment not in seen and enrolment not in result.fresh:
             result.unmatched.append(one)
             return

@@ -113,7 +113,7 @@ class Weights:
         Args:
             arm: The arm.
             mark: The block.
-            allowed: Returns how many of so many in the arm may be of one block.
+            allowed: Returns how many of so many in the arm may be of one block, >= 1.
         """
         with self._lock:
             counts = self._arms.get(arm)
@@ -123,7 +123,7 @@ class Weights:
                     self._arms.popitem(last=False)
             self._arms.move_to_end(arm)
             slot = 1 + mark % _SLOTS  # slot 0 holds the sum
-            if counts[slot] >= allowed(counts[0] + 1):
+            if counts[slot] and counts[slot] >= allowed(counts[0] + 1):
                 return False
             counts[0] += 1
             counts[slot] += 1

@@ -24,7 +24,7 @@ from typing import Final
 from lockgate_release.errors import LockgateError
 from lockgate_release.gate import Arm
 from lockgate_release.names import AppName, is_app_name
-from lockgate_release.reports import Active, Batch, Enrolled, Receipt, Report
+from lockgate_release.reports import Active, Batch, CohortKey, Enrolled, Receipt, Report
 from lockgate_server.ports.reports import Admitted, Drop, ReportLedger
 from lockgate_server.services.reports.admission import Place, admit_active, find_place, put
 from lockgate_server.services.reports.blocks import Rates, Weights, allowance
@@ -38,6 +38,7 @@ FLUSH_S: Final = 1.0
 """How long a report waits at most before it is counted."""
 
 _FEW_FLUSHES: Final = 5
+_KNOWN_PLACES: Final = 4096
 _ACTIVE_RATIO: Final = 100.0
 """Of a day's clients one block may be so many times more than of an arm: they move nothing."""
 
@@ -68,6 +69,28 @@ class _Waiting:
     dropped: Counter[Drop] = field(default_factory=Counter)
 
 
+class _Places:
+    """The places that were found last: many clients are in few cohorts."""
+
+    def __init__(self) -> None:
+        # One value, so that no thread puts what it found into what is known of another state.
+        self._known: tuple[InForce | None, dict[CohortKey, Place]] = (None, {})
+
+    def find(self, cohort: CohortKey, there: InForce, now: datetime) -> Place | Drop:
+        """Return the same as `find_place`."""
+        of, known = self._known
+        if there is not of or len(known) >= _KNOWN_PLACES:
+            known = {}
+            self._known = (there, known)
+        place = known.get(cohort)
+        if place is not None and place.until > now:
+            return place
+        found = find_place(cohort, there, now)
+        if isinstance(found, Place):
+            known[cohort] = found
+        return found
+
+
 class Intake:
     """Takes reports in. Safe to share between threads."""
 
@@ -96,6 +119,7 @@ class Intake:
         self._limits = limits
         self._rates = Rates(per_s=limits.requests_per_s, burst=limits.burst)
         self._weights = Weights()
+        self._places = _Places()
         self._lock = threading.Lock()
         self._waiting = _Waiting()
         self._unmatched: list[tuple[Admitted, int]] = []
@@ -161,7 +185,6 @@ class Intake:
         dropped: Counter[Drop],
     ) -> list[Admitted]:
         now = self._now()
-        places: dict[int, Place | Drop] = {}  # the reports of a client are mostly of one cohort
         admitted = []
         for report in reports:
             found: Admitted | Place | Drop
@@ -170,8 +193,7 @@ class Intake:
                 if isinstance(found, Admitted) and not self._has_room_today(app, block):
                     found = Drop.WEIGHT
             else:
-                found = places.get(id(report.cohort)) or find_place(report.cohort, there, now)
-                places[id(report.cohort)] = found
+                found = self._places.find(report.cohort, there, now)
                 if isinstance(found, Place):
                     is_new = isinstance(report, Enrolled)
                     has_room = not is_new or self._has_room(app, found, block)
