@@ -118,7 +118,7 @@ def test_a_body_that_is_no_strict_json_object_is_refused(
             {"offer": {"channel": "s", "version": "1", "exposure_bp": -1}},
             "offer.exposure_bp",
         ),
-        ("rollout", {"action": "halt"}, "action"),
+        ("rollout", {"action": "explode"}, "action"),
         ("rollout", {"action": "set"}, "exposure_bp"),
         ("rollout", {"action": "set", "exposure_bp": "10%"}, "exposure_bp"),
         ("rollout", {"expected_epoch": -1}, "expected_epoch"),
