@@ -27,6 +27,7 @@ from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, Platform, Sha256Hex, parse_platform, parse_sha256
 from lockgate_release.platforms import ANY_PLATFORM
+from lockgate_release.trust.verify import NotFoundError
 
 __all__ = ["ArtifactFacts", "ArtifactSource", "describe", "describe_file", "parse_source", "send"]
 
@@ -262,10 +263,17 @@ def _digest(
 def _download(api: Api, app: AppName, sha256: Sha256Hex, path: Path) -> None:
     digest = hashlib.sha256()
     say(f"fetching sha256:{sha256} to describe it")
-    with path.open("wb") as target:
-        for chunk in api.stream_artifact(app, sha256):
-            digest.update(chunk)
-            target.write(chunk)
+    try:
+        with path.open("wb") as target:
+            for chunk in api.stream_artifact(app, sha256):
+                digest.update(chunk)
+                target.write(chunk)
+    except NotFoundError as exc:
+        raise UsageError(
+            "not on the server",
+            subject=f"sha256:{sha256}",
+            hint="Send it first: lockgate upload FILE.",
+        ) from exc
     if digest.hexdigest() != sha256:
         raise DigestMismatchError(
             "not the bytes that were uploaded",

@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import TextIO
 
+from lockgate_release.words import harmless
+
 __all__ = ["LineFormatter", "mask", "set_up_logs"]
 
 _TOKEN = re.compile(r"lg_[A-Za-z0-9_-]{6,}")
@@ -49,7 +51,9 @@ class LineFormatter(logging.Formatter):
             return mask(json.dumps(line, ensure_ascii=False, default=str))
         words = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
         text = f"{at[11:19]} {self._part:<7} {record.getMessage()} {words}".rstrip()
-        return mask(f"{text}\n{trace}" if trace else text)
+        # Paths and reasons come from strangers: none may move a cursor, or make up a line.
+        text = harmless(text).replace("\n", " ")
+        return mask(f"{text}\n{harmless(trace)}" if trace else text)
 
 
 def set_up_logs(part: str, stream: TextIO, *, level: int = logging.INFO) -> None:

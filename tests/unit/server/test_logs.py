@@ -54,3 +54,9 @@ def test_a_person_at_a_terminal_gets_words() -> None:
             assert "hello" in stream.getvalue()
     finally:
         root.handlers[:], root.level = before
+
+
+def test_a_stranger_makes_up_no_line_and_moves_no_cursor() -> None:
+    made = record("request", path="/demo/\n12:00:00 api     request status=200 \x1b[2J\u202e")
+    line = LineFormatter("public", as_json=False).format(made)
+    assert line.isprintable()

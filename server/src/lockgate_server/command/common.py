@@ -15,6 +15,7 @@ import click
 from lockgate_release.errors import UsageError
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
+from lockgate_release.words import harmless
 from lockgate_server.reporting import read_reporting
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.serving import read_serving
@@ -34,6 +35,7 @@ __all__ = [
     "local_caller",
     "print_json",
     "say",
+    "show",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,8 +127,13 @@ def print_json(value: JsonObject) -> None:
 
 
 def say(text: str) -> None:
-    """Print words on stderr, for people."""
-    click.echo(text, err=True)
+    """Print words on stderr, for people; what a store or a document says cannot move a cursor."""
+    click.echo(harmless(text), err=True)
+
+
+def show(text: str) -> None:
+    """Print words on stdout, for people, as harmless."""
+    click.echo(harmless(text))
 
 
 def local_caller(environ: Mapping[str, str]) -> Caller:

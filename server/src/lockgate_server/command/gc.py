@@ -21,6 +21,7 @@ from lockgate_server.command.common import (
     local_caller,
     print_json,
     say,
+    show,
 )
 from lockgate_server.command.progress import Progress, format_bytes
 from lockgate_server.services.collect.collecting import DEFAULT_GRACE, Collected, collect, look_over
@@ -111,15 +112,15 @@ def _removed(rounds: list[Collected], *, dry_run: bool) -> list[Verdict]:
 def _show(rounds: list[Collected], *, dry_run: bool, verbose: bool) -> None:
     removed = _removed(rounds, dry_run=dry_run)
     for verdict in removed:
-        click.echo(f"- {verdict.info.key}  {format_bytes(verdict.info.size_bytes)}: {verdict.why}")
+        show(f"- {verdict.info.key}  {format_bytes(verdict.info.size_bytes)}: {verdict.why}")
     for why, verdicts in _staying(rounds).items():
         size = format_bytes(sum(verdict.info.size_bytes for verdict in verdicts))
-        click.echo(f"  {_count(verdicts)}, {size}: {why}")
+        show(f"  {_count(verdicts)}, {size}: {why}")
         for verdict in verdicts if verbose or why is Why.UNKNOWN else ():
-            click.echo(f"    {verdict.info.key}{f'  ({verdict.by})' if verdict.by else ''}")
+            show(f"    {verdict.info.key}{f'  ({verdict.by})' if verdict.by else ''}")
     freed = format_bytes(sum(verdict.info.size_bytes for verdict in removed))
     verb = "would go" if dry_run else "removed"
-    click.echo(f"{rounds[-1].app}: {len(removed)} {verb}, {freed}")
+    show(f"{rounds[-1].app}: {len(removed)} {verb}, {freed}")
     if dry_run:
         say("Nothing was done: this was --dry-run.")
 

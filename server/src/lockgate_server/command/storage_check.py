@@ -11,7 +11,14 @@ import click
 from lockgate_release.errors import LockgateError
 from lockgate_release.instants import utc_now
 from lockgate_release.strict_json import JsonObject
-from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
+from lockgate_server.command.common import (
+    Invocation,
+    data_options,
+    json_option,
+    print_json,
+    say,
+    show,
+)
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.probing.checking import Surroundings, check_store
 from lockgate_server.stores.probing.findings import Finding, refuse_weak
@@ -52,7 +59,7 @@ def _print_rows(findings: Iterable[Finding]) -> list[Finding]:
     found = []
     for one in findings:
         need = "needed" if one.is_needed else "nice to have"
-        click.echo(f"{one.answer:<8} {need:<13} {one.name:<48} {one.found}")
+        show(f"{one.answer:<8} {need:<13} {one.name:<48} {one.found}")
         found.append(one)
     return found
 

@@ -11,7 +11,13 @@ from lockgate_release.names import AppName
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.assembly import open_write_deps
 from lockgate_server.command.apps import describe_refusal, each_app, named_apps
-from lockgate_server.command.common import Invocation, data_options, json_option, print_json
+from lockgate_server.command.common import (
+    Invocation,
+    data_options,
+    json_option,
+    print_json,
+    show,
+)
 from lockgate_server.command.progress import Progress, format_bytes
 from lockgate_server.services.collect.verifying import Verification, verify_app
 from lockgate_server.services.collect.walking import Fault
@@ -51,13 +57,13 @@ def verify(names: tuple[str, ...], data: str | None, storage: str | None, *, as_
 
 def _show(found: Verification) -> None:
     for fault in found.missing:
-        click.echo(f"missing  {fault.key}  ({fault.by})")
+        show(f"missing  {fault.key}  ({fault.by})")
     for fault in found.damaged:
-        click.echo(f"damaged  {fault.key}: {fault.what}  ({fault.by})")
+        show(f"damaged  {fault.key}: {fault.what}  ({fault.by})")
     for verdict in found.unknown:
-        click.echo(f"unknown  {verdict.info.key}")
+        show(f"unknown  {verdict.info.key}")
     size = format_bytes(sum(verdict.info.size_bytes for verdict in found.extra))
-    click.echo(
+    show(
         f"{found.app}: {found.checked} objects as signed, {format_bytes(found.checked_bytes)}; "
         f"{len(found.missing)} missing, {len(found.damaged)} damaged; "
         f"{len(found.extra)} extra, {size}"
