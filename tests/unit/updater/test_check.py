@@ -10,7 +10,7 @@ import pytest
 
 from lockgate_release.archives import ArchiveKind
 from lockgate_release.capabilities import PYTHON_WHEELS, ZSTD, archive_capability
-from lockgate_release.documents import PolicyDocument, Requirements
+from lockgate_release.documents import ChannelPolicy, ManualCheck, PolicyDocument, Requirements
 from lockgate_release.documents.channel import RolloutState
 from lockgate_release.errors import UsageError
 from lockgate_release.gate import Arm, choose_arm
@@ -58,6 +58,22 @@ def test_a_steady_check_writes_no_record(client: SimulatedClient) -> None:
     before = {path: path.stat().st_mtime_ns for path in records}
     client.updater.check()
     assert {path: path.stat().st_mtime_ns for path in records} == before
+
+
+def test_where_the_policy_has_people_wait_force_does_not_pass_the_gate(tmp_path: Path) -> None:
+    rules = {"*": ChannelPolicy(manual_check=ManualCheck.WAIT)}
+    policy = PolicyDocument(app=AppName("demo"), channels=rules)
+    repository = RepositorySimulator(policy=policy)
+    repository.publish("1.0.0", HEALTHY)
+    client = make_client(repository, tmp_path / "home")
+    assert client.update() == "updated"
+    repository.publish("2.0.0", {**HEALTHY, "two": b"2"}, exposure_bp=1)
+    held = client.updater.check(force=True)
+    assert isinstance(held, Held)
+    assert "the policy lets no person pass" in held.reason
+    assert client.update(force=True) == "held"
+    repository.offer("stable", "2.0.0")
+    assert client.update(force=True) == "updated"
 
 
 def test_the_gate_holds_a_client_outside_of_it_and_force_passes(
