@@ -196,8 +196,28 @@ def _content(path: Path) -> str:
             return _without(data, "until", "attempt", "reason")
         case "journal.json":
             return _without(data, "id", "tries_left", "forgiven")
+        case "reports.json":
+            return _told(data)
         case _:
             return hashlib.sha256(data).hexdigest()
+
+
+def _told(data: bytes) -> str:
+    """Which arms a client says it is in and how it fared, each nonce as a number.
+
+    What it had on the day it was counted is as it was when it was asked.
+    """
+    try:
+        fields = json.loads(data)
+    except ValueError:
+        return f"damaged: {data[:40]!r}"
+    nonces = [item["report"]["nonce"] for item in fields["enrolments"]]
+    told = [
+        f"{item['kind']} {nonces.index(item['nonce'])} {item['version']} {item.get('outcome')}"
+        for item in fields["waiting"]
+        if item["kind"] != "active"
+    ]
+    return f"{len(nonces)} arms: {sorted(told)}"
 
 
 def _without(data: bytes, *names: str) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lockgate_release.documents import HealthCheck, Install, Remedy
+from lockgate_release.settings import SETTINGS_FILE
 from tests.crash.applications import UPDATER, WHEELS, plain_tree, updater_tree, wheels_tree
-from tests.crash.stage import OWN_HOME, Command, Stage
+from tests.crash.stage import NOBODY, OWN_HOME, Command, Stage
 from tests.simulators.repository import confirmed_by_itself
 
 __all__ = ["SCENARIOS", "Scenario"]
@@ -57,6 +58,14 @@ def _first_install(stage: Stage) -> None:
 
 def _update(stage: Stage) -> None:
     stage.install("1.0.0", "2.0.0")
+    stage.publish("3.0.0")
+
+
+def _reporting(stage: Stage) -> None:
+    """Nobody hears its reports, so that all of them wait to be compared."""
+    stage.install("1.0.0", "2.0.0")
+    with (stage.home / SETTINGS_FILE).open("a") as settings:
+        settings.write(f'reports = true\nreports_url = "{NOBODY}/demo/reports"\n')
     stage.publish("3.0.0")
 
 
@@ -158,6 +167,9 @@ SCENARIOS = {
     "first": Scenario(about="first install", prepare=_first_install, may_run=("", "1.0.0")),
     "update": Scenario(
         about="update; the oldest version goes", prepare=_update, may_run=("2.0.0", "3.0.0")
+    ),
+    "reports": Scenario(
+        about="the same by a client that reports", prepare=_reporting, may_run=("2.0.0", "3.0.0")
     ),
     "failing": Scenario(
         about="the release fails its health check",

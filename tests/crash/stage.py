@@ -16,13 +16,13 @@ from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.client import CLIENT_ID
 from tests.simulators.repository import STABLE, RepositorySimulator, checked_by
 
-__all__ = ["OWN_HOME", "Command", "Stage", "addressed", "settle"]
+__all__ = ["NOBODY", "OWN_HOME", "Command", "Stage", "addressed", "settle"]
 
 Command: TypeAlias = tuple[str, ...]
 
 OWN_HOME = "updater"
 """Where the updater has its own home, below the home it looks after."""
-_NOBODY = "http://127.0.0.1:9"
+NOBODY = "http://127.0.0.1:9"
 _ASKS = frozenset({"check", "repair", "update", "watch"})
 
 
@@ -73,7 +73,7 @@ class Stage:
     def init_command(self) -> Command:
         """What makes a home. Its address is nobody's: every command brings the server's own."""
         app, root = self.repository.app, str(self._anchor)
-        words = ("init", "--app", app, "--root", root, "--repository", _NOBODY)
+        words = ("init", "--app", app, "--root", root, "--repository", NOBODY)
         return (*words, "--channel", STABLE, "--client-id", CLIENT_ID)
 
     def act(self, command: Command, home: Path | None = None) -> None:
