@@ -23,14 +23,14 @@ class Listing:
         offered: The channels that offer a version, for each one offered.
         scheme: How the app's versions are ordered.
         fallbacks: What a channel falls back to if all that it offers is revoked.
-        ended: Preview channels that are over.
+        previews: Channels that end, or have ended.
     """
 
     entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
     offered: Mapping[str, tuple[ChannelName, ...]] = field(default_factory=dict)
     scheme: VersionScheme = VersionScheme.SEMVER
     fallbacks: frozenset[str] = frozenset()
-    ended: frozenset[ChannelName] = frozenset()
+    previews: frozenset[ChannelName] = frozenset()
 
     def parse(self, version: str) -> Version:
         """Return a version of the app's scheme.
@@ -76,10 +76,8 @@ def listing_of(base: Base) -> Listing:
         offered=offered,
         scheme=base.policy.versions,
         fallbacks=frozenset(version for version in found if version is not None),
-        ended=frozenset(
-            name
-            for name, document in base.channels.items()
-            if document.retire_at is not None and not document.offers
+        previews=frozenset(
+            name for name, document in base.channels.items() if document.retire_at is not None
         ),
     )
 

@@ -12,7 +12,8 @@ The rules:
 6. Nor does rule 4 take out what a channel falls back to if what it offers is revoked, nor a release
    whose revocation was lifted: the lifting stands in its entry, and clients remember revocations.
 7. What is revoked in any channel goes to no further one, until its publishers lift that.
-8. What was for previews alone, all of which have ended, is retired by rule 4 however new it is.
+8. What is for preview channels alone does not count among the newest: it is retired by rule 4 as
+   soon as it is offered nowhere, and takes nobody's place.
 """
 
 from __future__ import annotations
@@ -332,20 +333,22 @@ def _check_above_floors(
             )
 
 
-def _was_for_previews(listing: Listing, entry: ReleaseEntry) -> bool:
-    """Whether the release was for preview channels alone, and all of them have ended (rule 8)."""
-    return bool(entry.channels) and set(entry.channels) <= listing.ended
+def _is_preview(listing: Listing, entry: ReleaseEntry) -> bool:
+    """Whether the release is for preview channels alone (rule 8)."""
+    return bool(entry.channels) and set(entry.channels) <= listing.previews
 
 
 def _retire(
     listing: Listing, entries: Mapping[str, ReleaseEntry], keep: int, wanted: frozenset[str]
 ) -> dict[str, ReleaseEntry]:
     """Return the entries without those that are old and needed nowhere (rules 4 to 6 and 8)."""
-    newest = sorted(entries, key=lambda path: listing.parse(entries[path].version), reverse=True)
+    counted = [path for path in entries if not _is_preview(listing, entries[path])]
+    counted.sort(key=lambda path: listing.parse(entries[path].version), reverse=True)
+    newest = frozenset(counted[:keep])
     staying = {
         path
-        for place, path in enumerate(newest)
-        if (place < keep and not _was_for_previews(listing, entries[path]))
+        for path in entries
+        if path in newest
         or entries[path].version in listing.offered
         or entries[path].version in {*wanted, *listing.fallbacks}
         or entries[path].lifted

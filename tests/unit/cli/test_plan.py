@@ -176,6 +176,20 @@ def test_what_a_channel_would_fall_back_to_is_kept_however_old() -> None:
     assert live(plan_retirement(base, versions=("1.0.0",), keep=1)) == {"1.1.0"}
 
 
+def test_what_is_for_previews_alone_takes_nobody_s_place_and_goes_when_offered_nowhere() -> None:
+    preview = ChannelName("pr-1")
+    alone = listing("1.2.0-pr.1", "1.2.0-pr.3", channels=(preview,)).entries
+    shared = listing("1.2.0-pr.2", channels=(preview, BETA)).entries
+    base = Listing(
+        entries={**listing("1.0.0", "1.1.0").entries, **alone, **shared},
+        offered={"1.2.0-pr.3": (preview,)},
+        previews=frozenset({preview}),
+    )
+    following = plan(base, "1.3.0", keep=3)
+    assert live(following) == {"1.3.0", "1.2.0-pr.2", "1.2.0-pr.3", "1.1.0"}
+    assert following.vanishes == ("1.0.0", "1.2.0-pr.1")
+
+
 def test_a_lifted_revocation_is_kept_however_old() -> None:
     base = listing("1.0.0", "1.1.0")
     path = release_path("1.0.0")
