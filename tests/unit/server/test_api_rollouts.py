@@ -65,6 +65,7 @@ def test_a_rollout_is_shown_with_its_evidence_and_nothing_is_done(
         "bad": 90,
         "crash_loops": 0,
         "failed_already": 90,
+        "answered": 100,
     }
     assert scene.look().numbers() == before
 

@@ -79,6 +79,7 @@ def _describe_totals(totals: Totals) -> JsonObject:
         "bad": totals.bad,
         "crash_loops": totals.crash_loops,
         "failed_already": totals.failed_already,
+        "answered": totals.answered,
     }
 
 

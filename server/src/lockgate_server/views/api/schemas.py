@@ -321,7 +321,7 @@ SCHEMAS: dict[str, Schema] = {
     "Totals": _object(
         {
             name: _integer()
-            for name in ("enrolled", "closed", "bad", "crash_loops", "failed_already")
+            for name in ("enrolled", "closed", "bad", "crash_loops", "failed_already", "answered")
         }
     ),
     "Revoked": _object(
