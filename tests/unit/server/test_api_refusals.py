@@ -340,8 +340,8 @@ AS_GUNICORN = {"wsgi.input_terminated": True}
 class SlowBody(io.BytesIO):
     """A body that lets something else happen, and then breaks off."""
 
-    def __init__(self, meanwhile: Callable[[], object]) -> None:
-        super().__init__(b"x" * 100)
+    def __init__(self, meanwhile: Callable[[], object], size_bytes: int = 100) -> None:
+        super().__init__(bytes(size_bytes))
         self._meanwhile = meanwhile
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -363,6 +363,21 @@ def test_publishers_who_send_slowly_leave_a_thread_for_a_revocation(scene: Scene
     assert [answer.status_code for answer in answers] == [503, 200]
     assert answers[0].headers["Retry-After"] == "5"
     assert api(*BODIES["begin"]).status_code == 200  # the slot is free again
+
+
+def test_a_few_large_bodies_are_held_at_once_and_small_ones_beside_them(scene: Scene) -> None:
+    api = scene.api(large_bodies=Slots(1))
+    path, large = BODIES["publish"][1], bytes((1 << 20) + 1)
+    codes: list[int] = []
+
+    def others_ask() -> None:
+        codes.append(api("POST", path, data=large).status_code)
+        codes.append(api("POST", path, data=large[1:]).status_code)
+
+    body = SlowBody(others_ask, len(large))
+    api("POST", path, input_stream=body, environ_overrides=AS_GUNICORN)
+    assert codes == [503, 400]
+    assert api("POST", path, data=large).status_code == 400  # it is free again
 
 
 @pytest.mark.parametrize(("threads", "slots"), [(1, 1), (2, 1), (16, 12), (64, 48)])

@@ -18,6 +18,7 @@ __all__ = ["ApiContext", "answer", "caller", "content_length", "context", "json_
 T = TypeVar("T")
 
 EXTENSION = "lockgate"
+_SMALL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class ApiContext:
         mirror_limit_s: For how long a copy's state may be signed at most, in seconds.
         public_url: Where people and clients find the files, or "" where nobody said.
         slots: How many publishers are served at once.
+        large_bodies: How many large JSON bodies are held at once.
     """
 
     write: WriteDeps
@@ -43,6 +45,7 @@ class ApiContext:
     mirror_limit_s: int = 90 * 86400
     public_url: str = ""
     slots: Slots = field(default_factory=lambda: Slots(1000))
+    large_bodies: Slots = field(default_factory=lambda: Slots(4))
 
 
 def context() -> ApiContext:
@@ -86,9 +89,13 @@ def json_body(parse: Callable[[bytes], T]) -> T:
         LengthRequiredError: The request does not say how long it is.
         TooLargeError: It is too long.
         DocumentError: It is not what it should be.
+        TransportError: It is large, and so are those that are being read.
     """
-    content_length(context().max_body_bytes)
-    return parse(request.get_data(cache=False))
+    if content_length(context().max_body_bytes) <= _SMALL_BYTES:
+        return parse(request.get_data(cache=False))
+    # Read and taken apart it takes a multiple of its size: a few at once fit into memory.
+    with context().large_bodies.taken():
+        return parse(request.get_data(cache=False))
 
 
 def answer(body: JsonObject, status: int = 200) -> Response:

@@ -33,7 +33,7 @@ class Slots:
         """
         if not self._free.acquire(blocking=False):
             raise TransportError(
-                "too many publishers at this moment", hint="Send it again in a few seconds."
+                "too much to do at this moment", hint="Send it again in a few seconds."
             )
         try:
             yield
