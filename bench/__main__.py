@@ -14,6 +14,7 @@ NAMES = (
     "revoke",
     "publish",
     "rollout_evidence",
+    "ingest",
     "rollout_simulation",
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import secrets
 import sys
@@ -54,6 +55,8 @@ def _make_app(told: ChildArguments, workers: int) -> Flask:
     store, serving = open_store(told.settings.store_address), told.settings.serving
     ledger = SqliteLedger(told.settings.ledger_path)
     reports = SqliteReportLedger(told.settings.reports_path)
+    # What there is by now stays: it is not looked through again whenever many reports wait.
+    gc.freeze()
     return create_public_app(
         PublicDeps(
             store=store,

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+import socket
 import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
 __all__ = ["Network", "Rates", "Weights", "allowance", "block_mark", "client_address"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
-_Address: TypeAlias = IPv4Address | IPv6Address
 
-_BLOCK_BYTES = {4: 3, 6: 6}
+_BLOCK_BYTES = {0: 0, 4: 3, 16: 6}
+_MAPPED = bytes(10) + b"\xff\xff"
 _LEAST = 2.0
 _SLOTS = 1 << 17
 _MOST_ARMS = 64
@@ -47,19 +48,30 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
 
 
 def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    if not trusted:
+    packed = _pack(address) if trusted else b""
+    if not packed:
         return False
-    found = _parse(address)
-    return found is not None and any(found in network for network in trusted)
+    number = int.from_bytes(packed, "big")
+    return any(
+        network.max_prefixlen == 8 * len(packed)
+        and number & int(network.netmask) == int(network.network_address)
+        for network in trusted
+    )
 
 
-def _parse(address: str) -> _Address | None:
+def _pack(address: str) -> bytes:
+    """Return the 4 or 16 bytes of an address, or none where it is no address."""
     try:
-        found = ip_address(address)
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped or found
+        return socket.inet_pton(socket.AF_INET, address)
+    except ValueError:  # a NUL in it
+        return b""
+    except OSError:
+        pass
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address)
+    except OSError:
+        return b""
+    return packed.removeprefix(_MAPPED)
 
 
 def block_mark(address: str, salt: bytes) -> int:
@@ -69,8 +81,8 @@ def block_mark(address: str, salt: bytes) -> int:
         address: The address, as text.
         salt: 16 secret bytes.
     """
-    found = _parse(address)
-    block = b"" if found is None else found.packed[: _BLOCK_BYTES[found.version]]
+    packed = _pack(address)
+    block = packed[: _BLOCK_BYTES[len(packed)]]
     digest = hashlib.blake2b(block, key=salt, digest_size=8).digest()
     return int.from_bytes(digest, "big")
 
