@@ -8,14 +8,17 @@ import pytest
 from lockgate_release.documents import ChannelPolicy, PolicyDocument, parse_channel
 from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName
+from lockgate_release.requests import UnrevokeRequest
 from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.services.write.apps import make_online_key, register
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.copies import repair_copies
 from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.lifetimes import end_channel
 from lockgate_server.services.write.renewing import renew
 from lockgate_server.services.write.status import read_current
+from lockgate_server.services.write.unrevoking import unrevoke
 from tests.simulators.faulty_store import (
     WRITE,
     FaultyStore,
@@ -46,6 +49,18 @@ def revoke(scene: Scene) -> Act:
     return lambda: scene.revoke("1.0.0")
 
 
+def lift_a_revocation(scene: Scene) -> Act:
+    releases = scene.publisher.lift(scene.look().chain, "0.9.0", STABLE).releases
+    request = UnrevokeRequest(
+        version="0.9.0", reason="it was the printer", channels=(STABLE,), releases=releases
+    )
+    return lambda: unrevoke(scene.deps(), APP, request, CALLER)
+
+
+def end_a_channel(scene: Scene) -> Act:
+    return lambda: end_channel(scene.deps(), APP, STABLE, CALLER)
+
+
 def pause(scene: Scene) -> Act:
     return lambda: scene.roll("1.0.0", "pause")
 
@@ -64,6 +79,8 @@ CHANGES = [
     publish_next,
     publish_into_a_new_channel,
     revoke,
+    lift_a_revocation,
+    end_a_channel,
     pause,
     renew_targets,
     renew_releases,
@@ -113,6 +130,8 @@ def test_a_kill_at_any_write_leaves_old_or_new_and_the_same_again_finishes(
     tmp_path: Path, change: Callable[[Scene], Act], moment: Moment
 ) -> None:
     origin = prepared(tmp_path)
+    if change is lift_a_revocation:
+        origin.revoke("0.9.0")
     count = writes_of(origin, change)
     assert count >= 3
     states = []
