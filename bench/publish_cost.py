@@ -179,7 +179,7 @@ class _Desk:
         following = plan_release(
             listing_of(base), version=version, channels=(STABLE,), floors={}, keep=KEPT
         )
-        (offer,) = plan_offers(base, version, (STABLE,), None)
+        (offer,) = plan_offers(base, version, (STABLE,), None, {})
         releases = sign_next_list(base.chain, following, documents, [self._signer], _now())
         sent = PublishRequest(releases=releases, documents=documents, offer=offer)
         body = dump_json(sent.to_json())
