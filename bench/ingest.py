@@ -47,6 +47,7 @@ BATCHES = (1, 20)
 WORKERS = 2
 BARS = {1: 0.7, 20: 0.5}
 _APP = AppName("demo")
+_PLATFORM = Platform("linux-x86_64")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BARE = """
 import sys
@@ -103,7 +104,8 @@ def _ours(folder: Path) -> Iterator[_Served]:
         publisher = PublisherSimulator(_APP, now=datetime.now(UTC).replace(microsecond=0))
         server.register(publisher)
         server.publish(publisher, publisher.build("1.0.0"))
-        server.publish(publisher, publisher.build("1.1.0"), exposure_bp=1_000)
+        build = publisher.build("1.1.0", {_PLATFORM: b"a program"})
+        server.publish(publisher, build, exposure_bp=1_000)
         parts = urlsplit(server.public)
         child = next(pid for pid in _children_of(server.pid) if b".public" in _command_of(pid))
         yield _Served(address=(str(parts.hostname), int(parts.port or 0)), pid=child)
@@ -148,7 +150,7 @@ def _bodies(size: int, count: int, turn: int) -> list[bytes]:
         version="1.1.0",
         epoch=1,
         arm=Arm.OFFERED,
-        platform=Platform("linux-x86_64"),
+        platform=_PLATFORM,
         from_version="1.0.0",
         hour=hour_of(datetime.now(UTC)),
     )

@@ -9,7 +9,7 @@ from typing import Final
 from lockgate_release.gate import Arm
 from lockgate_release.names import AppName, Platform
 from lockgate_release.platforms import best_platform
-from lockgate_release.reports import Active, CohortKey, Enrolled, Fared, Report
+from lockgate_release.reports import Active, CohortKey, Enrolled, Fared
 from lockgate_release.rollout.counts import COHORT
 from lockgate_server.ports.reports import Admitted, Drop
 from lockgate_server.services.reports.in_force import InForce, Line
@@ -58,26 +58,17 @@ def find_place(cohort: CohortKey, there: InForce, now: datetime) -> Place | Drop
     until = cohort.hour + COHORT + line.window
     if until <= now:
         return Drop.LATE
-    known = replace(
-        cohort,
-        platform=platform,
-        from_version=cohort.from_version if cohort.from_version in there.versions else OTHER,
-    )
+    from_version = cohort.from_version if cohort.from_version in there.versions else OTHER
+    known = cohort
+    if (platform, from_version) != (cohort.platform, cohort.from_version):
+        known = replace(cohort, platform=platform, from_version=from_version)
     return Place(cohort=known, until=until, line=line)
 
 
 def put(app: AppName, report: Enrolled | Fared, place: Place) -> Admitted:
     """Return a report as it is counted at a place."""
-    known: Report
-    if isinstance(report, Enrolled):
-        known = Enrolled(nonce=report.nonce, cohort=place.cohort)
-    else:
-        known = Fared(
-            nonce=report.nonce,
-            cohort=place.cohort,
-            outcome=report.outcome,
-            failure=report.failure,
-        )
+    is_known = place.cohort is report.cohort
+    known = report if is_known else replace(report, cohort=place.cohort)
     return Admitted(app=app, report=known, until=place.until)
 
 
