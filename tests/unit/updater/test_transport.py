@@ -1,6 +1,7 @@
 """Over a real loopback server: what comes, what breaks off, what is resumed, and what is told."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lockgate_updater import Event
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.network import parse_retry_after
 from lockgate_updater.fetch.transport import (
+    FolderTransport,
     HttpTransport,
     Limits,
     open_transport,
@@ -294,3 +296,9 @@ def test_a_client_updates_over_http(server: Server, tmp_path: Path) -> None:
     updater = Updater.open(client.home, environ={})
     assert updater.update().outcome == "updated"
     assert client.runs() == "1.0.0"
+
+
+def test_a_pipe_in_a_folder_that_was_carried_here_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TransportError, match="not a plain file"):
+        list(FolderTransport()((tmp_path / "pipe").as_uri()))

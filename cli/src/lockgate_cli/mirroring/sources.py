@@ -5,14 +5,11 @@ Several threads may read at once.
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from lockgate_cli.http import Http
@@ -20,6 +17,7 @@ from lockgate_cli.mirroring.addresses import check_address
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import TransportError, UsageError
 from lockgate_release.names import AppName
+from lockgate_release.plain_files import open_plain
 from lockgate_release.trust.verify import NotFoundError
 
 __all__ = ["POINTER", "CheapReader", "FolderSource", "HttpSource", "Source", "find_source"]
@@ -100,7 +98,7 @@ class FolderSource:
             TransportError: It could not be read.
         """
         try:
-            with _open_plain(self.folder / app / path) as stream:
+            with open_plain(self.folder / app / path) as stream:
                 return stream.read(_MAX_FILE_BYTES)
         except FileNotFoundError:
             return None
@@ -115,7 +113,7 @@ class FolderSource:
             TransportError: It does not come, or not to its end.
         """
         try:
-            with _open_plain(self.folder / app / path) as stream:
+            with open_plain(self.folder / app / path) as stream:
                 stream.seek(start_bytes)
                 while chunk := stream.read(_CHUNK_BYTES):
                     yield chunk
@@ -123,20 +121,6 @@ class FolderSource:
             raise NotFoundError("no such file", subject=path) from exc
         except OSError as exc:
             raise TransportError("cannot be read", subject=path, found=str(exc)) from exc
-
-
-def _open_plain(path: Path) -> BinaryIO:
-    """Return a plain file, open: a pipe on a disk that was carried here would keep us for ever.
-
-    Raises:
-        OSError: There is none.
-    """
-    # Without O_NONBLOCK, opening a pipe would wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a plain file")
-    return os.fdopen(descriptor, "rb")
 
 
 def find_source(address: str, http: Http) -> Source:

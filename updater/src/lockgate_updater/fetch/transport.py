@@ -354,8 +354,10 @@ class FolderTransport:
         """Nothing is held open."""
 
     def _read(self, path: Path, offset: int) -> Iterator[bytes]:
+        from lockgate_release.plain_files import open_plain  # noqa: PLC0415 (folders alone pay)
+
         try:
-            with path.open("rb") as stream:
+            with open_plain(path) as stream:
                 stream.seek(offset)
                 while chunk := stream.read(_CHUNK_BYTES):
                     yield chunk
