@@ -45,6 +45,11 @@ class Service:
     session: boto3.session.Session
     authority: Path | None = None
 
+    def apart(self) -> "Service":
+        """The same below a prefix of its own, where no other test has left anything."""
+        prefix = f"{self.address.prefix}{secrets.token_hex(4)}/"
+        return replace(self, address=replace(self.address, prefix=prefix))
+
     def open(self, bucket: str, limits: S3Limits) -> S3Store:
         """Open a store in a bucket."""
         with pytest.MonkeyPatch.context() as patch:
@@ -122,9 +127,11 @@ def open_s3(moto: Service) -> Iterator[OpenS3]:
 @contextmanager
 def emptied(store: S3Store) -> Iterator[S3Store]:
     """The store, whose bucket is emptied at the end."""
-    yield store
-    for info in list(store.list("")):
-        store.delete(info.key)
+    try:
+        yield store
+    finally:
+        for info in list(store.list("")):
+            store.delete(info.key)
 
 
 @pytest.fixture(scope="session")
@@ -225,7 +232,7 @@ def r2_scene(tmp_path: Path, r2: Service) -> Iterator[Scene]:
 
 
 def _scene(folder: Path, service: Service) -> Iterator[Scene]:
-    with closing(service.open(BUCKET, S3Limits())) as store, emptied(store):
+    with closing(service.apart().open(BUCKET, S3Limits())) as store, emptied(store):
         scene = Scene(folder=folder, store=store, uploads=S3Uploads(store.bucket))
         scene.register()
         yield scene

@@ -212,7 +212,7 @@ def test_what_has_arrived_is_told_where_the_store_can_tell(scene: Scene, service
 
 
 def test_parts_that_the_store_holds_for_nobody_are_given_up(moto: Service, tmp_path: Path) -> None:
-    with emptied(moto.open(BUCKET, S3Limits())) as store:
+    with emptied(moto.apart().open(BUCKET, S3Limits())) as store:
         uploads = S3Uploads(store.bucket)
         scene = Scene(folder=tmp_path, store=store, uploads=uploads)
         scene.register()
@@ -249,7 +249,7 @@ def test_an_upload_begun_in_the_other_mode_is_begun_again(scene: Scene) -> None:
 
 def test_a_file_too_large_for_one_copy_is_copied_in_parts(service: Service, tmp_path: Path) -> None:
     limits = S3Limits(copy_bytes=5 << 20)
-    with emptied(service.open(BUCKET, limits)) as store:
+    with emptied(service.apart().open(BUCKET, limits)) as store:
         scene = Scene(folder=tmp_path, store=store, uploads=S3Uploads(store.bucket))
         scene.register()
         sender = Sender(scene.api(), BIG)

@@ -33,7 +33,7 @@ TRIES = 4
 
 @pytest.fixture
 def clean(r2: Service) -> Iterator[S3Store]:
-    with emptied(r2.open(BUCKET, S3Limits())) as store:
+    with emptied(r2.apart().open(BUCKET, S3Limits())) as store:
         yield store
     store.close()
 
