@@ -144,6 +144,8 @@ def test_a_terminal_s_interrupt_comes_once(
     put_on_trial(client, repository, script.encode())
     pid, terminal = pty.fork()
     if pid == 0:
+        # Tests that run in the background of a shell are born deaf to it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvp(COMMAND[0], [*COMMAND, "run", "--home", str(client.home)])
     wait_until(ready.exists)
     os.write(terminal, b"\x03")
