@@ -105,7 +105,7 @@ def _converge(bench: Bench) -> str:
     wrong = bench.converge()
     if wrong and bench.scenario.code == ExitCode.ROLLED_BACK:
         found = differences(list_home(bench.home), bench.endings[0])
-        if all(words.startswith("state/memory.json: ") for words in found):
+        if all(words.partition(": ")[0].endswith("state/memory.json") for words in found):
             return ""
     return wrong
 
