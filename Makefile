@@ -8,6 +8,9 @@ PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
 R2 := tests/simulators/r2
 
+# The tests start hundreds of processes, each of which would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test r2 crash faults check format docs conformance bench lock clean
 .DELETE_ON_ERROR:

@@ -20,8 +20,10 @@ def stored(client: Any, key: str) -> dict[str, Any]:
     return found
 
 
-def unfinished_uploads(client: Any) -> list[Any]:
-    return list(client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
+def unfinished_uploads(client: Any, key: str) -> list[Any]:
+    """Those of one object: a bucket is shared with other tests, which may leave some."""
+    found = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    return [upload for upload in found if upload["Key"] == PREFIX + key]
 
 
 @pytest.fixture
@@ -65,13 +67,13 @@ def test_an_upload_that_breaks_leaves_no_parts_to_be_paid_for(
     class Breaking(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > LEAST_PART_BYTES:
-                assert len(unfinished_uploads(s3_client)) == 1
+                assert len(unfinished_uploads(s3_client, "app/broken")) == 1
                 raise ConnectionResetError
             return super().read(size)
 
     with pytest.raises(ConnectionResetError):
-        s3_store.put("app/x", Breaking(bytes(3 * LEAST_PART_BYTES)), Always())
-    assert unfinished_uploads(s3_client) == []
+        s3_store.put("app/broken", Breaking(bytes(3 * LEAST_PART_BYTES)), Always())
+    assert unfinished_uploads(s3_client, "app/broken") == []
 
 
 def test_a_large_object_that_is_there_is_not_sent_again(s3_store: S3Store) -> None:

@@ -1,7 +1,7 @@
 """An upload where any one request of the server to the store goes wrong: asked again, it ends."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
@@ -32,24 +32,29 @@ TRIES = 4
 
 
 @pytest.fixture
-def clean(r2: Service) -> Iterator[S3Store]:
-    with emptied(r2.apart().open(BUCKET, S3Limits())) as store:
-        yield store
-    store.close()
+def place(r2: Service) -> Service:
+    return r2.apart()
 
 
 @pytest.fixture
-def proxy(r2: Service) -> Iterator[FaultProxy]:
-    assert r2.address.endpoint is not None
-    with fault_proxy(r2.address.endpoint) as proxy:
+def clean(place: Service) -> Iterator[S3Store]:
+    """The same place without the bad line, to look at what is there."""
+    with closing(place.open(BUCKET, S3Limits())) as store, emptied(store):
+        yield store
+
+
+@pytest.fixture
+def proxy(place: Service) -> Iterator[FaultProxy]:
+    assert place.address.endpoint is not None
+    with fault_proxy(place.address.endpoint) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def scene(tmp_path: Path, r2: Service, proxy: FaultProxy) -> Iterator[Scene]:
-    address = replace(r2.address, endpoint=proxy.endpoint)
+def scene(tmp_path: Path, place: Service, proxy: FaultProxy) -> Iterator[Scene]:
+    address = replace(place.address, endpoint=proxy.endpoint)
     # Sent once each, so that every trouble reaches the use case.
-    store = S3Store(address, limits=S3Limits(attempts=1), session=r2.session)
+    store = S3Store(address, limits=S3Limits(attempts=1), session=place.session)
     scene = Scene(folder=tmp_path, store=store, uploads=S3Uploads(store.bucket))
     scene.register()
     yield scene
