@@ -5,11 +5,11 @@ Both sides use these, so that they cannot drift apart. Bytes travel as base64 in
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lockgate_release.base64_fields import decode_all, decode_bytes, encode_all, encode_bytes
 from lockgate_release.documents import Remedy
 from lockgate_release.instants import format_instant
 from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, is_channel_name
@@ -36,8 +36,6 @@ MAX_LIFETIME_S = 366 * 86400
 
 _SUBJECT = "request"
 _WORDS = r"(?s).*\S.*"
-_MAX_DOCUMENTS = 1000
-_MAX_BASE64 = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +57,10 @@ class RegisterRequest:
     def to_json(self) -> JsonObject:
         """Return the request's body."""
         return {
-            "root": _encode(self.root),
-            "targets": _encode(self.targets),
-            "releases": _encode(self.releases),
-            "documents": _encode_all(self.documents),
+            "root": encode_bytes(self.root),
+            "targets": encode_bytes(self.targets),
+            "releases": encode_bytes(self.releases),
+            "documents": encode_all(self.documents),
         }
 
     @classmethod
@@ -74,10 +72,10 @@ class RegisterRequest:
         """
         fields = parse_json(data, subject=_SUBJECT)
         return cls(
-            root=_decode(fields, "root"),
-            targets=_decode(fields, "targets"),
-            releases=_decode(fields, "releases"),
-            documents=_decode_all(fields, "documents"),
+            root=decode_bytes(fields, "root"),
+            targets=decode_bytes(fields, "targets"),
+            releases=decode_bytes(fields, "releases"),
+            documents=decode_all(fields, "documents"),
         )
 
 
@@ -130,9 +128,9 @@ class PublishRequest:
 
     def to_json(self) -> JsonObject:
         """Return the request's body."""
-        body: dict[str, Json] = {"documents": _encode_all(self.documents)}
+        body: dict[str, Json] = {"documents": encode_all(self.documents)}
         if self.releases is not None:
-            body["releases"] = _encode(self.releases)
+            body["releases"] = encode_bytes(self.releases)
         if self.offer is not None:
             body["offer"] = self.offer.to_json()
         return body
@@ -146,8 +144,8 @@ class PublishRequest:
         """
         fields = parse_json(data, subject=_SUBJECT)
         return cls(
-            releases=_decode(fields, "releases") if fields.has("releases") else None,
-            documents=_decode_all(fields, "documents"),
+            releases=decode_bytes(fields, "releases") if fields.has("releases") else None,
+            documents=decode_all(fields, "documents"),
             offer=_read_offer(fields.object("offer")) if fields.has("offer") else None,
         )
 
@@ -238,7 +236,7 @@ class UnrevokeRequest:
             "channels": list(self.channels),
         }
         if self.releases is not None:
-            body["releases"] = _encode(self.releases)
+            body["releases"] = encode_bytes(self.releases)
         return body
 
     @classmethod
@@ -256,7 +254,7 @@ class UnrevokeRequest:
             version=fields.checked("version", is_version_text, "a version"),
             reason=fields.text("reason", pattern=_WORDS, max_length=1000),
             channels=channels,
-            releases=_decode(fields, "releases") if fields.has("releases") else None,
+            releases=decode_bytes(fields, "releases") if fields.has("releases") else None,
         )
 
 
@@ -286,8 +284,8 @@ class RenewRequest:
         """Return the request's body."""
         return {
             "role": self.role,
-            "metadata": _encode(self.metadata),
-            "documents": _encode_all(self.documents),
+            "metadata": encode_bytes(self.metadata),
+            "documents": encode_all(self.documents),
         }
 
     @classmethod
@@ -300,8 +298,8 @@ class RenewRequest:
         fields = parse_json(data, subject=_SUBJECT)
         return cls(
             role=fields.text("role", pattern="root|targets|releases"),
-            metadata=_decode(fields, "metadata"),
-            documents=_decode_all(fields, "documents"),
+            metadata=decode_bytes(fields, "metadata"),
+            documents=decode_all(fields, "documents"),
         )
 
 
@@ -348,7 +346,7 @@ class MirrorSignature:
             "timestamp_version": self.timestamp_version,
             "expires_at": format_instant(self.expires_at),
             "shortened": self.shortened,
-            "files": _encode_all(self.files),
+            "files": encode_all(self.files),
         }
 
     @classmethod
@@ -363,28 +361,5 @@ class MirrorSignature:
             timestamp_version=fields.integer("timestamp_version", minimum=1),
             expires_at=fields.instant("expires_at"),
             shortened=fields.text("shortened", max_length=32),
-            files=_decode_all(fields, "files"),
+            files=decode_all(fields, "files"),
         )
-
-
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _encode_all(documents: Mapping[str, bytes]) -> JsonObject:
-    return {path: _encode(data) for path, data in documents.items()}
-
-
-def _decode(fields: Fields, name: str) -> bytes:
-    text = fields.text(name, max_length=_MAX_BASE64)
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:  # binascii's own, or that the text is not ASCII
-        fields.fail(name, "wrong value", expected="base64", found=f"{text[:20]!r}…")
-
-
-def _decode_all(fields: Fields, name: str) -> dict[str, bytes]:
-    inner = fields.object(name, optional=True)
-    if len(inner.names()) > _MAX_DOCUMENTS:
-        fields.fail(name, "too many", expected=f"at most {_MAX_DOCUMENTS}")
-    return {path: _decode(inner, path) for path in inner.names()}
