@@ -17,6 +17,7 @@ from lockgate_release.errors import ConflictError
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import Json
 from lockgate_server.ports import Highest, Intent, Ledger, Scope
+from lockgate_server.stores.audit_chain import chain_entry
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from tests.simulators.memory_ledger import MemoryLedger
 
@@ -362,3 +363,13 @@ def test_threads_write_one_whole_log(ledger: Ledger) -> None:
     assert ledger.open_entries(APP) == ()
     assert ledger.highest(APP) == highest(35)
     assert ledger.verify_audit() is None
+
+
+def test_an_operation_is_kept_with_its_entry_and_is_part_of_its_link(ledger: Ledger) -> None:
+    ledger.begin(intent(), now=NOW)
+    ledger.begin(replace(intent(), operation_id="ci-7"), now=NOW)
+    with_one, without = ledger.audit(None, limit=2)
+    assert (with_one.intent.operation_id, without.intent.operation_id) == ("ci-7", "")
+    assert ledger.verify_audit() is None
+    link = chain_entry(without.chain_sha256, 2, NOW, replace(with_one.intent, operation_id=""))
+    assert with_one.chain_sha256 != link

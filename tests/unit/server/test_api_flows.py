@@ -192,7 +192,7 @@ def test_the_audit_log_names_who_did_what_and_with_which_request(scene: Scene, a
         "POST",
         "/apps/demo/revocations",
         {"version": "1.0.0", "reason": "it eats files"},
-        headers={"X-Request-Id": "ticket-42"},
+        headers={"X-Request-Id": "ticket-42", "X-Operation-Id": "ci-7"},
     )
     entries = api("GET", "/apps/demo/audit?limit=2").get_json()["entries"]
     assert [(one["action"], one["outcome"]) for one in entries] == [
@@ -201,6 +201,7 @@ def test_the_audit_log_names_who_did_what_and_with_which_request(scene: Scene, a
     ]
     assert entries[0]["actor"].startswith("ci (")
     assert entries[0]["request_id"] == "ticket-42"
+    assert [one["operation_id"] for one in entries] == ["ci-7", ""]
     assert entries[0]["details"]["reason"] == "it eats files"
     assert entries[0]["timestamp_sha256"] == digest_bytes(scene.look().chain.timestamp.data)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
+from lockgate_server.ports.pending import Attempt, PendingLedger
 
 __all__ = [
     "AuditEntry",
@@ -55,7 +56,8 @@ class Highest:
         timestamp: Version of the timestamp.
         snapshot: Version of the snapshot.
         releases: Version of the list of releases.
-        sequences: Sequence of each channel's document.
+        sequences: Sequence of each channel's document, and number of each further list of
+            releases, as `role/<role>`.
     """
 
     root: int
@@ -76,6 +78,7 @@ class Intent:
         details: What exactly, and why; no secrets.
         request_id: The request it came with, or "".
         timestamp_sha256: The digest of the timestamp that will put it in force.
+        operation_id: The run of a command that it belongs to, as the command says it, or "".
     """
 
     app: AppName
@@ -84,6 +87,7 @@ class Intent:
     details: JsonObject
     request_id: str
     timestamp_sha256: str
+    operation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,7 @@ class Lease:
     expires_at: datetime
 
 
-class Ledger(Protocol):
+class Ledger(PendingLedger, Protocol):
     """What people did, and how far each app has got. Its verbs are use cases, never tables.
 
     Safe to share between threads and processes. Raises `LocalError` when its disk is in the way.
@@ -163,14 +167,18 @@ class Ledger(Protocol):
         """Return every pinned app, by name."""
         ...
 
-    def begin(self, intent: Intent, *, now: datetime) -> int:
-        """Write an intent, as an open entry of the audit log, and return its number."""
+    def begin(self, intent: Intent, *, now: datetime, attempt: Attempt | None = None) -> int:
+        """Write an intent, as an open entry of the audit log, and return its number.
+
+        Raises:
+            ConflictError: It is an attempt at a change that is not pending any more.
+        """
         ...
 
     def finish(self, number: int, highest: Highest) -> None:
         """Close an entry as done and raise what was recorded as highest, in one transaction.
 
-        Nothing recorded is ever lowered. That a timestamp was in force is final: it may be said
+        If it was an attempt at a pending change, that is pending no more. Nothing recorded is ever lowered. That a timestamp was in force is final: it may be said
         again, and also of an entry that somebody took for abandoned. A number that nobody was
         given is a `ValueError`.
         """

@@ -3,7 +3,8 @@
 A link is the SHA-256 over the link before it, in 64 hex digits, and the canonical JSON (sorted
 keys, no white space, UTF-8, a newline at the end) of
 
-1. an entry: `number`, `at`, `app`, `actor`, `action`, `details`, `request_id`, `timestamp_sha256`;
+1. an entry: `number`, `at`, `app`, `actor`, `action`, `details`, `request_id`, `timestamp_sha256`,
+   and `operation_id` where there is one: entries from before it existed keep their link;
 2. an outcome: the `entry` (its number), the `chain_sha256` of that entry, and the `outcome`.
 
 The first link of each chain follows 64 zeros. Both logs only ever grow.
@@ -55,6 +56,7 @@ def chain_entry(before: str, number: int, at: datetime, intent: Intent) -> str:
         ValueError: `at` carries no time zone.
         TypeError: The details are not JSON.
     """
+    operation = {"operation_id": intent.operation_id} if intent.operation_id else {}
     return _link(
         before,
         {
@@ -66,6 +68,7 @@ def chain_entry(before: str, number: int, at: datetime, intent: Intent) -> str:
             "details": intent.details,
             "request_id": intent.request_id,
             "timestamp_sha256": intent.timestamp_sha256,
+            **operation,
         },
     )
 

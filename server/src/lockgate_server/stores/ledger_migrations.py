@@ -14,7 +14,9 @@ __all__ = ["MIGRATIONS", "SCHEMA", "STEPS"]
 
 MIGRATIONS = Migrations("lockgate")
 
-STEPS = frozenset({"0001_tokens", "0002_apps", "0003_audit", "0004_leases", "0005_open"})
+STEPS = frozenset(
+    {"0001_tokens", "0002_apps", "0003_audit", "0004_leases", "0005_open", "0006_operations"}
+)
 """The name of every step there is."""
 
 
@@ -123,6 +125,12 @@ def _open(db: Database) -> None:
         CREATE TRIGGER audit_outcomes_closes AFTER INSERT ON audit_outcomes
         BEGIN DELETE FROM audit_open WHERE entry = new.entry; END
     """)
+
+
+@MIGRATIONS(name="0006_operations")
+def _operations(db: Database) -> None:
+    """Note which run of a command an entry belongs to; older entries belong to none."""
+    db.execute("ALTER TABLE audit_entries ADD COLUMN operation_id TEXT NOT NULL DEFAULT ''")
 
 
 SCHEMA = Schema(

@@ -70,6 +70,7 @@ def _parse_entry(row: Row) -> AuditEntry:
             details=details,
             request_id=row["request_id"],
             timestamp_sha256=row["timestamp_sha256"],
+            operation_id=row["operation_id"],
         ),
         outcome=row["outcome"],
         chain_sha256=row["chain_sha256"],

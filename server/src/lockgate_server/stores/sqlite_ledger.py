@@ -188,7 +188,7 @@ class SqliteLedger:
             number = last["number"] + 1 if last else 1
             before = last["chain_sha256"] if last else CHAIN_START
             db.execute(
-                "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     number,
                     format_instant(now),
@@ -199,6 +199,7 @@ class SqliteLedger:
                     intent.request_id,
                     intent.timestamp_sha256,
                     chain_entry(before, number, now, intent),
+                    intent.operation_id,
                 ),
             )
         return int(number)

@@ -87,7 +87,11 @@ def problem(status: int, code: str, detail: str = "", **members: object) -> Resp
         "detail": detail,
         "code": code,
         "request_id": g.get("request_id", ""),
-        **{name: value for name, value in members.items() if value != ""},
+        **{
+            name: value
+            for name, value in (("operation_id", g.get("operation_id", "")), *members.items())
+            if value != ""
+        },
     }
     response: Response = jsonify(body)
     response.status_code = status

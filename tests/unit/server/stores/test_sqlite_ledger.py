@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def tamper(path: Path, *statements: str) -> None:
         "details = '{'",
         "details = '[]'",
         "request_id = ''",
+        "operation_id = 'another'",
         "timestamp_sha256 = ''",
         "chain_sha256 = ''",
         "number = 9",
@@ -112,7 +114,7 @@ def test_a_changed_entry_is_found(written: SqliteLedger, path: Path, change: str
         (["UPDATE audit_outcomes SET entry = 77 WHERE entry = 3"], 77),
         (["INSERT INTO audit_outcomes VALUES (NULL, 5, 'done', '')"], 5),
         (["INSERT INTO audit_entries SELECT 6, at, app, actor, action, details, request_id,"
-          " timestamp_sha256, chain_sha256 FROM audit_entries WHERE number = 5"], 6),
+          " timestamp_sha256, chain_sha256, operation_id FROM audit_entries WHERE number = 5"], 6),
         (["UPDATE audit_entries SET number = 99 WHERE number = 2",
           "UPDATE audit_entries SET number = 2 WHERE number = 3",
           "UPDATE audit_entries SET number = 3 WHERE number = 99"], 2),
@@ -315,3 +317,21 @@ def test_a_lease_that_ran_out_in_another_time_zone_ran_out(ledger: SqliteLedger)
         datetime.strptime("+0900", "%z").tzinfo  # a clock that shows a later hour
     )
     assert ledger.take_lease("job", "b", now=east, until=east + timedelta(minutes=1)) is not None
+
+
+def test_a_log_from_before_operations_keeps_its_links_after_the_upgrade(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    ledger.begin(intent(), now=NOW)
+    before = ledger.audit(None, limit=1)
+    ledger.close()
+    run_sql(
+        path,
+        "ALTER TABLE audit_entries DROP COLUMN operation_id",
+        "DELETE FROM _sqlite_migrations WHERE name = '0006_operations'",
+    )
+    upgraded = SqliteLedger(path)
+    assert upgraded.audit(None, limit=1) == before
+    assert upgraded.verify_audit() is None
+    upgraded.begin(replace(intent(), operation_id="ci-7"), now=NOW)
+    assert upgraded.verify_audit() is None
+    upgraded.close()

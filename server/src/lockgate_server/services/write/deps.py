@@ -75,7 +75,9 @@ class Caller:
     Attributes:
         actor: The token's label and id, or the operating system's user.
         request_id: The request it came with, or "".
+        operation_id: The run of a command that the request belongs to, or "".
     """
 
     actor: str
     request_id: str = ""
+    operation_id: str = ""

@@ -72,6 +72,7 @@ def flip(
             action=action,
             details={**details, **_describe_over(state), **_describe_number(state)},
             request_id=caller.request_id,
+            operation_id=caller.operation_id,
             timestamp_sha256=state.timestamp_sha256,
         ),
         now=deps.now(),

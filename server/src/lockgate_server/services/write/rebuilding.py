@@ -215,6 +215,7 @@ def record(
                 "named": "not by number" if named is None else str(named),
             },
             request_id=caller.request_id,
+            operation_id=caller.operation_id,
             timestamp_sha256=digest_bytes(base.chain.timestamp.data),
         ),
         now=now,

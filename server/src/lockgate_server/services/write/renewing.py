@@ -147,6 +147,7 @@ def _renew_root(deps: WriteDeps, app: AppName, data: bytes, caller: Caller) -> R
             action="renew.root",
             details={"root_version": root.version, "root_sha256": digest_bytes(data)},
             request_id=caller.request_id,
+            operation_id=caller.operation_id,
             timestamp_sha256="",
         ),
         now=deps.now(),

@@ -203,6 +203,7 @@ def _describe_audit_entry(entry: AuditEntry) -> JsonObject:
         "action": intent.action,
         "details": intent.details,
         "request_id": intent.request_id,
+        "operation_id": intent.operation_id,
         "timestamp_sha256": intent.timestamp_sha256,
         "outcome": entry.outcome,
         "chain_sha256": entry.chain_sha256,

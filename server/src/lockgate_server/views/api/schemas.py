@@ -75,7 +75,7 @@ SCHEMAS: dict[str, Schema] = {
             "code": _TEXT,
             "request_id": _TEXT,
         },
-        {"expected": _TEXT, "found": _TEXT, "hint": _TEXT, "subject": _TEXT},
+        {"operation_id": _TEXT, "expected": _TEXT, "found": _TEXT, "hint": _TEXT, "subject": _TEXT},
     ),
     "Service": _object(
         {"name": {"const": "lockgate"}, "version": _TEXT, "side": {"const": "api"}},
@@ -361,6 +361,7 @@ SCHEMAS: dict[str, Schema] = {
             "action": _TEXT,
             "details": {"type": "object"},
             "request_id": _TEXT,
+            "operation_id": _TEXT,
             "timestamp_sha256": _TEXT,
             "outcome": {"enum": ["open", "done", "abandoned"]},
             "chain_sha256": _SHA256,
