@@ -15,6 +15,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, is_channel_name
 from lockgate_release.steering_requests import ChosenPlan, read_chosen_plan
 from lockgate_release.strict_json import Fields, Json, JsonObject, parse_json
+from lockgate_release.trust.roles import Role
 from lockgate_release.versions import is_version_text
 
 __all__ = [
@@ -120,11 +121,13 @@ class PublishRequest:
         releases: The next `releases` metadata, signed; None to offer what is live already.
         documents: Documents that the list names and the server may not have yet, by path.
         offer: What to offer; None only changes the list.
+        role: The role of releases whose list it is.
     """
 
     releases: bytes | None = None
     documents: Mapping[str, bytes] = field(default_factory=dict)
     offer: OfferRequest | None = None
+    role: str = Role.RELEASES.value
 
     def to_json(self) -> JsonObject:
         """Return the request's body."""
@@ -133,6 +136,8 @@ class PublishRequest:
             body["releases"] = encode_bytes(self.releases)
         if self.offer is not None:
             body["offer"] = self.offer.to_json()
+        if self.role != Role.RELEASES:
+            body["role"] = self.role
         return body
 
     @classmethod
@@ -147,6 +152,7 @@ class PublishRequest:
             releases=decode_bytes(fields, "releases") if fields.has("releases") else None,
             documents=decode_all(fields, "documents"),
             offer=_read_offer(fields.object("offer")) if fields.has("offer") else None,
+            role=fields.text("role", max_length=64, default=Role.RELEASES.value),
         )
 
 

@@ -9,7 +9,11 @@ our own code: every signature, length and hash is checked by python-tuf, role by
 2. `timestamp.json` by root's keys; the snapshot it names, by number, length and hash; then
    targets, by root's keys, and the delegated roles, by the keys that targets gives them, each by
    the number, length and hash that the snapshot names.
-3. With a `now`, anything past its expiry is refused. Without one, expiry is the caller's to judge.
+3. With a `now`, anything past its expiry is refused, but the lists of further roles: one that its
+   publishers let lie must not keep the others from publishing. Without a `now`, expiry is the
+   caller's to judge.
+4. Targets may delegate further roles of releases, each for a folder of its own: `previews`, say.
+   One that the snapshot does not name has no list yet; it begins with number 1.
 
 What the caller must still do: refuse a state older than the newest it has recorded.
 
@@ -18,9 +22,9 @@ Source: TUF specification 1.0.33, section 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
@@ -40,13 +44,14 @@ from tuf.api.serialization import DeserializationError
 
 from lockgate_release.documents import ReleaseEntry, parse_entry
 from lockgate_release.errors import DocumentError, ExpiredError, TrustError
-from lockgate_release.trust.roles import Role
+from lockgate_release.trust.roles import DELEGATED_PATHS, Role
 
 __all__ = [
     "Chain",
     "Read",
     "Verified",
     "follow_roots",
+    "further_roles",
     "load_chain",
     "parse_metadata",
     "verify_first_releases",
@@ -84,7 +89,12 @@ class Verified(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The whole verified state of one app's repository."""
+    """The whole verified state of one app's repository.
+
+    Attributes:
+        further: The lists of the further roles of releases, by the role's name, which is also the
+            folder it speaks for. A role that has no list yet is not among them.
+    """
 
     root: Verified[Root]
     timestamp: Verified[Timestamp]
@@ -92,6 +102,21 @@ class Chain:
     targets: Verified[Targets]
     releases: Verified[Targets]
     channels: Verified[Targets]
+    further: Mapping[str, Verified[Targets]] = field(default_factory=dict)
+
+    @property
+    def lists(self) -> dict[str, Verified[Targets]]:
+        """The list of each role of releases that has one, by its name; the main one first."""
+        return {Role.RELEASES.value: self.releases, **self.further}
+
+    @property
+    def release_roles(self) -> tuple[str, ...]:
+        """The names of all roles of releases, those without a list included; the main one first."""
+        return (Role.RELEASES.value, *further_roles(self.targets.signed))
+
+    def list_of(self, role: str) -> Verified[Targets] | None:
+        """Return the list in force of a role of releases, or None before its first."""
+        return self.lists.get(role)
 
     def entries(self) -> dict[str, ReleaseEntry]:
         """Return the publishers' mark of every live release, by the path of its document.
@@ -101,34 +126,37 @@ class Chain:
         """
         return {
             path: parse_entry(target.custom, subject=path)
-            for path, target in self.releases.signed.targets.items()
+            for verified in self.lists.values()
+            for path, target in verified.signed.targets.items()
             if path.endswith("/release.json")
         }
 
     def target(self, path: str) -> TargetFile | None:
         """Return the entry of a document, from the role that speaks for its path."""
-        for role in (self.targets, self.releases, self.channels):
+        folder = path.split("/", 1)[0]
+        spoken_for = self.lists.get(folder)
+        for role in (self.targets, self.channels, *filter(None, [spoken_for])):
             if path in role.signed.targets:
                 return role.signed.targets[path]
         return None
 
-    def release_keys(self) -> tuple[tuple[Key, ...], int]:
-        """Return the publishers' public keys, and how many of them must sign.
+    def release_keys(self, role: str = Role.RELEASES) -> tuple[tuple[Key, ...], int]:
+        """Return the publishers' public keys of a role, and how many of them must sign.
 
         Raises:
             TrustError: The delegation, or a key of it, is missing.
         """
-        return self._delegated_keys(Role.RELEASES)
+        return self._delegated_keys(role)
 
     def online_key_ids(self) -> tuple[str, ...]:
         """Return the ids of the server's keys."""
         return tuple(sorted(self.root.signed.roles[Role.TIMESTAMP.value].keyids))
 
-    def _delegated_keys(self, role: Role) -> tuple[tuple[Key, ...], int]:
+    def _delegated_keys(self, role: str) -> tuple[tuple[Key, ...], int]:
         delegations = self.targets.signed.delegations
-        if delegations is None or not delegations.roles or role.value not in delegations.roles:
-            raise TrustError("no such delegation", subject="targets", expected=role.value)
-        delegated = delegations.roles[role.value]
+        if delegations is None or not delegations.roles or role not in delegations.roles:
+            raise TrustError("no such delegation", subject="targets", expected=str(role))
+        delegated = delegations.roles[role]
         with _as_trust_error("targets"):
             keys = tuple(self.targets.signed.get_key(key_id) for key_id in delegated.keyids)
         return keys, delegated.threshold
@@ -136,6 +164,13 @@ class Chain:
 
 Read: TypeAlias = Callable[[str], bytes | None]
 """Returns the bytes of a metadata file by its name, such as `3.snapshot.json`, or None."""
+
+
+def further_roles(targets: Targets) -> tuple[str, ...]:
+    """Return the names of the roles of releases that targets delegate beside the main one."""
+    delegations = targets.delegations
+    roles = (delegations and delegations.roles) or {}
+    return tuple(name for name in roles if name not in DELEGATED_PATHS)
 
 
 def parse_metadata(kind: type[S], data: bytes, name: str) -> Metadata[S]:
@@ -225,20 +260,28 @@ def load_chain(read: Read, bootstrap: bytes, *, now: datetime | None) -> Chain:
         targets=targets,
         releases=_load_named(read, snapshot.signed, targets.signed, Role.RELEASES),
         channels=_load_named(read, snapshot.signed, targets.signed, Role.CHANNELS),
+        further={
+            name: _load_named(read, snapshot.signed, targets.signed, name)
+            for name in further_roles(targets.signed)
+            if f"{name}.json" in snapshot.signed.meta
+        },
     )
     if now is not None:
         _check_expiry(chain, now)
     return chain
 
 
-def verify_next_releases(chain: Chain, data: bytes) -> Verified[Targets]:
-    """Return `data` as the list of releases that follows the one in force.
+def verify_next_releases(
+    chain: Chain, data: bytes, *, role: str = Role.RELEASES
+) -> Verified[Targets]:
+    """Return `data` as the list of releases that follows the one of its role in force.
 
     Raises:
-        TrustError: Too few publishers signed it, or its number is not the next.
+        TrustError: Too few publishers signed it, its number is not the next, or there is no such
+            role.
         DocumentError: It is no such list.
     """
-    return _verify_next(chain.releases, data, chain.targets.signed, Role.RELEASES)
+    return _verify_next(chain.list_of(role), data, chain.targets.signed, role)
 
 
 def verify_next_targets(
@@ -264,24 +307,24 @@ def verify_first_releases(targets: Targets, data: bytes) -> Verified[Targets]:
 
 
 def _verify_next(
-    base: Verified[Targets] | None, data: bytes, authority: Root | Targets, role: Role
+    base: Verified[Targets] | None, data: bytes, authority: Root | Targets, role: str
 ) -> Verified[Targets]:
     number = base.version + 1 if base else 1
-    name = f"{number}.{role.value}.json"
+    name = f"{number}.{role}.json"
     metadata = parse_metadata(Targets, data, name)
     _check_version(metadata.signed, number, name)
     with _as_trust_error(name):
-        authority.verify_delegate(role.value, metadata.signed_bytes, metadata.signatures)
+        authority.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     return Verified(metadata=metadata, data=data)
 
 
 def _load_named(
-    read: Read, snapshot: Snapshot, authority: Root | Targets, role: Role
+    read: Read, snapshot: Snapshot, authority: Root | Targets, role: str
 ) -> Verified[Targets]:
-    meta = snapshot.meta.get(f"{role.value}.json")
+    meta = snapshot.meta.get(f"{role}.json")
     if meta is None:
-        raise TrustError("missing from the snapshot", subject=f"{role.value}.json")
-    return _load(read, Targets, f"{meta.version}.{role.value}.json", authority, role, meta)
+        raise TrustError("missing from the snapshot", subject=f"{role}.json")
+    return _load(read, Targets, f"{meta.version}.{role}.json", authority, role, meta)
 
 
 def _load(
@@ -289,7 +332,7 @@ def _load(
     kind: type[S],
     name: str,
     authority: Root | Targets,
-    role: Role,
+    role: str,
     meta: MetaFile | None = None,
 ) -> Verified[S]:
     data = read(name)
@@ -299,7 +342,7 @@ def _load(
         if meta is not None:
             meta.verify_length_and_hashes(data)
         metadata = parse_metadata(kind, data, name)
-        authority.verify_delegate(role.value, metadata.signed_bytes, metadata.signatures)
+        authority.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     if meta is not None:
         _check_version(metadata.signed, meta.version, name)
     return Verified(metadata=metadata, data=data)

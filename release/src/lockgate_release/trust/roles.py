@@ -1,11 +1,25 @@
-"""The roles of an app's TUF repository, and how long each role's word lasts."""
+"""The roles of an app's TUF repository, and how long each role's word lasts.
+
+Beside those below, targets may delegate further roles of releases, for builds that meet another
+bar: `previews`, which speaks for `previews/*/*.json`. Such a role is a plain text here: its name is
+the folder that it speaks for, so the path of a release tells the role.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 
-__all__ = ["DELEGATED_PATHS", "EXPIRY", "ONLINE_ROLES", "Role"]
+__all__ = [
+    "DELEGATED_PATHS",
+    "EXPIRY",
+    "ONLINE_ROLES",
+    "Role",
+    "expiry_of",
+    "is_further_role",
+    "paths_of",
+]
 
 
 class Role(StrEnum):
@@ -37,3 +51,22 @@ DELEGATED_PATHS = {
     Role.CHANNELS: ("channels/*/version.json",),
 }
 """Which target paths each delegated role speaks for: disjoint, so the path tells the role."""
+
+_FURTHER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+def is_further_role(name: str) -> bool:
+    """Whether a further role of releases may have this name, which is also its folder."""
+    return _FURTHER.fullmatch(name) is not None and name not in Role._value2member_map_
+
+
+def paths_of(role: str) -> tuple[str, ...]:
+    """Return the target paths that a role of releases, or `channels`, speaks for."""
+    known = {str(name): paths for name, paths in DELEGATED_PATHS.items()}
+    return known.get(role, (f"{role}/*/*.json",))
+
+
+def expiry_of(role: str) -> timedelta:
+    """Return how long a role's word lasts: a further role of releases is like the main one."""
+    known = {str(name): lifetime for name, lifetime in EXPIRY.items()}
+    return known.get(role, EXPIRY[Role.RELEASES])

@@ -42,6 +42,7 @@ __all__ = [
     "Base",
     "check_database_not_lost",
     "check_recorded",
+    "further_sequence",
     "highest_of",
     "read_base",
     "read_release",
@@ -217,8 +218,8 @@ def read_release(store: ObjectStore, base: Base, path: str) -> ReleaseDocument:
         DigestMismatchError: Its bytes are not the ones that were signed.
         DocumentError: It is not one.
     """
-    target = base.chain.releases.signed.targets.get(path)
-    if target is None:
+    target = base.chain.target(path)
+    if target is None or path not in base.chain.entries():
         raise NotFoundError("no live release", subject=path)
     return parse_release(read_target(store, base.app, path, target), subject=path)
 
@@ -230,8 +231,19 @@ def highest_of(base: Base) -> Highest:
         timestamp=base.chain.timestamp.version,
         snapshot=base.chain.snapshot.version,
         releases=base.chain.releases.version,
-        sequences={name: document.sequence for name, document in base.channels.items()},
+        sequences={
+            **{name: document.sequence for name, document in base.channels.items()},
+            **{further_sequence(role): held.version for role, held in base.chain.further.items()},
+        },
     )
+
+
+def further_sequence(role: str) -> str:
+    """Return the name under which the number of a further role's list is recorded.
+
+    It stands among the sequences of channels, none of whose names has a slash.
+    """
+    return f"role/{role}"
 
 
 def check_recorded(base: Base) -> None:
