@@ -264,13 +264,13 @@ class SignedRepository:
 
     def resign(self, *, without: Role | None = None) -> None:
         """Sign channels, snapshot and timestamp again; a snapshot `without` a role drops it."""
-        documents = [sign_channel(document, self.online) for document in self.channels.values()]
+        documents = [sign_channel(document, [self.online]) for document in self.channels.values()]
         for document in documents:
             self._store_document(document)
             name = ChannelName(document.path.split("/")[1])
             self.files[channel_copy_key(self.app, name)] = document.data
         base = self._channels.signed if self._channels else None
-        self._channels = next_channels(base, documents, self.online, self.now)
+        self._channels = next_channels(base, documents, [self.online], self.now)
         self._write_snapshot(without)
 
     def drop_channel(self, channel: str) -> None:
@@ -387,11 +387,11 @@ class SignedRepository:
         base = self._snapshot.signed if self._snapshot else None
         if base is not None and without is not None:
             base.meta.pop(f"{without}.json")
-        self._snapshot = next_snapshot(base, named, self.online, self.now)
+        self._snapshot = next_snapshot(base, named, [self.online], self.now)
         number, data = self._snapshot.signed.version, to_bytes(self._snapshot)
         self.files[metadata_key(self.app, "snapshot", number)] = data
         before = self._timestamp.signed if self._timestamp else None
-        self._timestamp = next_timestamp(before, (number, data), self.online, self.now)
+        self._timestamp = next_timestamp(before, (number, data), [self.online], self.now)
         self.files[timestamp_key(self.app)] = to_bytes(self._timestamp)
 
 

@@ -1,36 +1,73 @@
-"""The server's online keys, one for each app: which they are, and where they lie.
+"""The server's online keys: which they are, and where they lie.
 
-In this order:
+Each app has one; during a rotation it has a next one beside it, and everything is signed by both.
+Of either, in this order:
 
-1. `LOCKGATE_ONLINE_KEY_<APP>` in the environment: a PEM, or a URI as `lockgate_release.trust.keys`
-   reads it. `<APP>` is the app's name in capitals, with `_` for everything else than A-Z and 0-9.
-2. `<data>/keys/<app>.pem`, made when the app is about to be registered.
+1. `LOCKGATE_ONLINE_KEY_<APP>` in the environment, and `LOCKGATE_ONLINE_KEY_<APP>_NEXT`: a PEM, or a
+   URI as `lockgate_release.trust.keys` reads it. `<APP>` is the app's name in capitals, with `_`
+   for everything else than A-Z and 0-9.
+2. `<data>/keys/<app>.pem`, made when the app is about to be registered, and
+   `<data>/keys/<app>.next.pem`, made when a rotation begins. When it ends, the next takes the place
+   of the old one in a single step, so that at no moment there is none.
 
-A key that does not tell its public half (a key service) needs it to be said before the app is
-registered: a PEM in `LOCKGATE_ONLINE_KEY_<APP>_PUBLIC`.
+A key that does not tell its public half (a key service) needs it to be said before root names it: a
+PEM in the same variable with `_PUBLIC` after it.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signer, SSlibKey
 
 from lockgate_release.errors import LocalError, LockgateError, UsageError
 from lockgate_release.names import AppName
 from lockgate_release.trust.keys import generate_signer, load_signer, write_private_key
+from lockgate_server.services.write.server_keys import HeldKey
 
 __all__ = ["KeyRing", "variable_of"]
 
 _BEGIN = "-----BEGIN"
+_PROBE = b"lockgate: which key is this?"
+"""What a key service signs to prove that it is the key it is taken for. It is no metadata."""
+
+_log = logging.getLogger(__name__)
 
 
-def variable_of(app: AppName) -> str:
-    """Return the environment variable that may hold the app's key."""
-    return "LOCKGATE_ONLINE_KEY_" + re.sub(r"[^A-Z0-9]", "_", app.upper())
+def variable_of(app: AppName, *, is_next: bool = False) -> str:
+    """Return the environment variable that may hold the app's key, or its next one."""
+    name = "LOCKGATE_ONLINE_KEY_" + re.sub(r"[^A-Z0-9]", "_", app.upper())
+    return f"{name}_NEXT" if is_next else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where one of an app's keys may be."""
+
+    app: AppName
+    is_next: bool
+    variable: str
+    said: str
+    said_public: str
+    path: Path
+
+    @property
+    def is_taken(self) -> bool:
+        return bool(self.said) or self.path.exists()
+
+    @property
+    def uri(self) -> str:
+        if self.said.lstrip().startswith(_BEGIN):
+            return f"env:{self.variable}"
+        return self.said or f"file2:{self.path}"
 
 
 class KeyRing:
@@ -48,15 +85,26 @@ class KeyRing:
             LocalError: It can be neither read nor written.
             UsageError: The environment names a key that cannot be used.
         """
-        path = self._path(app)
-        if variable_of(app) not in self._environ and not path.exists():
+        return self._create(self._place(app))
+
+    def create_next(self, app: AppName) -> Key:
+        """Return the public half of the app's next key, making one where there is none.
+
+        Raises:
+            LocalError: It can be neither read nor written.
+            UsageError: The environment names a key that cannot be used.
+        """
+        return self._create(self._place(app, is_next=True))
+
+    def _create(self, place: _Place) -> Key:
+        if not place.is_taken:
             try:
-                write_private_key(generate_signer(), path)
+                write_private_key(generate_signer(), place.path)
             except LocalError:
                 # Another process may have been faster; then its key is the one.
-                if not path.exists():
+                if not place.path.exists():
                     raise
-        return self.signer(app, self._said_public(app)).public_key
+        return self._load(place, ()).public_key
 
     def signer(self, app: AppName, known_keys: Iterable[Key]) -> Signer:
         """Return the app's key, ready to sign.
@@ -70,40 +118,185 @@ class KeyRing:
             UsageError: The environment names a key that cannot be used.
         """
         known = list(known_keys)
-        signer = self._load(app, known or self._said_public(app))
+        signer = self._load(self._place(app), known)
         if known and signer.public_key.keyid not in {key.keyid for key in known}:
-            raise LocalError(
-                "not the key that the app's root names",
-                subject=f"online key of {app}",
-                expected=", ".join(key.keyid for key in known),
-                found=signer.public_key.keyid,
-            )
+            raise _not_named(app, known, [signer])
         return signer
 
-    def _load(self, app: AppName, known: list[Key]) -> Signer:
-        name = variable_of(app)
-        said = self._environ.get(name, "")
-        if said.lstrip().startswith(_BEGIN):
-            return load_signer(f"env:{name}", known_keys=known, environ=self._environ)
-        uri = said or f"file2:{self._path(app)}"
+    def signers(self, app: AppName, needed: Iterable[Key]) -> tuple[Signer, ...]:
+        """Return every key that signs for the app now, those that are needed first.
+
+        One that nobody needs, and that cannot be used, is told of in the log and left out: what is
+        missing then is noticed before a root counts on it.
+
+        Args:
+            app: The app.
+            needed: The public keys without whose signature nothing would be verified.
+
+        Raises:
+            LocalError: A needed key is not here, or cannot be used.
+            UsageError: The environment names a key that cannot be used.
+        """
+        known = {key.keyid: key for key in needed}
+        found, failures = self._load_all(app, list(known.values()))
+        if not known.keys() <= found.keys():
+            # The next may have taken the place of the old one between two looks.
+            found, failures = self._load_all(app, list(known.values()))
+        if not known.keys() <= found.keys():
+            if failures:
+                raise failures[0]
+            raise _not_named(app, known.values(), found.values())
+        for failure in failures:
+            _log.error("a key does not sign along: %s", failure, extra={"lockgate": {"app": app}})
+        others = [signer for key_id, signer in found.items() if key_id not in known]
+        return (*(found[key_id] for key_id in known), *others)
+
+    def _load_all(
+        self, app: AppName, known: list[Key]
+    ) -> tuple[dict[str, Signer], list[LockgateError]]:
+        found: dict[str, Signer] = {}
+        failures: list[LockgateError] = []
+        places = [self._place(app), self._place(app, is_next=True)]
+        taken = [place for place in places if place.is_taken] or places[:1]
+        for place in taken:
+            try:
+                signer = self._load(place, known)
+                if len(taken) > 1:
+                    _prove(signer, place)
+            except LockgateError as exc:
+                failures.append(exc)
+            else:
+                found.setdefault(signer.public_key.keyid, signer)
+        return found, failures
+
+    def held(self, app: AppName) -> tuple[HeldKey, ...]:
+        """Return the places of the app's keys, the next one last; the keys are not used.
+
+        Raises:
+            LocalError: One cannot be read.
+            UsageError: The environment names a key that cannot be used.
+        """
+        places = [self._place(app), self._place(app, is_next=True)]
+        return tuple(
+            HeldKey(
+                key=self._load(place, ()).public_key,
+                is_next=place.is_next,
+                variable=place.variable if place.said else "",
+            )
+            for place in places
+            if place.is_taken
+        )
+
+    def drop(self, app: AppName, key_id: str) -> None:
+        """Let go of a key for ever; the next one takes the place of the old.
+
+        Raises:
+            LocalError: It lies in the environment, or its file cannot be removed.
+            UsageError: This server does not have it.
+        """
+        current, following = self._place(app), self._place(app, is_next=True)
+        for place in (current, following):
+            if place.is_taken and self._load(place, ()).public_key.keyid == key_id:
+                break
+        else:
+            raise UsageError("no such key on this server", subject=app, found=key_id)
+        if place.said:
+            raise LocalError(
+                "the environment names this key",
+                subject=place.variable,
+                hint=_move_hint(current, following)
+                if place is current
+                else "Take the variable away, and start the server again.",
+            )
         try:
-            return load_signer(uri, known_keys=known, environ=self._environ)
+            if place is current and following.path.exists() and not following.said:
+                following.path.replace(current.path)
+            else:
+                place.path.unlink()
+            _sync_folder(self._folder)
+        except OSError as exc:
+            raise LocalError(
+                "the key cannot be removed", subject=f"online key of {app}", found=str(exc)
+            ) from exc
+
+    def _load(self, place: _Place, known: Iterable[Key]) -> Signer:
+        keys = self._said_public(place) or list(known)
+        if place.uri.startswith("env:"):
+            return load_signer(place.uri, known_keys=keys, environ=self._environ)
+        try:
+            return load_signer(place.uri, known_keys=keys, environ=self._environ)
         except LockgateError as exc:
             # A path of this machine, or a key service's address, is no answer for a client.
             raise LocalError(
-                "the online key cannot be used", subject=f"online key of {app}", found=exc.what
+                "the online key cannot be used",
+                subject=f"{'next ' if place.is_next else ''}online key of {place.app}",
+                found=exc.what,
             ) from exc
 
-    def _said_public(self, app: AppName) -> list[Key]:
-        name = f"{variable_of(app)}_PUBLIC"
-        said = self._environ.get(name)
-        if not said:
+    def _said_public(self, place: _Place) -> list[Key]:
+        if not place.said_public:
             return []
         try:
-            public = load_pem_public_key(said.replace("\\n", "\n").encode())
+            public = load_pem_public_key(place.said_public.replace("\\n", "\n").encode())
             return [SSlibKey.from_crypto(public)]
         except ValueError as exc:
-            raise UsageError("not a public key", subject=name, expected="a PEM") from exc
+            raise UsageError(
+                "not a public key", subject=f"{place.variable}_PUBLIC", expected="a PEM"
+            ) from exc
 
-    def _path(self, app: AppName) -> Path:
-        return self._folder / f"{app}.pem"
+    def _place(self, app: AppName, *, is_next: bool = False) -> _Place:
+        variable = variable_of(app, is_next=is_next)
+        return _Place(
+            app=app,
+            is_next=is_next,
+            variable=variable,
+            said=self._environ.get(variable, ""),
+            said_public=self._environ.get(f"{variable}_PUBLIC", ""),
+            path=self._folder / (f"{app}.next.pem" if is_next else f"{app}.pem"),
+        )
+
+
+def _prove(signer: Signer, place: _Place) -> None:
+    """Refuse a key service's key that is not the one whose public half it was given."""
+    if place.uri.startswith(("env:", "file2:")):
+        return
+    try:
+        signer.public_key.verify_signature(signer.sign(_PROBE), _PROBE)
+    except UnverifiedSignatureError as exc:
+        raise LocalError(
+            "the key service holds another key",
+            subject=f"{'next ' if place.is_next else ''}online key of {place.app}",
+            expected=signer.public_key.keyid,
+            hint=f"Say which it is in {place.variable}_PUBLIC.",
+        ) from exc
+    except Exception as exc:
+        # Each service has exceptions of its own.
+        raise LocalError(
+            "the online key cannot be used",
+            subject=f"{'next ' if place.is_next else ''}online key of {place.app}",
+            found=str(exc)[:200],
+        ) from exc
+
+
+def _not_named(app: AppName, needed: Iterable[Key], found: Iterable[Signer]) -> LocalError:
+    return LocalError(
+        "not the key that the app's root names",
+        subject=f"online key of {app}",
+        expected=", ".join(key.keyid for key in needed),
+        found=", ".join(signer.public_key.keyid for signer in found),
+    )
+
+
+def _move_hint(current: _Place, following: _Place) -> str:
+    if following.said:
+        return f"Put what {following.variable} says into {current.variable}, and start again."
+    return f"Take {current.variable} away, and start the server again."
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -287,7 +287,7 @@ class Repository:
             now,
         )
         self.releases = sign.next_releases(None, {}, self.publishers, now)
-        self.channels = sign.next_channels(None, [], self.online, now)
+        self.channels = sign.next_channels(None, [], [self.online], now)
         self.snapshot: Metadata[Snapshot] | None = None
         self.timestamp: Metadata[Timestamp] | None = None
         self.bootstrap = sign.to_bytes(self.root)
@@ -336,13 +336,13 @@ class Repository:
             for role in roles
         }
         base = self.snapshot.signed if self.snapshot else None
-        self.snapshot = sign.next_snapshot(base, files, self.online, self.now)
+        self.snapshot = sign.next_snapshot(base, files, [self.online], self.now)
         data = self.put(Role.SNAPSHOT, self.snapshot)
         self.point_at(self.snapshot.signed.version, data)
 
     def point_at(self, version: int, snapshot: bytes) -> None:
         before = self.timestamp.signed if self.timestamp else None
-        self.timestamp = sign.next_timestamp(before, (version, snapshot), self.online, self.now)
+        self.timestamp = sign.next_timestamp(before, (version, snapshot), [self.online], self.now)
         self.files["metadata/timestamp.json"] = sign.to_bytes(self.timestamp)
 
     def publish(
@@ -374,12 +374,12 @@ class Repository:
         self.flip(Role.RELEASES)
 
     def issue(self, *documents: ChannelDocument) -> None:
-        self.issue_bytes(*(sign.sign_channel(document, self.online) for document in documents))
+        self.issue_bytes(*(sign.sign_channel(document, [self.online]) for document in documents))
 
     def issue_bytes(self, *envelopes: sign.Document) -> None:
         for envelope in envelopes:
             self.put_target(envelope)
-        self.channels = sign.next_channels(self.channels.signed, envelopes, self.online, self.now)
+        self.channels = sign.next_channels(self.channels.signed, envelopes, [self.online], self.now)
         self.put(Role.CHANNELS, self.channels)
         self.flip(Role.CHANNELS)
 

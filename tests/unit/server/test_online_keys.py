@@ -73,7 +73,9 @@ def test_a_key_service_needs_its_public_half_said(tmp_path: Path) -> None:
     environ = {NAME: "unknown-service:key-1", f"{NAME}_PUBLIC": public.decode()}
     with pytest.raises(LocalError, match="cannot be used"):
         KeyRing(tmp_path, environ).create(APP)
-    assert KeyRing(tmp_path, environ)._said_public(APP) == [signer.public_key]
+    assert KeyRing(tmp_path, environ)._said_public(KeyRing(tmp_path, environ)._place(APP)) == [
+        signer.public_key
+    ]
     with pytest.raises(UsageError, match="not a public key"):
         KeyRing(tmp_path, {NAME: "x:y", f"{NAME}_PUBLIC": "no"}).create(APP)
 

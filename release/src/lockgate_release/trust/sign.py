@@ -34,7 +34,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ChannelDocument, PolicyDocument, ReleaseEntry
 from lockgate_release.layout import POLICY_PATH, channel_path
 from lockgate_release.strict_json import JsonObject, dump_json
-from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, ONLINE_ROLES, Role
+from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, ONLINE_ROLES, Role, expiry_of
 
 __all__ = [
     "Document",
@@ -186,7 +186,7 @@ def next_releases(
 def next_channels(
     base: Targets | None,
     documents: Iterable[Document],
-    signer: Signer,
+    signers: Sequence[Signer],
     now: datetime,
     *,
     version: int | None = None,
@@ -197,7 +197,7 @@ def next_channels(
     Args:
         base: The list in force, or None before the first.
         documents: Channel documents that are new or changed.
-        signer: The server's.
+        signers: The server's: one, or the old one and the next during a rotation.
         now: The present, aware.
         version: The number to take instead of the next, where that one is taken.
         lifetime: How long it lasts.
@@ -209,13 +209,13 @@ def next_channels(
         expires=now + lifetime,
         targets=targets,
     )
-    return _sign(signed, [signer])
+    return _sign(signed, signers)
 
 
 def next_snapshot(
     base: Snapshot | None,
-    files: Mapping[Role, tuple[int, bytes]],
-    signer: Signer,
+    files: Mapping[str, tuple[int, bytes]],
+    signers: Sequence[Signer],
     now: datetime,
     *,
     version: int | None = None,
@@ -225,28 +225,28 @@ def next_snapshot(
 
     Args:
         base: The snapshot in force, or None before the first.
-        files: Version and bytes of targets, releases and channels: those that changed. The rest
-            stays as `base` has it: a snapshot never drops a role.
-        signer: The server's.
+        files: Version and bytes of targets, channels and the roles of releases, by the role's name:
+            those that changed. The rest stays as `base` has it: a snapshot never drops a role.
+        signers: The server's: one, or the old one and the next during a rotation.
         now: The present, aware.
         version: The number to take instead of the next, where that one is taken.
         lifetime: How long it lasts.
     """
     meta = dict(base.meta) if base else {}
     for role, (number, data) in files.items():
-        meta[f"{role.value}.json"] = MetaFile.from_data(number, data, ["sha256"])
+        meta[f"{role}.json"] = MetaFile.from_data(number, data, ["sha256"])
     signed = Snapshot(
         version=version or (base.version + 1 if base else 1),
         expires=now + lifetime,
         meta=meta,
     )
-    return _sign(signed, [signer])
+    return _sign(signed, signers)
 
 
 def next_timestamp(
     base: Timestamp | None,
     snapshot: tuple[int, bytes],
-    signer: Signer,
+    signers: Sequence[Signer],
     now: datetime,
     *,
     step: int = 1,
@@ -257,7 +257,7 @@ def next_timestamp(
     Args:
         base: The timestamp in force, or None before the first.
         snapshot: Number and bytes of the snapshot.
-        signer: The server's.
+        signers: The server's: one, or the old one and the next during a rotation.
         now: The present, aware.
         step: How far the number counts up: 2 leaves one out that was given to a copy.
         lifetime: How long it lasts.
@@ -268,12 +268,12 @@ def next_timestamp(
         expires=now + lifetime,
         snapshot_meta=MetaFile.from_data(number, data, ["sha256"]),
     )
-    return _sign(signed, [signer])
+    return _sign(signed, signers)
 
 
 def renewed(
     base: Metadata[T],
-    role: Role,
+    role: str,
     signers: Iterable[Signer],
     now: datetime,
     *,
@@ -295,20 +295,22 @@ def renewed(
         raise ValueError(f"{role} is renewed by the server")
     signed = Metadata[T].from_bytes(base.to_bytes()).signed
     signed.version += 1
-    signed.expires = now + EXPIRY[role]
+    signed.expires = now + expiry_of(role)
     if policy is not None and isinstance(signed, Targets):
         signed.targets[POLICY_PATH] = Document(path=POLICY_PATH, data=policy).to_target()
     return _sign(signed, signers)
 
 
-def sign_channel(document: ChannelDocument, signer: Signer) -> Document:
+def sign_channel(document: ChannelDocument, signers: Sequence[Signer]) -> Document:
     """Return the channel's document in its signed envelope.
 
-    The signature is over the canonical JSON of the part called `signed`.
+    Each signature is over the canonical JSON of the part called `signed`.
     """
     payload = canonical_bytes(document.to_json())
-    signature = signer.sign(payload)
-    envelope = document.to_envelope([{"keyid": signature.keyid, "sig": signature.signature}])
+    signatures = [signer.sign(payload) for signer in signers]
+    envelope = document.to_envelope(
+        [{"keyid": signature.keyid, "sig": signature.signature} for signature in signatures]
+    )
     return Document(path=channel_path(document.channel), data=envelope)
 
 

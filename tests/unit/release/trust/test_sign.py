@@ -65,7 +65,7 @@ def test_numbers_count_up_by_one_and_expiries_begin_now() -> None:
     for role, following in {
         Role.RELEASES: sign.next_releases(repository.releases.signed, {}, [], LATER).signed,
         Role.CHANNELS: sign.next_channels(
-            repository.channels.signed, [], repository.online, LATER
+            repository.channels.signed, [], [repository.online], LATER
         ).signed,
         Role.ROOT: sign.renewed(repository.root, Role.ROOT, [], LATER).signed,
         Role.TARGETS: sign.renewed(repository.targets, Role.TARGETS, [], LATER).signed,
@@ -73,15 +73,19 @@ def test_numbers_count_up_by_one_and_expiries_begin_now() -> None:
         assert following.version == 2
         assert following.expires == LATER + EXPIRY[role]
     assert repository.timestamp is not None
-    pointer = sign.next_timestamp(repository.timestamp.signed, (5, b"x"), repository.online, LATER)
+    pointer = sign.next_timestamp(
+        repository.timestamp.signed, (5, b"x"), [repository.online], LATER
+    )
     assert (pointer.signed.version, pointer.signed.snapshot_meta.version) == (2, 5)
     assert pointer.signed.expires == LATER + EXPIRY[Role.TIMESTAMP]
 
 
 def test_a_number_that_is_taken_is_passed_over() -> None:
     repository = Repository(now=NOW)
-    channels = sign.next_channels(repository.channels.signed, [], repository.online, NOW, version=7)
-    snapshot = sign.next_snapshot(None, {}, repository.online, NOW, version=9)
+    channels = sign.next_channels(
+        repository.channels.signed, [], [repository.online], NOW, version=7
+    )
+    snapshot = sign.next_snapshot(None, {}, [repository.online], NOW, version=9)
     assert (channels.signed.version, snapshot.signed.version) == (7, 9)
 
 
@@ -121,7 +125,7 @@ def test_a_snapshot_never_drops_a_role() -> None:
     assert repository.snapshot is not None
     data = b"new"
     following = sign.next_snapshot(
-        repository.snapshot.signed, {Role.RELEASES: (2, data)}, repository.online, NOW
+        repository.snapshot.signed, {Role.RELEASES: (2, data)}, [repository.online], NOW
     ).signed
     assert set(following.meta) == {"targets.json", "releases.json", "channels.json"}
     assert following.meta["releases.json"].version == 2
@@ -132,7 +136,7 @@ def test_a_snapshot_never_drops_a_role() -> None:
 def test_a_channel_s_envelope_is_signed_over_its_canonical_json() -> None:
     online = signers(1)[0]
     document = channel([offer_of(trusted("1.0.0"), 2500)], unknown={"\u00e4": ["\u00e9", None, 1]})
-    made = sign.sign_channel(document, online)
+    made = sign.sign_channel(document, [online])
     assert made.path == "channels/stable/version.json"
     envelope = json.loads(made.data)
     payload = encode_canonical(envelope["signed"])

@@ -214,7 +214,7 @@ def test_another_app_s_documents_are_refused(repository: Repository, tmp_path: P
 
 
 def test_another_channel_s_document_is_refused(repository: Repository, tmp_path: Path) -> None:
-    beta = sign.sign_channel(replace(_document(), channel=ChannelName("beta")), repository.online)
+    beta = sign.sign_channel(replace(_document(), channel=ChannelName("beta")), [repository.online])
     repository.issue_bytes(replace(beta, path="channels/stable/version.json"))
     error = _fails(repository, tmp_path)
     assert isinstance(error, DocumentError)

@@ -6,7 +6,7 @@ left them there. Numbers of the publishers' and maintainers' roles never do: the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from lockgate_release.trust import sign
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_server.ports import Condition, Etag, Highest, IfAbsent, IfMatch, ObjectStore
-from lockgate_server.services.write.base import Base, highest_of
+from lockgate_server.services.write.base import Base, further_sequence, highest_of
 from lockgate_server.services.write.channels import issue
 from lockgate_server.services.write.deps import WriteDeps
 
@@ -35,6 +35,7 @@ __all__ = [
     "compose_first",
     "compose_next",
     "needed_keys",
+    "online_keys",
 ]
 
 
@@ -88,7 +89,8 @@ class Change:
         action: For the audit log, such as `publish`.
         details: What exactly and why, for the audit log; no secrets.
         channels: Channels that offer something else, not yet issued.
-        releases: The next list of releases, verified.
+        releases: The next list of a role of releases, verified.
+        role: The role of `releases`.
         targets: The next targets, verified.
         documents: Bytes of targets that these name and the store may not have, by path.
         resigned: Roles of the server's to sign again though nothing else asks for it.
@@ -101,6 +103,7 @@ class Change:
     details: JsonObject
     channels: tuple[ChannelDocument, ...] = ()
     releases: Verified[Targets] | None = None
+    role: str = Role.RELEASES.value
     targets: Verified[Targets] | None = None
     documents: Mapping[str, bytes] = field(default_factory=dict)
     resigned: frozenset[Role] = frozenset()
@@ -163,21 +166,22 @@ def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
         TransportError: The store cannot be reached.
     """
     now = deps.now()
-    signer = deps.keys.signer(base.app, _online_keys(base))
+    signers = deps.keys.signers(base.app, online_keys(base))
     terms = change.terms
     issued = [terms.issue(document, now) for document in change.channels]
-    envelopes = [sign.sign_channel(document, signer) for document in issued]
-    files = _sign_changed_roles(deps, base, change, envelopes, signer)
-    snapshot, snapshot_files = _sign_snapshot(deps, base, change, files, signer)
+    envelopes = [sign.sign_channel(document, signers) for document in issued]
+    files = _sign_changed_roles(deps, base, change, envelopes, signers)
+    snapshot, snapshot_files = _sign_snapshot(deps, base, change, files, signers)
     timestamp = sign.next_timestamp(
         base.chain.timestamp.signed,
         snapshot,
-        signer,
+        signers,
         now,
         step=terms.step,
         lifetime=terms.lifetime(Role.TIMESTAMP, now),
     )
     recorded = highest_of(base)
+    lists = {change.role: change.releases.version} if change.releases else {}
     return NextState(
         app=base.app,
         documents=_by_key(base.app, {**change.documents, **{e.path: e.data for e in envelopes}}),
@@ -191,8 +195,12 @@ def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
             root=recorded.root,
             timestamp=timestamp.signed.version,
             snapshot=snapshot[0],
-            releases=change.releases.version if change.releases else recorded.releases,
-            sequences={**recorded.sequences, **{d.channel: d.sequence for d in issued}},
+            releases=lists.pop(Role.RELEASES.value, recorded.releases),
+            sequences={
+                **recorded.sequences,
+                **{further_sequence(role): number for role, number in lists.items()},
+                **{document.channel: document.sequence for document in issued},
+            },
         ),
         copies={
             channel_copy_key(base.app, document.channel): envelope.data
@@ -202,9 +210,17 @@ def compose_next(deps: WriteDeps, base: Base, change: Change) -> NextState:
     )
 
 
-def _online_keys(base: Base) -> list[Key]:
-    root = base.chain.root.signed
-    return [root.keys[key_id] for key_id in base.chain.online_key_ids()]
+def online_keys(base: Base) -> list[Key]:
+    """Return the keys without whose signature nothing of the server's would be verified.
+
+    Root's; and the key of `channels`, which is another one between the two steps of a ceremony.
+    """
+    root, delegations = base.chain.root.signed, base.chain.targets.signed.delegations
+    assert delegations is not None and delegations.roles is not None  # noqa: PT018 (verified)
+    keys = {key_id: root.keys[key_id] for key_id in base.chain.online_key_ids()}
+    for key_id in delegations.roles[Role.CHANNELS.value].keyids:
+        keys[key_id] = delegations.keys[key_id]
+    return list(keys.values())
 
 
 def _sign_changed_roles(
@@ -212,10 +228,10 @@ def _sign_changed_roles(
     base: Base,
     change: Change,
     envelopes: Iterable[sign.Document],
-    signer: Signer,
-) -> dict[Role, tuple[int, bytes]]:
-    files: dict[Role, tuple[int, bytes]] = {}
-    for role, verified in ((Role.TARGETS, change.targets), (Role.RELEASES, change.releases)):
+    signers: Sequence[Signer],
+) -> dict[str, tuple[int, bytes]]:
+    files: dict[str, tuple[int, bytes]] = {}
+    for role, verified in ((Role.TARGETS.value, change.targets), (change.role, change.releases)):
         if verified is not None:
             files[role] = (verified.version, verified.data)
     if change.channels or Role.CHANNELS in change.resigned:
@@ -226,7 +242,7 @@ def _sign_changed_roles(
         signed = sign.next_channels(
             base.chain.channels.signed,
             envelopes,
-            signer,
+            signers,
             now,
             version=number,
             lifetime=terms.lifetime(Role.CHANNELS, now),
@@ -239,8 +255,8 @@ def _sign_snapshot(
     deps: WriteDeps,
     base: Base,
     change: Change,
-    files: Mapping[Role, tuple[int, bytes]],
-    signer: Signer,
+    files: Mapping[str, tuple[int, bytes]],
+    signers: Sequence[Signer],
 ) -> tuple[tuple[int, bytes], dict[str, bytes]]:
     """Return number and bytes of the snapshot, and the same by its key where it is a new one."""
     if not files and Role.SNAPSHOT not in change.resigned:
@@ -252,7 +268,7 @@ def _sign_snapshot(
     signed = sign.next_snapshot(
         base.chain.snapshot.signed,
         files,
-        signer,
+        signers,
         now,
         version=number,
         lifetime=terms.lifetime(Role.SNAPSHOT, now),
@@ -269,15 +285,17 @@ def compose_first(deps: WriteDeps, first: FirstState, signer: Signer) -> NextSta
     """
     now, app = deps.now(), first.app
     channels_number = _free_number(deps.store, app, Role.CHANNELS, 1)
-    channels = sign.next_channels(None, (), signer, now, version=channels_number)
-    files = {
+    channels = sign.next_channels(None, (), [signer], now, version=channels_number)
+    files: dict[str, tuple[int, bytes]] = {
         Role.TARGETS: (1, first.targets),
         Role.RELEASES: (1, first.releases),
         Role.CHANNELS: (channels_number, sign.to_bytes(channels)),
     }
     snapshot_number = _free_number(deps.store, app, Role.SNAPSHOT, 1)
-    snapshot = sign.to_bytes(sign.next_snapshot(None, files, signer, now, version=snapshot_number))
-    timestamp = sign.next_timestamp(None, (snapshot_number, snapshot), signer, now)
+    snapshot = sign.to_bytes(
+        sign.next_snapshot(None, files, [signer], now, version=snapshot_number)
+    )
+    timestamp = sign.next_timestamp(None, (snapshot_number, snapshot), [signer], now)
     return NextState(
         app=app,
         documents=_by_key(app, first.documents),

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
-from securesystemslib.signer import Key, Signer
-
-from lockgate_release.names import AppName
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
+from lockgate_server.services.write.open_uploads import OpenUploads
+from lockgate_server.services.write.server_keys import OnlineKeys, Patience
 
 __all__ = ["Caller", "OnlineKeys", "WriteDeps"]
-
-
-class OnlineKeys(Protocol):
-    """The server's own keys, one for each app."""
-
-    def create(self, app: AppName) -> Key:
-        """Return the public half of the app's key, making one where there is none.
-
-        Raises:
-            LocalError: It can be neither read nor written.
-        """
-        ...
-
-    def signer(self, app: AppName, known_keys: Iterable[Key]) -> Signer:
-        """Return the app's key, ready to sign.
-
-        Args:
-            app: The app.
-            known_keys: The public keys it may have, from metadata.
-
-        Raises:
-            LocalError: There is none, or it cannot be read.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +29,8 @@ class WriteDeps:
         reports: What clients reported.
         uploads: How clients send parts straight to the store; None where they come here.
         room: Returns how many bytes more the store has for uploads; None where nobody can tell.
+        open_uploads: How many uploads were open, as far as this process has counted lately.
+        patience: For how long caches must be waited for, when keys change.
     """
 
     store: ObjectStore
@@ -66,6 +42,8 @@ class WriteDeps:
     reports: ReportLedger
     uploads: DirectUploads | None = None
     room: Callable[[], int | None] = lambda: None
+    open_uploads: OpenUploads = field(default_factory=OpenUploads)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,105 @@
+"""The server's own keys as changes see them, and for how long caches are waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from securesystemslib.signer import Key, Signer
+
+from lockgate_release.names import AppName
+
+__all__ = ["HeldKey", "OnlineKeys", "Patience"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldKey:
+    """A key of the server's, and where it lies.
+
+    Attributes:
+        key: Its public half.
+        is_next: Whether it lies where the next key does.
+        variable: The environment variable that names it, or "" where it is a file.
+    """
+
+    key: Key
+    is_next: bool
+    variable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """For how long caches must be waited for, when keys change.
+
+    Attributes:
+        cached: How long a cache may hand out the state before: a root that could not verify it
+            waits for that long.
+        overlap: How long a cache may say that there is no next root: for so long after a root has
+            been replaced, what is signed is signed for those who still hold it, too.
+    """
+
+    cached: timedelta = timedelta(seconds=120)
+    overlap: timedelta = timedelta(hours=24)
+
+
+class OnlineKeys(Protocol):
+    """The server's own keys: one for each app, and a next one beside it during a rotation."""
+
+    def create(self, app: AppName) -> Key:
+        """Return the public half of the app's key, making one where there is none.
+
+        Raises:
+            LocalError: It can be neither read nor written.
+        """
+        ...
+
+    def create_next(self, app: AppName) -> Key:
+        """Return the public half of the app's next key, making one where there is none.
+
+        Raises:
+            LocalError: It can be neither read nor written.
+        """
+        ...
+
+    def signer(self, app: AppName, known_keys: Iterable[Key]) -> Signer:
+        """Return the app's key, ready to sign.
+
+        Args:
+            app: The app.
+            known_keys: The public keys it may have, from metadata.
+
+        Raises:
+            LocalError: There is none, or it cannot be read.
+        """
+        ...
+
+    def signers(self, app: AppName, needed: Iterable[Key]) -> tuple[Signer, ...]:
+        """Return every key that signs for the app now, those that are needed first.
+
+        Args:
+            app: The app.
+            needed: The public keys without whose signature nothing would be verified.
+
+        Raises:
+            LocalError: A needed key is not here, or cannot be used.
+        """
+        ...
+
+    def held(self, app: AppName) -> tuple[HeldKey, ...]:
+        """Return the places of the app's keys, the next one last; the keys are not used.
+
+        Raises:
+            LocalError: One cannot be read.
+        """
+        ...
+
+    def drop(self, app: AppName, key_id: str) -> None:
+        """Let go of a key for ever; the next one takes the place of the old.
+
+        Raises:
+            LocalError: It lies in the environment, or its file cannot be removed.
+            UsageError: This server does not have it.
+        """
+        ...
