@@ -91,7 +91,7 @@ def test_a_fleet_that_is_too_small_stays_where_it_is(fleet: Population) -> None:
 
 def test_a_plan_s_hours_are_kept(fleet: Population) -> None:
     thursdays = Window(days=frozenset({WeekDay.THU}), opens=time(9), closes=time(17))
-    course = go(fleet, bad=0.05, plan=replace(DEFAULT_PLAN, windows=(thursdays,)))
+    course = go(fleet, bad=0.05, plan=replace(DEFAULT_PLAN, windows=(thursdays,)), days=4)
     second = course.stages[1].began
     assert (second // 24, second % 24) == (3, 9)
 
