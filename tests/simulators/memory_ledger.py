@@ -11,7 +11,7 @@ from lockgate_release.errors import ConflictError
 from lockgate_release.instants import format_instant, parse_instant
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import dump_json
-from lockgate_server.ports import AuditEntry, Highest, Intent, Lease, Scope, TokenInfo
+from lockgate_server.ports import Attempt, AuditEntry, Highest, Intent, Lease, Scope, TokenInfo
 from lockgate_server.stores.audit_chain import (
     CHAIN_START,
     Outcome,
@@ -20,6 +20,7 @@ from lockgate_server.stores.audit_chain import (
     find_first_broken,
     merge_highest,
 )
+from tests.simulators.memory_pending import MemoryPending
 
 
 def _whole_seconds(instant: datetime) -> datetime:
@@ -32,7 +33,7 @@ def _counting_ids() -> Callable[[], str]:
 
 
 @dataclass
-class MemoryLedger:
+class MemoryLedger(MemoryPending):
     """All its state is in its lists and dictionaries: a test may look at them, or spoil them."""
 
     usable: bool = True
@@ -84,10 +85,12 @@ class MemoryLedger:
     def apps(self) -> tuple[AppName, ...]:
         return tuple(sorted(self.roots))
 
-    def begin(self, intent: Intent, *, now: datetime) -> int:
+    def begin(self, intent: Intent, *, now: datetime, attempt: Attempt | None = None) -> int:
         # As a file would: what is kept is the JSON, not the caller's objects.
         kept = replace(intent, details=json.loads(dump_json(intent.details)))
         with self._lock:
+            if attempt is not None:
+                self.check_pending(intent.app, attempt.change_id)
             number = len(self.entries) + 1
             before = self.entries[-1].chain_sha256 if self.entries else CHAIN_START
             entry = AuditEntry(
@@ -98,12 +101,19 @@ class MemoryLedger:
                 chain_sha256=chain_entry(before, number, now, kept),
             )
             self.entries.append(entry)
+            if attempt is not None:
+                self.attempts[number] = attempt
         return number
+
+    def note_done(self, intent: Intent, now: datetime) -> None:
+        with self._lock:
+            self._close(self.begin(intent, now=now), "done")
 
     def finish(self, number: int, highest: Highest) -> None:
         with self._lock:
             app = self._entry(number).intent.app
             self._close(number, "done")
+            self.end_attempt(number)
             self.highest_by_app[app] = merge_highest(self.highest_by_app.get(app), highest)
 
     def abandon(self, number: int) -> None:

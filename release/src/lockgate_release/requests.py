@@ -29,6 +29,7 @@ __all__ = [
     "RenewRequest",
     "RevokeRequest",
     "UnrevokeRequest",
+    "read_offer",
 ]
 
 MIN_LIFETIME_S = 3600
@@ -151,12 +152,17 @@ class PublishRequest:
         return cls(
             releases=decode_bytes(fields, "releases") if fields.has("releases") else None,
             documents=decode_all(fields, "documents"),
-            offer=_read_offer(fields.object("offer")) if fields.has("offer") else None,
+            offer=read_offer(fields.object("offer")) if fields.has("offer") else None,
             role=fields.text("role", max_length=64, default=Role.RELEASES.value),
         )
 
 
-def _read_offer(fields: Fields) -> OfferRequest:
+def read_offer(fields: Fields) -> OfferRequest:
+    """Return the offer in the fields of a request.
+
+    Raises:
+        DocumentError: It is none.
+    """
     return OfferRequest(
         channel=ChannelName(fields.checked("channel", is_channel_name, "a channel name")),
         version=fields.checked("version", is_version_text, "a version"),

@@ -27,10 +27,17 @@ from lockgate_server.ports.objects import (
     ObjectStore,
     StoredObject,
 )
+from lockgate_server.ports.pending import (
+    Attempt,
+    PendingChange,
+    PendingLedger,
+    PendingSignature,
+)
 
 __all__ = [
     "MAX_REPLACED_BYTES",
     "Always",
+    "Attempt",
     "AuditEntry",
     "Condition",
     "Etag",
@@ -43,6 +50,9 @@ __all__ = [
     "LostRaceError",
     "ObjectInfo",
     "ObjectStore",
+    "PendingChange",
+    "PendingLedger",
+    "PendingSignature",
     "Scope",
     "StoredObject",
     "TokenInfo",

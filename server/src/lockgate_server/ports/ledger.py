@@ -178,9 +178,9 @@ class Ledger(PendingLedger, Protocol):
     def finish(self, number: int, highest: Highest) -> None:
         """Close an entry as done and raise what was recorded as highest, in one transaction.
 
-        If it was an attempt at a pending change, that is pending no more. Nothing recorded is ever lowered. That a timestamp was in force is final: it may be said
-        again, and also of an entry that somebody took for abandoned. A number that nobody was
-        given is a `ValueError`.
+        If it was an attempt at a pending change, that is pending no more. Nothing recorded is ever
+        lowered. That a timestamp was in force is final: it may be said again, and also of an entry
+        that somebody took for abandoned. A number that nobody was given is a `ValueError`.
         """
         ...
 

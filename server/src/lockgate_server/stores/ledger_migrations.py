@@ -15,7 +15,15 @@ __all__ = ["MIGRATIONS", "SCHEMA", "STEPS"]
 MIGRATIONS = Migrations("lockgate")
 
 STEPS = frozenset(
-    {"0001_tokens", "0002_apps", "0003_audit", "0004_leases", "0005_open", "0006_operations"}
+    {
+        "0001_tokens",
+        "0002_apps",
+        "0003_audit",
+        "0004_leases",
+        "0005_open",
+        "0006_operations",
+        "0007_pending",
+    }
 )
 """The name of every step there is."""
 
@@ -131,6 +139,53 @@ def _open(db: Database) -> None:
 def _operations(db: Database) -> None:
     """Note which run of a command an entry belongs to; older entries belong to none."""
     db.execute("ALTER TABLE audit_entries ADD COLUMN operation_id TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS(name="0007_pending")
+def _pending(db: Database) -> None:
+    """Keep changes that wait for signatures: at most one for each app and role."""
+    db.execute("""
+        CREATE TABLE pending (
+            change_id TEXT PRIMARY KEY,
+            app TEXT NOT NULL,
+            role TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            metadata BLOB NOT NULL,
+            documents TEXT NOT NULL,
+            wishes TEXT NOT NULL,
+            title TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            began_at TEXT NOT NULL,
+            UNIQUE (app, role)
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE TABLE pending_signatures (
+            position INTEGER PRIMARY KEY,
+            change_id TEXT NOT NULL REFERENCES pending,
+            keyid TEXT NOT NULL,
+            signature TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            at TEXT NOT NULL,
+            UNIQUE (change_id, keyid)
+        ) STRICT
+    """)
+    db.execute("""
+        CREATE TABLE pending_attempts (
+            entry INTEGER PRIMARY KEY REFERENCES audit_entries,
+            change_id TEXT NOT NULL,
+            timestamp_version INTEGER NOT NULL
+        ) STRICT
+    """)
+    db.execute("CREATE INDEX pending_attempts_change ON pending_attempts (change_id)")
+    db.execute("""
+        CREATE TABLE pending_withdrawn (
+            app TEXT NOT NULL,
+            change_id TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (app, change_id)
+        ) STRICT
+    """)
 
 
 SCHEMA = Schema(

@@ -19,31 +19,33 @@ from sqlite_utils import Database
 from lockgate_release.errors import ConflictError, LocalError
 from lockgate_release.instants import format_instant, parse_instant
 from lockgate_release.names import AppName
-from lockgate_release.strict_json import dump_json
-from lockgate_server.ports import AuditEntry, Highest, Intent, Lease, Scope, TokenInfo
+from lockgate_server.ports import Attempt, AuditEntry, Highest, Intent, Lease, Scope, TokenInfo
 from lockgate_server.stores.audit_chain import (
-    CHAIN_START,
-    chain_entry,
-    chain_outcome,
     find_first_broken,
     merge_highest,
 )
 from lockgate_server.stores.ledger_migrations import SCHEMA
 from lockgate_server.stores.ledger_rows import (
-    Row,
     entry_of,
     outcome_of,
     readable_entry_of,
     token_of,
 )
+from lockgate_server.stores.sqlite_audit import (
+    ABANDONED,
+    DONE,
+    add_entry,
+    add_outcome,
+    entry_with,
+    one,
+)
 from lockgate_server.stores.sqlite_connections import Connections
+from lockgate_server.stores.sqlite_pending import SqlitePending, end_attempt, note_attempt
 
 __all__ = ["SqliteLedger"]
 
-_DONE, _ABANDONED = "done", "abandoned"
 
-
-class SqliteLedger:
+class SqliteLedger(SqlitePending):
     """A `Ledger` in a file, shared by the threads and processes of one machine."""
 
     def __init__(
@@ -74,7 +76,7 @@ class SqliteLedger:
         """Whether the ledger answers a read and takes a write now; nothing is changed by it."""
         try:
             with self._connections.writing() as db:
-                _one(db, "SELECT count(*) FROM apps")
+                one(db, "SELECT count(*) FROM apps")
                 db.execute("INSERT INTO leases VALUES ('~probe', '', '')")
                 db.rollback()
         except LocalError:
@@ -111,7 +113,7 @@ class SqliteLedger:
             LocalError: The file is in the way.
         """
         with self._connections.reading() as db:
-            row = _one(
+            row = one(
                 db,
                 "SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_at IS NULL",
                 secret_sha256,
@@ -149,7 +151,7 @@ class SqliteLedger:
         """
         with self._connections.writing() as db:
             db.execute("INSERT OR IGNORE INTO apps VALUES (?, ?)", (app, root))
-            row = _one(db, "SELECT root FROM apps WHERE app = ?", app)
+            row = one(db, "SELECT root FROM apps WHERE app = ?", app)
         if row is None or row["root"] != root:
             raise ConflictError(
                 "pinned to another root already",
@@ -164,7 +166,7 @@ class SqliteLedger:
             LocalError: The file is in the way.
         """
         with self._connections.reading() as db:
-            row = _one(db, "SELECT root FROM apps WHERE app = ?", app)
+            row = one(db, "SELECT root FROM apps WHERE app = ?", app)
         return None if row is None else bytes(row["root"])
 
     def apps(self) -> tuple[AppName, ...]:
@@ -176,33 +178,19 @@ class SqliteLedger:
         with self._connections.reading() as db:
             return tuple(row["app"] for row in db.query("SELECT app FROM apps ORDER BY app"))
 
-    def begin(self, intent: Intent, *, now: datetime) -> int:
+    def begin(self, intent: Intent, *, now: datetime, attempt: Attempt | None = None) -> int:
         """Write an intent, as an open entry of the audit log, and return its number.
 
         Raises:
+            ConflictError: It is an attempt at a change that is not pending any more.
             DiskFullError: It does not fit.
             LocalError: The file is in the way.
         """
         with self._connections.writing() as db:
-            last = _one(db, "SELECT * FROM audit_entries ORDER BY number DESC LIMIT 1")
-            number = last["number"] + 1 if last else 1
-            before = last["chain_sha256"] if last else CHAIN_START
-            db.execute(
-                "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    number,
-                    format_instant(now),
-                    intent.app,
-                    intent.actor,
-                    intent.action,
-                    dump_json(intent.details).decode(),
-                    intent.request_id,
-                    intent.timestamp_sha256,
-                    chain_entry(before, number, now, intent),
-                    intent.operation_id,
-                ),
-            )
-        return int(number)
+            number = add_entry(db, intent, now)
+            if attempt is not None:
+                note_attempt(db, number, intent.app, attempt)
+        return number
 
     def finish(self, number: int, highest: Highest) -> None:
         """Close an entry as done and raise what was recorded as highest, in one transaction.
@@ -212,9 +200,10 @@ class SqliteLedger:
             LocalError: The file is in the way.
         """
         with self._connections.writing() as db:
-            entry = _entry_with(db, number)
-            if entry["outcome"] != _DONE:
-                _add_outcome(db, entry, _DONE)
+            entry = entry_with(db, number)
+            if entry["outcome"] != DONE:
+                add_outcome(db, entry, DONE)
+            end_attempt(db, number)
             app = AppName(entry["app"])
             _store_highest(db, app, merge_highest(_load_highest(db, app), highest))
 
@@ -226,9 +215,9 @@ class SqliteLedger:
             LocalError: The file is in the way.
         """
         with self._connections.writing() as db:
-            entry = _entry_with(db, number)
-            if entry["outcome"] not in {_DONE, _ABANDONED}:
-                _add_outcome(db, entry, _ABANDONED)
+            entry = entry_with(db, number)
+            if entry["outcome"] not in {DONE, ABANDONED}:
+                add_outcome(db, entry, ABANDONED)
 
     def open_entries(self, app: AppName) -> tuple[AuditEntry, ...]:
         """Return the app's open entries, oldest first.
@@ -291,7 +280,7 @@ class SqliteLedger:
         """
         expires_at = format_instant(until)
         with self._connections.writing() as db:
-            row = _one(db, "SELECT * FROM leases WHERE name = ?", name)
+            row = one(db, "SELECT * FROM leases WHERE name = ?", name)
             # The form of an instant is fixed, so texts compare as times do.
             if row and row["holder"] != holder and row["expires_at"] > format_instant(now):
                 return None
@@ -308,32 +297,8 @@ class SqliteLedger:
             db.execute("DELETE FROM leases WHERE name = ? AND holder = ?", (name, holder))
 
 
-def _one(db: Database, query: str, *parameters: object) -> Row | None:
-    return next(iter(list(db.query(query, parameters))), None)
-
-
-def _entry_with(db: Database, number: int) -> Row:
-    row = _one(db, "SELECT * FROM audit_log WHERE number = ?", number)
-    if row is None:
-        raise ValueError(f"no entry {number} in the audit log")
-    return row
-
-
-def _add_outcome(db: Database, entry: Row, outcome: str) -> None:
-    last = _one(db, "SELECT * FROM audit_outcomes ORDER BY position DESC LIMIT 1")
-    before = last["chain_sha256"] if last else CHAIN_START
-    db.execute(
-        "INSERT INTO audit_outcomes (entry, outcome, chain_sha256) VALUES (?, ?, ?)",
-        (
-            entry["number"],
-            outcome,
-            chain_outcome(before, entry["number"], entry["chain_sha256"], outcome),
-        ),
-    )
-
-
 def _load_highest(db: Database, app: AppName) -> Highest | None:
-    row = _one(db, "SELECT * FROM highest WHERE app = ?", app)
+    row = one(db, "SELECT * FROM highest WHERE app = ?", app)
     if row is None:
         return None
     found = db.query("SELECT * FROM highest_sequences WHERE app = ? ORDER BY channel", (app,))
