@@ -26,6 +26,7 @@ from lockgate_server.services.write.renewing import Renewed, due_roles, renew, r
 from lockgate_server.services.write.status import read_current
 from lockgate_server.worker import JOBS, Job, run_round
 from tests.simulators.faulty_store import FaultyStore, Moment, kill, time_out
+from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
 from tests.simulators.server_scene import APP, CALLER, Scene, read_all
 
@@ -33,6 +34,7 @@ from tests.simulators.server_scene import APP, CALLER, Scene, read_all
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
     scene = Scene(folder=tmp_path)
+    scene.store = MemoryStore(clock=lambda: scene.now)
     scene.register()
     scene.publish("1.0.0")
     return scene
@@ -128,7 +130,7 @@ def test_a_root_under_which_targets_cannot_be_verified_is_refused(scene: Scene) 
     refused(scene, request, TrustError, "Renew targets first")
 
 
-def test_maintainers_are_replaced_in_three_steps(scene: Scene) -> None:
+def test_maintainers_are_replaced_in_three_steps_that_wait_for_caches(scene: Scene) -> None:
     old, new = scene.publisher.keys.maintainers, [generate_signer()]
     both = [*old, *new]
     put(scene, scene.publisher.renew(scene.look().chain, "targets", signers=both))
@@ -139,9 +141,17 @@ def test_maintainers_are_replaced_in_three_steps(scene: Scene) -> None:
             root.revoke_key(old[0].public_key.keyid, role)
 
     scene.publisher.keys.maintainers = both
-    put(scene, scene.publisher.change_root(scene.look().chain, change))
+    root = scene.publisher.change_root(scene.look().chain, change)
+    refused(scene, root, ConflictError, "must wait for caches; expected that it comes again in 120")
+    scene.pass_time(scene.now + timedelta(seconds=119))
+    refused(scene, root, ConflictError, "comes again in 1 s")
+    scene.pass_time(scene.now + timedelta(seconds=1))
+    put(scene, root)
     scene.publisher.keys.maintainers = new
-    put(scene, scene.publisher.renew(scene.look().chain, "targets"))
+    by_new_ones = scene.publisher.renew(scene.look().chain, "targets")
+    refused(scene, by_new_ones, TrustError, "by root 1, which clients behind caches may still hold")
+    scene.pass_time(scene.now + timedelta(hours=24))
+    put(scene, by_new_ones)
     assert scene.look().chain.targets.version == 3
 
 

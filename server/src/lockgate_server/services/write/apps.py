@@ -16,13 +16,19 @@ from lockgate_release.trust.chain import (
     verify_first_releases,
     verify_next_targets,
 )
+from lockgate_release.trust.roles import Role
 from lockgate_server.ports import LostRaceError
 from lockgate_server.services.write.base import Base, check_database_not_lost
 from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.composing import FirstState, compose_first
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.flip import TakenNumberError, flip
-from lockgate_server.services.write.renewal_rules import check_policy, check_root, check_targets
+from lockgate_server.services.write.renewal_rules import (
+    Standing,
+    check_policy,
+    check_root,
+    check_targets,
+)
 
 __all__ = ["make_online_key", "register"]
 
@@ -101,9 +107,10 @@ def _check_request(deps: WriteDeps, app: AppName, request: RegisterRequest) -> N
         raise TrustError("not the first", subject="root", expected="1", found=str(root.version))
     targets = verify_next_targets(root.signed, None, request.targets)
     releases = verify_first_releases(targets.signed, request.releases)
-    key_id = deps.keys.signer(app, ()).public_key.keyid
-    check_root(root, key_id, targets, now)
-    check_targets(targets, key_id, releases, now)
+    key_ids = frozenset({deps.keys.signer(app, ()).public_key.keyid})
+    check_root(root, key_ids, targets, now)
+    lists = {Role.RELEASES.value: releases}
+    check_targets(targets, Standing(online_key_ids=key_ids, lists=lists), now)
     _check_empty(releases, deps)
     check_policy(app, targets.signed, request.documents.get(POLICY_PATH), None)
 

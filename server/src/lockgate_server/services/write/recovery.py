@@ -44,6 +44,7 @@ from lockgate_server.services.write.publishing import (
     read_list,
 )
 from lockgate_server.services.write.renewal_rules import check_policy, check_targets
+from lockgate_server.services.write.standing import standing_of
 
 __all__ = ["PATIENCE", "find_leftovers", "settle_intents", "size_in_store"]
 
@@ -137,8 +138,7 @@ def _cut(exc: LockgateError) -> str:
 
 def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     verified = verify_next_targets(base.chain.root.signed, base.chain.targets, data)
-    key_id = base.chain.online_key_ids()[0]
-    check_targets(verified, key_id, base.chain.releases, deps.now())
+    check_targets(verified, standing_of(deps, base), deps.now())
     policy = verified.signed.targets.get(POLICY_PATH)
     document = None if policy is None else read_target(deps.store, base.app, POLICY_PATH, policy)
     check_policy(base.app, verified.signed, document, base.policy)

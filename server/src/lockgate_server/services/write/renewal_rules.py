@@ -1,22 +1,31 @@
 """What maintainers may put in force, checked before anything is written. Pure.
 
 Signatures and numbers are checked by `trust.chain`. These rules keep a maintainer from locking the
-server, or every client, out of what is in force:
+server, or a client, out of what is in force:
 
 1. It has not expired.
-2. This server's key stays the key of timestamp and snapshot, and of `channels`.
-3. What is in force stays verifiable: the list of releases by the new targets, the targets in force
-   by the new root. Whoever changes keys signs the old words with the new keys first.
-4. The policy stays, names this app, and keeps the order of versions.
-5. Delegations keep their names, their paths and their terminating mark; clients hold to them.
+2. One key that this server signs with is the key of timestamp and snapshot, and of `channels`. It
+   may be the next one, once both have signed everything.
+3. What is in force stays verifiable: every delegated list by the new targets; targets, snapshot and
+   timestamp by the new root. Whoever changes keys signs the old words with the new keys too.
+4. Targets can also be verified by every root that a client may still hold, because a cache has told
+   it that there is no next one.
+5. The policy stays, names this app, and keeps the order of versions.
+6. Delegations keep their names, their paths and their terminating mark; clients hold to them.
+   Beside `releases` and `channels` there may be further roles of releases, each for the folder of
+   its name, so that no path is spoken for twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from tuf.api import exceptions as tuf_errors
-from tuf.api.metadata import DelegatedRole, Root, Targets
+from tuf.api.metadata import DelegatedRole, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Role as TufRole
 
 from lockgate_release.documents import PolicyDocument, parse_policy
 from lockgate_release.errors import DocumentError, ExpiredError, TrustError, UsageError
@@ -24,15 +33,38 @@ from lockgate_release.instants import format_instant
 from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.chain import Verified
-from lockgate_release.trust.roles import DELEGATED_PATHS, Role
+from lockgate_release.trust.roles import DELEGATED_PATHS, Role, is_further_role, paths_of
 
-__all__ = ["check_policy", "check_root", "check_targets"]
+__all__ = ["Standing", "check_policy", "check_root", "check_root_verifies", "check_targets"]
+
+_Words: TypeAlias = Verified[Targets] | Verified[Snapshot] | Verified[Timestamp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What must stand when maintainers' words change.
+
+    Attributes:
+        online_key_ids: The keys that this server signs with.
+        lists: The delegated lists in force, by their role.
+        older_roots: The roots that a client may still hold, by number, the one in force excepted.
+    """
+
+    online_key_ids: frozenset[str]
+    lists: Mapping[str, Verified[Targets]]
+    older_roots: Mapping[int, Root] = field(default_factory=dict)
 
 
 def check_root(
-    root: Verified[Root], online_key_id: str, targets: Verified[Targets], now: datetime
+    root: Verified[Root], online_key_ids: frozenset[str], targets: Verified[Targets], now: datetime
 ) -> None:
     """Refuse a root that would lock somebody out (rules 1 to 3).
+
+    Args:
+        root: It, verified.
+        online_key_ids: The keys that this server signs with.
+        targets: The targets that will be in force with it.
+        now: The present, aware.
 
     Raises:
         ExpiredError: It has expired.
@@ -42,14 +74,25 @@ def check_root(
     if not root.signed.consistent_snapshot:
         raise TrustError("without consistent snapshots", subject="root")
     for role in (Role.TIMESTAMP, Role.SNAPSHOT):
-        _check_online(root.signed.roles[role.value].keyids, online_key_id, f"root: {role}")
+        _check_online(root.signed.roles[role.value], online_key_ids, f"root: {role}")
     _check_verifiable(root.signed, Role.TARGETS, targets, by="this root")
 
 
-def check_targets(
-    targets: Verified[Targets], online_key_id: str, releases: Verified[Targets], now: datetime
+def check_root_verifies(
+    root: Root, snapshot: Verified[Snapshot], timestamp: Verified[Timestamp]
 ) -> None:
-    """Refuse targets that would lock somebody out (rules 1, 2, 3 and 5).
+    """Refuse a root whose online key has not signed what is in force (rule 3).
+
+    Raises:
+        TrustError: It has not.
+    """
+    hint = "Begin with the next key: lockgate-server key rotate. Both then sign everything."
+    for role, words in ((Role.SNAPSHOT, snapshot), (Role.TIMESTAMP, timestamp)):
+        _check_verifiable(root, role, words, by="this root", hint=hint)
+
+
+def check_targets(targets: Verified[Targets], standing: Standing, now: datetime) -> None:
+    """Refuse targets that would lock somebody out (rules 1 to 4, and 6).
 
     Raises:
         ExpiredError: They have expired.
@@ -59,23 +102,33 @@ def check_targets(
     delegations = targets.signed.delegations
     roles = (delegations and delegations.roles) or {}
     expected = sorted(role.value for role in DELEGATED_PATHS)
-    if sorted(roles) != expected:
+    if not set(expected) <= roles.keys():
         raise TrustError(
             "other delegations",
             subject="targets",
             expected=", ".join(expected),
             found=", ".join(sorted(roles)) or "none",
         )
-    for role, paths in DELEGATED_PATHS.items():
-        _check_delegation(roles[role.value], paths)
-    _check_online(roles[Role.CHANNELS.value].keyids, online_key_id, "targets: channels")
-    _check_verifiable(targets.signed, Role.RELEASES, releases, by="these targets")
+    for name, role in roles.items():
+        _check_delegation(name, role)
+    _check_online(roles[Role.CHANNELS.value], standing.online_key_ids, "targets: channels")
+    for name, words in standing.lists.items():
+        if name in roles:
+            _check_verifiable(targets.signed, name, words, by="these targets")
+    for number, root in standing.older_roots.items():
+        _check_verifiable(
+            root,
+            Role.TARGETS,
+            targets,
+            by=f"root {number}, which clients behind caches may still hold",
+            hint="Sign with its keys too, or wait until no cache hides the newer root any more.",
+        )
 
 
 def check_policy(
     app: AppName, targets: Targets, data: bytes | None, before: PolicyDocument | None
 ) -> PolicyDocument:
-    """Return the policy that targets name (rule 4).
+    """Return the policy that targets name (rule 5).
 
     Args:
         app: The app.
@@ -129,17 +182,25 @@ def _check_fresh(verified: Verified[Root] | Verified[Targets], name: str, now: d
         )
 
 
-def _check_online(key_ids: list[str], online_key_id: str, subject: str) -> None:
-    if key_ids != [online_key_id]:
+def _check_online(role: TufRole, online_key_ids: frozenset[str], subject: str) -> None:
+    if len(role.keyids) != 1 or not set(role.keyids) <= online_key_ids:
         raise TrustError(
             "not this server's key",
             subject=subject,
-            expected=online_key_id,
-            found=", ".join(key_ids) or "none",
+            expected=" or ".join(sorted(online_key_ids)),
+            found=", ".join(role.keyids) or "none",
         )
 
 
-def _check_delegation(role: DelegatedRole, paths: tuple[str, ...]) -> None:
+def _check_delegation(name: str, role: DelegatedRole) -> None:
+    if name not in DELEGATED_PATHS and not is_further_role(name):
+        raise TrustError(
+            "other delegations",
+            subject="targets",
+            expected="releases, channels, and roles named as the folder they speak for",
+            found=name[:80],
+        )
+    paths = paths_of(name)
     if not role.terminating or tuple(role.paths or ()) != paths:
         raise TrustError(
             "another delegation",
@@ -150,16 +211,14 @@ def _check_delegation(role: DelegatedRole, paths: tuple[str, ...]) -> None:
 
 
 def _check_verifiable(
-    authority: Root | Targets, role: Role, verified: Verified[Targets], *, by: str
+    authority: Root | Targets, role: str, words: _Words, *, by: str, hint: str = ""
 ) -> None:
     try:
-        authority.verify_delegate(
-            role.value, verified.metadata.signed_bytes, verified.metadata.signatures
-        )
+        authority.verify_delegate(role, words.metadata.signed_bytes, words.metadata.signatures)
     except (tuf_errors.RepositoryError, ValueError) as exc:
         raise TrustError(
             f"what is in force could no longer be verified by {by}",
-            subject=f"{verified.version}.{role}.json",
+            subject=f"{words.version}.{role}.json",
             found=str(exc)[:300],
-            hint=f"Renew {role} first, signed by the old keys and the new ones.",
+            hint=hint or f"Renew {role} first, signed by the old keys and the new ones.",
         ) from exc

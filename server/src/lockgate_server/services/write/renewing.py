@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tuf.api.metadata import Root, Signed, Targets
-
-from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import ConflictError, LockgateError, UsageError
-from lockgate_release.layout import POLICY_PATH, metadata_key
+from lockgate_release.ceremony_requests import CeremonyRequest
+from lockgate_release.errors import ConflictError, UsageError
 from lockgate_release.names import AppName
 from lockgate_release.requests import PublishRequest, RenewRequest
-from lockgate_release.trust.chain import (
-    Verified,
-    parse_metadata,
-    verify_next_root,
-    verify_next_targets,
-)
 from lockgate_release.trust.roles import EXPIRY, Role
-from lockgate_server.ports import IfAbsent, Intent, LostRaceError
-from lockgate_server.services.objects import read_object
-from lockgate_server.services.write.base import Base, highest_of, read_target
-from lockgate_server.services.write.changing import Plan, change_app, read_settled
+from lockgate_server.services.write.base import Base
+from lockgate_server.services.write.ceremony import hold_ceremony
+from lockgate_server.services.write.changing import Plan, change_app
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
-from lockgate_server.services.write.flip import put_described
 from lockgate_server.services.write.publish import publish
-from lockgate_server.services.write.renewal_rules import check_policy, check_root, check_targets
 
 __all__ = ["Renewed", "due_roles", "renew", "resign"]
 
@@ -83,95 +69,22 @@ def renew(deps: WriteDeps, app: AppName, request: RenewRequest, caller: Caller) 
 
 
 def _renew_targets(deps: WriteDeps, app: AppName, request: RenewRequest, caller: Caller) -> Renewed:
-    def plan(base: Base) -> Plan[int]:
-        chain = base.chain
-        if request.metadata == chain.targets.data:
-            return Plan(change=None, answer=chain.targets.version)
-        _check_still_next(Targets, request.metadata, chain.targets.version, "targets")
-        verified = verify_next_targets(chain.root.signed, chain.targets, request.metadata)
-        check_targets(verified, chain.online_key_ids()[0], chain.releases, deps.now())
-        policy = _find_policy(deps, base, verified.signed, request.documents)
-        check_policy(app, verified.signed, policy, base.policy)
-        is_new = chain.targets.signed.targets != verified.signed.targets
-        change = Change(
-            action="renew.targets",
-            details={"version": verified.version},
-            targets=verified,
-            documents={POLICY_PATH: policy} if is_new and policy is not None else {},
-        )
-        return Plan(change=change, answer=verified.version)
-
-    outcome = change_app(deps, app, caller, plan, own=request.metadata)
-    return Renewed(timestamp_version=outcome.timestamp_version, version=outcome.answer)
-
-
-def _find_policy(
-    deps: WriteDeps, base: Base, targets: Targets, sent: Mapping[str, bytes]
-) -> bytes | None:
-    target = targets.targets.get(POLICY_PATH)
-    if target is None:
-        return None
-    return sent.get(POLICY_PATH) or read_target(deps.store, base.app, POLICY_PATH, target)
-
-
-def _check_still_next(
-    kind: type[Root] | type[Targets], data: bytes, current: int, name: str
-) -> None:
-    unverified: Signed = (
-        parse_metadata(Root, data, name).signed
-        if kind is Root
-        else parse_metadata(Targets, data, name).signed
-    )
-    if unverified.version <= current:
-        raise ConflictError(
-            "somebody else was first",
-            subject=name,
-            expected=f"number {current + 1}",
-            found=str(unverified.version),
-            hint="Run the same command again: it builds on the newest state.",
-        )
+    wanted = CeremonyRequest(targets=request.metadata, documents=request.documents)
+    outcome = hold_ceremony(deps, app, wanted, caller)
+    return Renewed(timestamp_version=outcome.timestamp_version, version=outcome.targets_version)
 
 
 def _renew_root(deps: WriteDeps, app: AppName, data: bytes, caller: Caller) -> Renewed:
-    """Write the next root: outside the pointer's fence, created where none is, live at once."""
-    base = read_settled(deps, app)
-    if data == base.chain.root.data:
-        return Renewed(timestamp_version=base.timestamp_version, version=base.chain.root.version)
-    _check_still_next(Root, data, base.chain.root.version, "root")
-    root = verify_next_root(base.chain.root, data)
-    check_root(root, base.chain.online_key_ids()[0], base.chain.targets, deps.now())
-    number = deps.ledger.begin(
-        Intent(
-            app=app,
-            actor=caller.actor,
-            action="renew.root",
-            details={"root_version": root.version, "root_sha256": digest_bytes(data)},
-            request_id=caller.request_id,
-            operation_id=caller.operation_id,
-            timestamp_sha256="",
-        ),
-        now=deps.now(),
-    )
-    _create_root(deps, app, root, number)
-    deps.ledger.finish(number, replace(highest_of(base), root=root.version))
-    return Renewed(timestamp_version=base.timestamp_version, version=root.version)
-
-
-def _create_root(deps: WriteDeps, app: AppName, root: Verified[Root], number: int) -> None:
-    key = metadata_key(app, Role.ROOT, root.version)
-    try:
-        put_described(deps.store, key, root.data, IfAbsent())
-    except LockgateError as exc:
-        found = read_object(deps.store, key)
-        if found is not None and found.data == root.data:
-            return
-        with contextlib.suppress(LockgateError):
-            deps.ledger.abandon(number)
-        if isinstance(exc, LostRaceError):
-            raise ConflictError(
-                "somebody else was first", subject=key, hint="Look at the newest root first."
-            ) from exc
-        raise
+    """Write the next root, where no cache keeps it waiting."""
+    outcome = hold_ceremony(deps, app, CeremonyRequest(root=data), caller)
+    if outcome.wait_s:
+        raise ConflictError(
+            "this root must wait for caches",
+            subject="root",
+            expected=f"that it comes again in {outcome.wait_s} s",
+            hint="Run the same command then. What it can verify must be all that caches hand out.",
+        )
+    return Renewed(timestamp_version=outcome.timestamp_version, version=outcome.root_version)
 
 
 def due_roles(base: Base, now: datetime) -> frozenset[Role]:

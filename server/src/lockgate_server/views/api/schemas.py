@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 from lockgate_release.rollout.situation import Action, Reason
 from lockgate_release.steering_requests import RolloutAction
 from lockgate_release.uploads import MAX_PARTS, MAX_URLS
+from lockgate_server.views.api.key_schemas import KEY_SCHEMAS
+from lockgate_server.views.api.schema_parts import BASE64 as _BASE64
+from lockgate_server.views.api.schema_parts import BOOLEAN as _BOOLEAN
+from lockgate_server.views.api.schema_parts import INSTANT as _INSTANT
+from lockgate_server.views.api.schema_parts import NAME as _NAME
+from lockgate_server.views.api.schema_parts import REASON as _REASON
+from lockgate_server.views.api.schema_parts import SHA256 as _SHA256
+from lockgate_server.views.api.schema_parts import TEXT as _TEXT
+from lockgate_server.views.api.schema_parts import VERSION as _VERSION
+from lockgate_server.views.api.schema_parts import Schema
+from lockgate_server.views.api.schema_parts import array as _array
+from lockgate_server.views.api.schema_parts import integer as _integer
+from lockgate_server.views.api.schema_parts import map_of as _map
+from lockgate_server.views.api.schema_parts import nullable as _nullable
+from lockgate_server.views.api.schema_parts import object_of as _object
+from lockgate_server.views.api.schema_parts import ref as _ref
 
 __all__ = ["SCHEMAS"]
 
-Schema: TypeAlias = dict[str, Any]
-
-
-def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
-    return {
-        "type": "object",
-        "required": sorted(required),
-        "properties": {**required, **(optional or {})},
-    }
-
-
-def _array(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _map(values: Schema) -> Schema:
-    return {"type": "object", "additionalProperties": values}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _integer(minimum: int = 0, maximum: int | None = None) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": minimum}
-    return schema if maximum is None else {**schema, "maximum": maximum}
-
-
-def _nullable(schema: Schema) -> Schema:
-    return {"oneOf": [{"type": "null"}, schema]}
-
-
-_TEXT: Schema = {"type": "string"}
-_BOOLEAN: Schema = {"type": "boolean"}
-_BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
-_INSTANT: Schema = {"type": "string", "format": "date-time"}
-_SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_NAME: Schema = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"}
-_VERSION: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
-_REASON: Schema = {"type": "string", "maxLength": 1000}
 _BP = _integer(0, 10_000)
 _NUMBER = _integer(1)
 _UPLOAD_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -82,7 +56,7 @@ SCHEMAS: dict[str, Schema] = {
         {"public_url": _TEXT},
     ),
     "OpenApi": {"type": "object"},
-    "OnlineKey": _object({"keyid": _TEXT, "key": {"type": "object"}}),
+    **KEY_SCHEMAS,
     "RegisterRequest": _object(
         {"root": _BASE64, "targets": _BASE64, "releases": _BASE64, "documents": _map(_BASE64)}
     ),
@@ -234,7 +208,7 @@ SCHEMAS: dict[str, Schema] = {
         {**_ENTRY, "document": {"type": "object"}, "extras": {"type": "object"}}
     ),
     "ArtifactReceipt": _object({"sha256": _SHA256, "size": _integer()}),
-    "BeginRequest": _object({"upload_id": _UPLOAD_ID, "size": _integer()}),
+    "BeginRequest": _object({"upload_id": _UPLOAD_ID, "size": _integer()}, {"sha256": _SHA256}),
     "UploadPart": _object(
         {"number": _PART_NUMBER}, {"size": _integer(), "etag": _TEXT, "sha256": _SHA256}
     ),
@@ -245,6 +219,7 @@ SCHEMAS: dict[str, Schema] = {
             "part_bytes": _NUMBER,
             "mode": {"enum": ["direct", "server"]},
             "complete": _BOOLEAN,
+            "present": _BOOLEAN,
             "parts": _array(_ref("UploadPart")),
             "urls": _array(_PART_URL),
             "expires_s": _NUMBER,

@@ -1,0 +1,41 @@
+"""JSON schemas of what travels over the API about keys: ceremonies, and the server's own keys."""
+
+from __future__ import annotations
+
+from lockgate_server.views.api.schema_parts import (
+    BASE64,
+    BOOLEAN,
+    TEXT,
+    Schema,
+    integer,
+    map_of,
+    object_of,
+)
+
+__all__ = ["KEY_SCHEMAS"]
+
+_NUMBER = integer(1)
+
+KEY_SCHEMAS: dict[str, Schema] = {
+    "OnlineKey": object_of({"keyid": TEXT, "key": {"type": "object"}}),
+    "CeremonyRequest": object_of(
+        {},
+        {
+            "root": BASE64,
+            "targets": BASE64,
+            "releases": BASE64,
+            "documents": map_of(BASE64),
+            "dry_run": BOOLEAN,
+        },
+    ),
+    "CeremonyOutcome": object_of(
+        {
+            "timestamp_version": _NUMBER,
+            "root_version": _NUMBER,
+            "targets_version": _NUMBER,
+            "releases_version": _NUMBER,
+            "changed": BOOLEAN,
+            "wait_s": integer(),
+        }
+    ),
+}
