@@ -15,6 +15,7 @@ from lockgate_release.trust.verify import NotFoundError
 from tests.simulators.faults import Fault, Kind, spoil, zeros
 from tests.simulators.signed_repository import (
     HEALTHY,
+    PREVIEWS,
     SICK,
     STABLE,
     SignedRepository,
@@ -25,6 +26,7 @@ from tests.simulators.signed_repository import (
 __all__ = [
     "ADDRESS",
     "HEALTHY",
+    "PREVIEWS",
     "SICK",
     "STABLE",
     "Body",

@@ -29,8 +29,10 @@ from lockgate_release.documents import (
     RolloutState,
     parse_entry,
 )
+from lockgate_release.documents.approval import Approval
 from lockgate_release.instants import utc_now
 from lockgate_release.layout import (
+    POLICY_PATH,
     artifact_key,
     artifact_path,
     channel_copy_key,
@@ -41,6 +43,9 @@ from lockgate_release.layout import (
     timestamp_key,
 )
 from lockgate_release.names import MAX_EXPOSURE_BP, AppName, ChannelName, Platform, Sha256Hex
+from lockgate_release.strict_json import JsonObject
+from lockgate_release.trust.approving import sign_approval
+from lockgate_release.trust.delegating import delegate_releases
 from lockgate_release.trust.keys import generate_signer, public_keys_of
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_release.trust.sign import (
@@ -58,6 +63,7 @@ from lockgate_release.trust.sign import (
 from tests.simulators.archives import Tree, chunks_of, make_archive, tree_digest
 
 STABLE = ChannelName("stable")
+PREVIEWS = "previews"
 Program = Tree
 
 HEALTHY: Program = {"bin/app": b"#!/bin/sh\nexit 0\n"}
@@ -88,6 +94,8 @@ class SignedRepository:
         self._snapshot: Metadata[Snapshot] | None = None
         self._timestamp: Metadata[Timestamp] | None = None
         self._releases: Metadata[Targets] | None = None
+        self.previewers: list[CryptoSigner] = []
+        self._previews: Metadata[Targets] | None = None
         self._channels: Metadata[Targets] | None = None
         root = first_root(self.maintainers, 1, self.online.public_key, self.now)
         self._root: Metadata[Root] = root
@@ -128,6 +136,7 @@ class SignedRepository:
         app: str = "",
         signers: Sequence[CryptoSigner] | None = None,
         offered: bool = True,
+        folder: str = "releases",
     ) -> ReleaseDocument:
         """Publish a release and offer it, replacing what the channel offered to everybody.
 
@@ -151,9 +160,12 @@ class SignedRepository:
             install=checked_by("bin/app") if install is None else install,
             requires=requires or Requirements(),
         )
-        self.add_release(document, channels=channels or [channel], signers=signers)
+        if folder == PREVIEWS and signers is None:
+            signers = self.previewers
+        names = channels or [channel]
+        self.add_release(document, channels=names, signers=signers, folder=folder)
         if offered:
-            self.offer(channel, version, exposure_bp=exposure_bp, sign=False)
+            self.offer(channel, version, exposure_bp=exposure_bp, sign=False, folder=folder)
         self.resign()
         return document
 
@@ -163,9 +175,10 @@ class SignedRepository:
         *,
         channels: Sequence[str],
         signers: Sequence[CryptoSigner] | None = None,
+        folder: str = "releases",
     ) -> None:
         """Put a release into the publishers' list; `resign` makes it visible."""
-        path = release_path(document.version)
+        path = release_path(document.version, folder=folder)
         entry = ReleaseEntry(
             version=document.version,
             channels=tuple(map(ChannelName, channels)),
@@ -173,6 +186,10 @@ class SignedRepository:
         )
         data = document.to_bytes()
         self._store_document(Document(path=path, data=data))
+        if folder == PREVIEWS:
+            assert signers is not None
+            self._write_previews({path: entry_target(path, data, entry)}, signers)
+            return
         entries = {**self.releases.targets, path: entry_target(path, data, entry)}
         self._write_releases(entries, self.publishers if signers is None else signers)
 
@@ -211,10 +228,12 @@ class SignedRepository:
         state: RolloutState = RolloutState.ACTIVE,
         salt: str = "",
         sign: bool = True,
+        folder: str = "releases",
     ) -> None:
         """Offer a live release in a channel, above what is offered to everybody there."""
-        path = release_path(version)
-        target = self.releases.targets[path]
+        path = release_path(version, folder=folder)
+        listed = self._previews.signed if folder == PREVIEWS and self._previews else self.releases
+        target = listed.targets[path]
         rollout = Rollout(
             salt=salt or hashlib.sha256(f"{channel}/{version}".encode()).hexdigest()[:32],
             exposure_bp=exposure_bp,
@@ -246,6 +265,7 @@ class SignedRepository:
         *,
         offers: tuple[ChannelOffer, ...] | None = None,
         revoked: tuple[Revocation, ...] | None = None,
+        approvals: tuple[JsonObject, ...] | None = None,
         sequence: int | None = None,
         sign: bool = True,
     ) -> None:
@@ -258,6 +278,7 @@ class SignedRepository:
             expires_at=self.now + EXPIRY[Role.CHANNELS],
             offers=document.offers if offers is None else offers,
             revoked=document.revoked if revoked is None else revoked,
+            approvals=document.approvals if approvals is None else approvals,
         )
         if sign:
             self.resign()
@@ -316,6 +337,57 @@ class SignedRepository:
         self._write_releases(dict(self.releases.targets), self.publishers)
         self.resign()
 
+    # -- What maintainers and approvers do ----------------------------------------------
+
+    def set_policy(self, policy: PolicyDocument | bytes) -> None:
+        """Put other rules in force."""
+        data = policy if isinstance(policy, bytes) else policy.to_bytes()
+        document = Document(path=POLICY_PATH, data=data)
+        self._store_document(document)
+        self.targets.signed.targets[POLICY_PATH] = document.to_target()
+        self._sign_targets()
+        self.resign()
+
+    def delegate_previews(self, publishers: int = 1, threshold: int = 1) -> None:
+        """Let other keys publish below `previews/`."""
+        self.previewers = [generate_signer() for _ in range(publishers)]
+        self._sign_targets(
+            lambda targets: delegate_releases(
+                targets, PREVIEWS, public_keys_of(self.previewers), threshold
+            )
+        )
+        self.resign()
+
+    def approve(
+        self,
+        version: str,
+        signers: Sequence[CryptoSigner],
+        *,
+        channel: str = STABLE,
+        says_channel: str = "",
+        says_version: str = "",
+        says_app: str = "",
+    ) -> None:
+        """Let a release into a channel, or, for a thief, something else into another."""
+        document = self._channel(channel)
+        approval = Approval(
+            app=AppName(says_app or self.app),
+            channel=ChannelName(says_channel or channel),
+            version=says_version or version,
+            release_sha256=parse_sha256_of(self.releases.targets[release_path(version)]),
+            approved_at=self.now,
+        )
+        envelope = sign_approval(approval, signers).to_envelope()
+        self.issue(channel, approvals=(*document.approvals, envelope))
+
+    def _sign_targets(self, change: Callable[[Targets], None] = lambda _targets: None) -> None:
+        targets = self.targets.signed
+        change(targets)
+        targets.version += 1
+        self.targets = Metadata(targets)
+        for signer in self.maintainers:
+            self.targets.sign(signer, append=True)
+
     # -- Inside -------------------------------------------------------------------------
 
     @property
@@ -370,15 +442,24 @@ class SignedRepository:
         base = self._releases.signed if self._releases else None
         self._releases = next_releases(base, entries, signers, self.now)
 
+    def _write_previews(
+        self, entries: Mapping[str, TargetFile], signers: Sequence[CryptoSigner]
+    ) -> None:
+        base = self._previews.signed if self._previews else None
+        both = {**(base.targets if base else {}), **entries}
+        self._previews = next_releases(base, both, signers, self.now)
+
     def _write_snapshot(self, without: Role | None) -> None:
         assert self._releases is not None
         assert self._channels is not None
-        signed = {
+        signed: dict[str, Metadata[Targets]] = {
             Role.TARGETS: self.targets,
             Role.RELEASES: self._releases,
             Role.CHANNELS: self._channels,
         }
-        named = {}
+        if self._previews is not None:
+            signed[PREVIEWS] = self._previews
+        named: dict[str, tuple[int, bytes]] = {}
         for role, metadata in signed.items():
             data = to_bytes(metadata)
             self.files[metadata_key(self.app, role, metadata.signed.version)] = data

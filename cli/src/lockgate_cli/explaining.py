@@ -27,7 +27,7 @@ from lockgate_release.decision import (
     decide,
     paths_to_fetch,
 )
-from lockgate_release.documents import TrustedRelease
+from lockgate_release.documents import ChannelDocument, TrustedRelease
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.trust.verify import TrustedView
@@ -107,9 +107,10 @@ class Explainer:
             raise UsageError("no such channel", subject=client.channel)
         if client.installed:
             parse_field("--installed", self._policy.versions.parse, client.installed)
-        found = {path: self._release(path) for path in paths_to_fetch(document, client.installed)}
+        found = {path: self._release(path) for path in self._paths(document, client)}
         releases = {path: release for path, release in found.items() if release is not None}
-        return decide(document, releases, self._policy, _state_of(client), now)
+        standings = self._view.standings(self._policy, document, releases)
+        return decide(document, releases, self._policy, _state_of(client), now, standings)
 
     def chain(self, channel: ChannelName) -> Chain:
         """Return what a decision in this channel stands on, down from the pinned root.
@@ -124,6 +125,9 @@ class Explainer:
         if document is None:
             raise UsageError("no such channel", subject=channel)
         return describe_chain(self._view, document, self._policy)
+
+    def _paths(self, document: ChannelDocument, client: Client) -> tuple[str, ...]:
+        return paths_to_fetch(document, client.installed, self._policy)
 
     def _release(self, path: str) -> TrustedRelease | None:
         if path not in self._releases:

@@ -8,8 +8,8 @@ The rules, in the order they are applied:
 1. An answer past its expiry is no answer.
 2. The documents are this app's and this channel's, and what the server offers must be what the
    publishers allowed: the release is live, its document is the one that was pinned, its entry
-   names this channel, the policy allows its path. Anything else is the work of a thief or a bug,
-   and is refused loudly, not skipped.
+   names this channel, and it meets the channel's bar: its path, who signed, who approved. Anything
+   else is the work of a thief or a bug, and is refused loudly, not skipped.
 3. A client that has a revoked release leaves it, if the remedy says so. A remedy that says so
    and was seen is not taken back by a milder one, unless its publishers lifted that. A lift names
    the moment of the revocation that it takes back, and no later one.
@@ -18,7 +18,7 @@ The rules, in the order they are applied:
 5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
    publishers lifted that), below the channel's floor (signed, or remembered), in quarantine,
    skipped or not the pinned one, without an artifact for this platform, asking for what this
-   updater cannot do, or out of reach from the installed version.
+   updater cannot do or the policy what it cannot check, or out of reach from the installed one.
 6. Nor when its rollout is paused or halted, or the gate does not let this client through. Only the
    gate can be passed by a person who asks, where the policy allows that and it is open at all.
 7. When a newer release was looked at and did not fit, the client is held, and the reason is the
@@ -35,6 +35,7 @@ from typing import assert_never
 
 from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability, name_extras
 from lockgate_release.decision_values import (
+    NO_STANDINGS,
     ClientState,
     Considered,
     Decision,
@@ -44,6 +45,7 @@ from lockgate_release.decision_values import (
     Offer,
     Quarantine,
     UpToDate,
+    paths_to_fetch,
 )
 from lockgate_release.documents import (
     Artifact,
@@ -52,6 +54,7 @@ from lockgate_release.documents import (
     PolicyDocument,
     Remedy,
     RolloutState,
+    Standing,
     TrustedRelease,
     stricter,
 )
@@ -63,7 +66,6 @@ from lockgate_release.errors import (
 )
 from lockgate_release.gate import Arm, bucket, choose_arm
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import release_path
 from lockgate_release.versions import Version
 
 __all__ = [
@@ -87,6 +89,7 @@ def decide(
     policy: PolicyDocument,
     state: ClientState,
     now: datetime,
+    standings: Mapping[str, Standing] = NO_STANDINGS,
 ) -> Decision:
     """Return what the client should do, with the reason.
 
@@ -97,6 +100,8 @@ def decide(
         policy: The maintainers' policy.
         state: What the client knows of itself.
         now: The present, aware.
+        standings: How what is offered stands against the channel's bar, by path; where it has one,
+            a path that is missing does not meet it.
 
     Raises:
         ExpiredError: The channel's document is past its expiry (rule 1).
@@ -106,7 +111,7 @@ def decide(
     """
     _check_freshness(channel, now)
     _check_addressee(channel, policy, state)
-    judge = _Judge(channel, releases, policy, state, now)
+    judge = _Judge(channel, releases, policy, state, now, standings)
     remedy = judge.remedy_for_installed()
     considered: list[Considered] = []
     chosen: Offer | None = None
@@ -184,7 +189,9 @@ class _Judge:
         policy: PolicyDocument,
         state: ClientState,
         now: datetime,
+        standings: Mapping[str, Standing],
     ) -> None:
+        self._standings = standings
         self._channel = channel
         self._releases = releases
         self._policy = policy
@@ -281,12 +288,10 @@ class _Judge:
                 expected=", ".join(release.entry.channels) or "no channel",
                 found=channel,
             )
-        if not self._policy.channel(channel).allows_path(offer.path):
+        standing = self._standings.get(offer.path, Standing())
+        if lack := self._policy.channel(channel).shortfall(offer.path, standing):
             raise RefusedOfferError(
-                "the policy does not allow its path in this channel",
-                subject=subject,
-                expected=", ".join(self._policy.channel(channel).paths),
-                found=offer.path,
+                lack.what, subject=subject, expected=lack.expected, found=lack.found
             )
         return release
 
@@ -333,6 +338,9 @@ class _Judge:
         self, release: TrustedRelease, artifact: Artifact | None
     ) -> tuple[Obstacle, str] | None:
         version = release.document.version
+        if unchecked := self._policy.channel(self._channel.channel).unchecked:
+            text = f"{version} needs an updater that can check: {unchecked}, as the policy demands"
+            return Obstacle.LACKS_CAPABILITY, text
         if artifact is None:
             return Obstacle.NO_ARTIFACT, f"{version} has nothing for {self._state.platform}"
         needed = {*release.document.requires.capabilities, archive_capability(artifact.kind)}
@@ -389,11 +397,3 @@ class _Judge:
             exposure_bp=rollout.exposure_bp,
             control_bp=rollout.control_bp,
         )
-
-
-def paths_to_fetch(channel: ChannelDocument, installed: str) -> tuple[str, ...]:
-    """Return the release documents that `decide` needs: those offered, and the one installed."""
-    paths = [offer.path for offer in channel.offers]
-    if installed and release_path(installed) not in paths:
-        paths.append(release_path(installed))
-    return tuple(paths)

@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeAlias
 
-from lockgate_release.documents import Artifact, Remedy, TrustedRelease
+from lockgate_release.documents import (
+    Artifact,
+    ChannelDocument,
+    PolicyDocument,
+    Remedy,
+    Standing,
+    TrustedRelease,
+)
 from lockgate_release.gate import Arm
+from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
 
 __all__ = [
+    "NO_STANDINGS",
     "ClientState",
     "Considered",
     "Decision",
@@ -22,7 +32,11 @@ __all__ = [
     "Offer",
     "Quarantine",
     "UpToDate",
+    "paths_to_fetch",
 ]
+
+NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
+"""What is known of how releases stand where nothing was looked for."""
 
 
 class Obstacle(StrEnum):
@@ -164,3 +178,24 @@ class Leave:
 
 
 Decision: TypeAlias = Offer | UpToDate | Held | Leave
+
+
+def paths_to_fetch(
+    channel: ChannelDocument, installed: str, policy: PolicyDocument | None = None
+) -> tuple[str, ...]:
+    """Return the release documents that `decide` needs: those offered, and the one installed.
+
+    Args:
+        channel: What is offered.
+        installed: The version that is installed, or "".
+        policy: Whose rule for the channel says in which folders the installed one may lie; None:
+            in that of the main role.
+    """
+    paths = [offer.path for offer in channel.offers]
+    rule = policy.channel(channel.channel) if policy is not None else None
+    folders = {pattern.split("/", 1)[0] for pattern in rule.paths} if rule else {"releases"}
+    for folder in sorted(folders):
+        path = release_path(installed, folder=folder)
+        if installed and "*" not in folder and path not in paths:
+            paths.append(path)
+    return tuple(paths)

@@ -323,6 +323,7 @@ class Session:
                 findings.policy,
                 self.client_state(force=force),
                 self.client.clock(),
+                findings.standings,
             )
 
     def _remembered(self, *, force: bool) -> Leave | None:

@@ -20,9 +20,12 @@ from lockgate_release.documents.chunks import ChunkHasher, Chunks, chunk_bytes_f
 from lockgate_release.documents.entry import ReleaseEntry, parse_entry
 from lockgate_release.documents.extras import ExtrasDocument, parse_extras
 from lockgate_release.documents.policy import (
+    ApprovalRule,
     ChannelPolicy,
     ManualCheck,
     PolicyDocument,
+    Shortfall,
+    SignatureRule,
     parse_policy,
 )
 from lockgate_release.documents.python_wheels import PythonWheels
@@ -34,15 +37,17 @@ from lockgate_release.documents.release import (
     Requirements,
     parse_release,
 )
-from lockgate_release.documents.trusted import TrustedRelease
+from lockgate_release.documents.trusted import Count, Standing, TrustedRelease
 
 __all__ = [
+    "ApprovalRule",
     "Artifact",
     "ChannelDocument",
     "ChannelOffer",
     "ChannelPolicy",
     "ChunkHasher",
     "Chunks",
+    "Count",
     "ExtrasDocument",
     "HealthCheck",
     "Install",
@@ -56,6 +61,9 @@ __all__ = [
     "Revocation",
     "Rollout",
     "RolloutState",
+    "Shortfall",
+    "SignatureRule",
+    "Standing",
     "Stop",
     "TrustedRelease",
     "chunk_bytes_for",

@@ -30,6 +30,7 @@ from lockgate_release.strict_json import Fields, Json, JsonObject, dump_json, pa
 from lockgate_release.versions import is_version_text
 
 __all__ = [
+    "MAX_APPROVALS",
     "TYPE",
     "ChannelDocument",
     "ChannelOffer",
@@ -46,6 +47,7 @@ TYPE = "lockgate.channel"
 MIN_CHECK_INTERVAL_S = 60
 MAX_CHECK_INTERVAL_S = 24 * 3600
 DEFAULT_CHECK_INTERVAL_S = 3600
+MAX_APPROVALS = 200
 _PATH = r"(?!.*\.\.)[A-Za-z0-9._-]+(/[A-Za-z0-9.+!_-]+)+"
 
 
@@ -217,6 +219,7 @@ class ChannelDocument:
         stop: That nothing moves here, or None.
         retire_at: When a preview channel ends: from then on it offers nothing. None for one that
             lasts.
+        approvals: Who lets which release in here, as they stand; `documents.approval` reads them.
     """
 
     app: AppName
@@ -230,6 +233,7 @@ class ChannelDocument:
     check_interval_s: int = DEFAULT_CHECK_INTERVAL_S
     stop: Stop | None = None
     retire_at: datetime | None = None
+    approvals: tuple[JsonObject, ...] = ()
     unknown: JsonObject = field(default_factory=dict)
 
     def has_ended(self, now: datetime) -> bool:
@@ -262,6 +266,8 @@ class ChannelDocument:
             known["stop"] = self.stop.to_json()
         if self.retire_at is not None:
             known["retire_at"] = format_instant(self.retire_at)
+        if self.approvals:
+            known["approvals"] = list(self.approvals)
         return with_unknown(known, self.unknown)
 
     def to_envelope(self, signatures: list[dict[str, str]]) -> bytes:
@@ -300,6 +306,9 @@ def parse_channel(data: bytes, *, subject: str = "version.json") -> ChannelDocum
         ),
         stop=_read_stop(fields.object("stop")) if fields.has("stop") else None,
         retire_at=fields.instant("retire_at") if "retire_at" in fields.names() else None,
+        approvals=tuple(
+            item.raw() for item in fields.objects("approvals", most=MAX_APPROVALS, optional=True)
+        ),
     )
     versions = [offer.version for offer in document.offers]
     if len(set(versions)) != len(versions):

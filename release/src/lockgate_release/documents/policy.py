@@ -1,14 +1,23 @@
 """`policy.json`: what each channel demands. A target of the maintainers, checked by clients.
 
-It names the order of versions for the app, and for each channel the release paths that may be
-offered there. The default policy lets every channel take `releases/*/release.json`.
+It names the order of versions for the app, and for each channel the bar that a release must meet to
+be offered there:
+
+1. Its path matches one of the channel's patterns. The path tells the role that signed it.
+2. `signatures`: so many of these publishers' keys have signed the list that holds it. Whoever lets
+   the list be signed by fewer breaks every channel that demands more: other bars are other roles.
+3. `approvals`: so many of these keys have approved this very release for this channel.
+4. `attestations`: not checked by this version. Where they are demanded, nothing is offered.
+
+The default policy lets every channel take `releases/*/release.json` and demands no more than that.
+A rule that demands more names it in `critical`, so that older clients take nothing unchecked.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -18,6 +27,7 @@ from lockgate_release.documents.common import (
     rest_of,
     with_unknown,
 )
+from lockgate_release.documents.trusted import Count, Standing
 from lockgate_release.names import AppName, ChannelName, is_channel_name
 from lockgate_release.strict_json import Fields, Json, JsonObject, dump_json, parse_json
 from lockgate_release.versions import VersionScheme
@@ -25,9 +35,12 @@ from lockgate_release.versions import VersionScheme
 __all__ = [
     "DEFAULT_CHANNEL",
     "TYPE",
+    "ApprovalRule",
     "ChannelPolicy",
     "ManualCheck",
     "PolicyDocument",
+    "Shortfall",
+    "SignatureRule",
     "parse_policy",
 ]
 
@@ -36,6 +49,8 @@ DEFAULT_CHANNEL = "*"
 """The name under which the rule for every channel without one of its own stands."""
 
 _DEFAULT_PATHS = ("releases/*/release.json",)
+_MOST_KEYS = 100
+_KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # `fnmatch` knows more patterns than `*`; clients in other languages may not.
 _PATTERN = re.compile(r"[A-Za-z0-9.+!_*-]+(/[A-Za-z0-9.+!_*-]+)+")
 
@@ -50,6 +65,56 @@ class ManualCheck(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureRule:
+    """How many publishers must have signed the list that holds a release.
+
+    Attributes:
+        threshold: How many, > 0.
+        keys: The ids of those that count, in so far as they still speak for the list's role; empty
+            for all that do.
+    """
+
+    threshold: int
+    keys: tuple[str, ...] = ()
+    unknown: JsonObject = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the rule as it stands in the document."""
+        known: dict[str, Json] = {"threshold": self.threshold}
+        if self.keys:
+            known["keys"] = list(self.keys)
+        return with_unknown(known, self.unknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRule:
+    """Who approves releases for the channel, and how many of them must.
+
+    Attributes:
+        threshold: How many; 0 names those who may, and demands nothing yet.
+        keys: Their public keys, each as TUF metadata has it, by its id.
+    """
+
+    threshold: int
+    keys: Mapping[str, JsonObject]
+    unknown: JsonObject = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the rule as it stands in the document."""
+        known: dict[str, Json] = {"threshold": self.threshold, "keys": dict(self.keys)}
+        return with_unknown(known, self.unknown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """What a release lacks of a channel's bar, in words for people."""
+
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelPolicy:
     """What one channel demands of a release.
 
@@ -58,10 +123,16 @@ class ChannelPolicy:
             and the path tells which role, and so which keys, must have signed.
         manual_check: What a person who asks meets at the gate. A halt, a pause and a revocation
             let nobody through, whatever stands here.
+        signatures: Which publishers must have signed; None: as many as their role demands.
+        approvals: Who must have approved; None: nobody.
+        attestations: Which proofs of origin it needs, as they stand; empty: none.
     """
 
     paths: tuple[str, ...] = _DEFAULT_PATHS
     manual_check: ManualCheck = ManualCheck.THROUGH
+    signatures: SignatureRule | None = None
+    approvals: ApprovalRule | None = None
+    attestations: JsonObject = field(default_factory=dict)
     unknown: JsonObject = field(default_factory=dict)
 
     def allows_path(self, path: str) -> bool:
@@ -73,13 +144,77 @@ class ChannelPolicy:
         """Whether a person who asks passes the gate of a rollout."""
         return self.manual_check is ManualCheck.THROUGH
 
+    @property
+    def has_bar(self) -> bool:
+        """Whether more is demanded than the release's path shows."""
+        return self.signatures is not None or (
+            self.approvals is not None and self.approvals.threshold > 0
+        )
+
+    @property
+    def unchecked(self) -> str:
+        """What it demands that this version cannot check, in words; "" for nothing."""
+        return "attestations" if self.attestations else ""
+
+    def shortfall(self, path: str, standing: Standing) -> Shortfall | None:
+        """Return what a release lacks of this bar, or None where it meets it (rules 1 to 3).
+
+        Args:
+            path: Of its document.
+            standing: What was verified of it against this very rule.
+        """
+        if not self.allows_path(path):
+            return Shortfall(
+                what="the policy does not allow its path in this channel",
+                expected=", ".join(self.paths),
+                found=path,
+            )
+        if self.signatures is not None and not _is_met(standing.signatures):
+            return _too_few("publishers have signed it", self.signatures, standing.signatures)
+        approvals = self.approvals
+        if approvals is not None and approvals.threshold and not _is_met(standing.approvals):
+            return _too_few("people have approved it", approvals, standing.approvals)
+        return None
+
     def to_json(self) -> JsonObject:
         """Return the rule as it stands in the document."""
+        demanded: dict[str, Json] = {}
+        if self.signatures is not None:
+            demanded["signatures"] = self.signatures.to_json()
+        if self.approvals is not None:
+            demanded["approvals"] = self.approvals.to_json()
+        if self.attestations:
+            demanded["attestations"] = self.attestations
         known: dict[str, Json] = {
             "paths": list(self.paths),
             "manual_check": self.manual_check.value,
+            **demanded,
         }
+        if demanded:
+            # Read already: it is an array of texts.
+            said = self.unknown.get("critical", ())
+            assert isinstance(said, Sequence)
+            known["critical"] = sorted({*map(str, said), *demanded})
         return with_unknown(known, self.unknown)
+
+
+def _is_met(count: Count | None) -> bool:
+    return count is not None and count.is_enough
+
+
+def _too_few(what: str, rule: SignatureRule | ApprovalRule, count: Count | None) -> Shortfall:
+    found = () if count is None else count.found
+    named = f" of {', '.join(_short(keyid) for keyid in sorted(rule.keys))}" if rule.keys else ""
+    return Shortfall(
+        what=f"too few {what} for this channel",
+        expected=f"{rule.threshold}{named}",
+        found=", ".join(_short(keyid) for keyid in found) or "none",
+    )
+
+
+def _short(keyid: str) -> str:
+    """Return as much of a key's id as tells it from others, for people."""
+    return keyid[:8]
 
 
 def _matches(path: str, pattern: str) -> bool:
@@ -158,4 +293,56 @@ def _read_rule(fields: Fields) -> ChannelPolicy:
             )
     # A rule can demand more than this version knows how to check; it must say so to be heard.
     manual_check = fields.choice("manual_check", ManualCheck, default=ManualCheck.THROUGH)
-    return ChannelPolicy(paths=paths, manual_check=manual_check, unknown=rest_of(fields))
+    signatures = fields.object("signatures", optional=True)
+    approvals = fields.object("approvals", optional=True)
+    return ChannelPolicy(
+        paths=paths,
+        manual_check=manual_check,
+        signatures=_read_signatures(signatures) if fields.has("signatures") else None,
+        approvals=_read_approvals(approvals) if fields.has("approvals") else None,
+        attestations=fields.object("attestations", optional=True).raw(),
+        unknown=rest_of(fields),
+    )
+
+
+def _read_signatures(fields: Fields) -> SignatureRule:
+    keys = fields.texts("keys", most=_MOST_KEYS, optional=True)
+    most = len(keys) or _MOST_KEYS
+    for index, keyid in enumerate(keys):
+        _check_key_id(fields, f"keys[{index}]", keyid)
+    if len(set(keys)) != len(keys):
+        fields.fail("keys", "a key named twice", expected="each key once")
+    return SignatureRule(
+        threshold=fields.integer("threshold", minimum=1, maximum=most),
+        keys=keys,
+        unknown=rest_of(fields),
+    )
+
+
+def _read_approvals(fields: Fields) -> ApprovalRule:
+    named = fields.object("keys")
+    keys = {name: _read_key(named, name) for name in named.names()}
+    if len(keys) > _MOST_KEYS:
+        fields.fail("keys", "too long", expected=f"at most {_MOST_KEYS} keys")
+    # One person under two ids would count for two.
+    if len({dump_json(key["keyval"]).lower() for key in keys.values()}) != len(keys):
+        fields.fail("keys", "the same key under two ids", expected="each key once")
+    return ApprovalRule(
+        threshold=fields.integer("threshold", maximum=len(keys)),
+        keys=MappingProxyType(keys),
+        unknown=rest_of(fields),
+    )
+
+
+def _read_key(fields: Fields, name: str) -> JsonObject:
+    _check_key_id(fields, name, name)
+    key = fields.object(name)
+    key.text("keytype", max_length=128)
+    key.text("scheme", max_length=128)
+    key.object("keyval").text("public", max_length=10_000)
+    return key.raw()
+
+
+def _check_key_id(fields: Fields, name: str, keyid: str) -> None:
+    if _KEY_ID.fullmatch(keyid) is None:
+        fields.fail(name, "wrong value", expected="a key's id", found=repr(keyid[:80]))

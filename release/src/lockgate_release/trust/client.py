@@ -37,9 +37,6 @@ _MAX_ROOTS = 1024
 """As many as `chain` follows: a client that slept must not stop where its server went on."""
 
 _POINTER = "/timestamp.json"
-_CACHED = frozenset(
-    {"timestamp.json", "snapshot.json", "targets.json", "releases.json", "channels.json"}
-)
 
 
 class NotFoundError(TransportError):
@@ -82,7 +79,7 @@ class _TufFetcher(FetcherInterface):
             raise tuf_errors.DownloadError(str(exc)) from exc
 
 
-def _cached_only(metadata: Path) -> Fetch:
+def _cached_only(metadata: Path, metadata_url: str) -> Fetch:
     """Answer from the cache what python-tuf asks the server for.
 
     It always asks for a newer root and for the timestamp, and it asks again for what it refuses to
@@ -93,7 +90,7 @@ def _cached_only(metadata: Path) -> Fetch:
     def fetch(url: str) -> Iterator[bytes]:
         name = url.rpartition("/")[2].split(".", 1)[-1]
         name = "timestamp.json" if name == "json" else name
-        if name not in _CACHED:
+        if name == "root.json" or not url.startswith(metadata_url):
             raise NotFoundError("never fetched here", subject=url)
         try:
             yield (metadata / name).read_bytes()
@@ -133,7 +130,7 @@ class TufClient:
         self._metadata = metadata
         self._targets = targets
         self._is_offline = fetch is None
-        self._fetcher = _TufFetcher(fetch or _cached_only(metadata))
+        self._fetcher = _TufFetcher(fetch or _cached_only(metadata, metadata_url))
         try:
             metadata.mkdir(mode=0o700, parents=True, exist_ok=True)
             targets.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ The rules, each held by the code that carries its number:
 4. A document's own words agree with its path, its app and its entry; where they do not, nothing
    of it is used.
 5. A release is offered only as its publishers bound it: version and channel stand in the signed
-   entry, and the policy's patterns allow its path.
+   entry, and it meets the channel's bar in the policy: its path, who signed its list, who approved.
 6. A mirror that shows an older state than the one already verified is stale, not news.
 7. Offline, the newest state verified before is read again from the cache under all the same rules.
 
@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tuf.api.metadata import Metadata, Root, Signed, TargetFile, Targets
@@ -35,6 +36,7 @@ from lockgate_release.documents import (
     ChannelDocument,
     ExtrasDocument,
     PolicyDocument,
+    Standing,
     TrustedRelease,
     parse_channel,
     parse_entry,
@@ -200,6 +202,39 @@ class TrustedView:
             )
         return extras
 
+    def standings(
+        self,
+        policy: PolicyDocument,
+        channel: ChannelDocument,
+        releases: Mapping[str, TrustedRelease],
+    ) -> Mapping[str, Standing]:
+        """Return how what a channel offers stands against its bar, by path (rule 5).
+
+        Costs nothing where the policy gives the channel no bar beyond paths.
+
+        Raises:
+            TrustError: The list in the cache is not the one that was verified.
+            DocumentError: The policy holds what is no key.
+            LocalError: The cache was changed under our feet.
+        """
+        rule = policy.channel(channel.channel)
+        if not rule.has_bar:
+            return {}
+        from lockgate_release.trust import standing  # noqa: PLC0415 (only channels with a bar pay)
+
+        targets = self._read_targets("targets").signed
+        lists: dict[str, Metadata[Targets]] = {}
+        for path, release in releases.items() if rule.signatures else ():
+            role = standing.role_for(targets, path)
+            if role and role not in lists:
+                lists[role] = self._read_targets(role)
+            _check_listed(lists.get(role), release)
+        return {
+            offer.path: standing.read_standing(rule, channel, offer, targets, lists)
+            for offer in channel.offers
+            if offer.path in releases
+        }
+
     def online_key_ids(self) -> tuple[str, ...]:
         """Return the ids of the keys that root now trusts with the timestamp.
 
@@ -226,7 +261,8 @@ class TrustedView:
             LocalError: The cache was changed under our feet.
         """
         found = {}
-        for role in ("root", "timestamp", "snapshot", "targets", "releases", "channels"):
+        top = ("root", "timestamp", "snapshot", "targets")
+        for role in (*top, *self._delegated()):
             if (self._metadata / f"{role}.json").exists():
                 found[role] = format_instant(self._read_cached(f"{role}.json").expires)
         return found
@@ -245,6 +281,12 @@ class TrustedView:
         return tuple(
             self._describe_role(name, known[name]) for name in self.expiries() if name in known
         )
+
+    def _delegated(self) -> tuple[str, ...]:
+        if not (self._metadata / "targets.json").exists():
+            return ()
+        delegations = self._read_targets("targets").signed.delegations
+        return tuple((delegations and delegations.roles) or ())
 
     def _describe_role(self, name: str, role: TufRole) -> SignedRole:
         signed = self._read_cached(f"{name}.json")
@@ -273,9 +315,19 @@ class TrustedView:
             ) from exc
 
     def _read_cached(self, name: str) -> Signed:
+        found: Signed = self._read_metadata(name).signed
+        return found
+
+    def _read_targets(self, role: str) -> Metadata[Targets]:
+        found: Metadata[Targets] = self._read_metadata(f"{role}.json")
+        if not isinstance(found.signed, Targets):
+            raise LocalError("verified metadata is damaged", subject=role, found=found.signed.type)
+        return found
+
+    def _read_metadata(self, name: str) -> Metadata[Any]:
         path = self._metadata / name
         try:
-            found: Signed = Metadata.from_bytes(path.read_bytes()).signed
+            found: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
             return found
         except OSError as exc:
             raise LocalError(
@@ -297,6 +349,13 @@ class TrustedView:
             raise DocumentError(
                 "another app's document", subject=path, expected=self.app, found=app
             )
+
+
+def _check_listed(held: Metadata[Targets] | None, release: TrustedRelease) -> None:
+    """Hold the list whose signatures are counted to what was verified from it."""
+    target = held.signed.targets.get(release.path) if held is not None else None
+    if target is None or target.hashes.get("sha256") != release.sha256:
+        raise TrustError("not in the list that was verified", subject=release.path)
 
 
 def _sha256_of(target: TargetFile, path: str) -> Sha256Hex:

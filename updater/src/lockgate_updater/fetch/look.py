@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lockgate_release.decision import paths_to_fetch
-from lockgate_release.documents import ChannelDocument, PolicyDocument, TrustedRelease
+from lockgate_release.documents import ChannelDocument, PolicyDocument, Standing, TrustedRelease
 from lockgate_release.errors import (
     DocumentError,
     ExpiredError,
@@ -38,6 +38,7 @@ class Findings:
         key_ids: The keys that root trusts with the server's words.
         timestamp_version: The number of the timestamp.
         view: The view they came from.
+        standings: How what is offered stands against the channel's bar, by path.
     """
 
     channel: ChannelDocument
@@ -46,6 +47,7 @@ class Findings:
     key_ids: tuple[str, ...]
     timestamp_version: int
     view: TrustedView
+    standings: Mapping[str, Standing]
 
 
 def look(
@@ -105,7 +107,7 @@ def _look_at(
         )
     key_ids, timestamp_version = view.online_key_ids(), view.timestamp_version()
     check_not_older(memory, channel, key_ids, timestamp_version)
-    paths = paths_to_fetch(channel, installed)
+    paths = paths_to_fetch(channel, installed, policy)
     found = {path: view.release(path) for path in paths}
     releases = {path: release for path, release in found.items() if release is not None}
     view.forget_documents(keep=frozenset({POLICY_PATH, channel_path(channel.channel), *releases}))
@@ -116,6 +118,7 @@ def _look_at(
         key_ids=key_ids,
         timestamp_version=timestamp_version,
         view=view,
+        standings=view.standings(policy, channel, releases),
     )
 
 
