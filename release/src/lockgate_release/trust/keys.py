@@ -1,27 +1,41 @@
 """Private keys: where they are, said as a URI, and how they become signers. Reads key files.
 
-    PATH, file2:PATH         an unencrypted PKCS#8 PEM file
+    PATH, file2:PATH         a PKCS#8 PEM file, encrypted or not
     env:NAME                 the same, in an environment variable: how CI holds a secret
     awskms:… gcpkms:… azurekms:… hv:… hsm:…      whatever securesystemslib can load
 
 A key outside this machine does not tell its public half: it is found among those that the role's
 metadata lists, by letting it sign and asking each. `URI#KEYID` says which it is, and saves that.
+
+A passphrase, and the PIN of a token, come from the environment (`LOCKGATE_KEY_PASSPHRASE`,
+`LOCKGATE_KEY_PIN`, or the file that the same name with `_FILE` says), else from whoever can be
+asked.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from securesystemslib.signer import CryptoSigner, Key, Signer
 
 from lockgate_release.errors import DocumentError, LocalError, UsageError
 
 __all__ = [
+    "Ask",
+    "find_passphrase",
+    "find_secret",
     "generate_signer",
     "load_signer",
     "parse_public_key",
@@ -29,6 +43,12 @@ __all__ = [
     "write_private_key",
 ]
 
+Ask: TypeAlias = Callable[[str], str]
+"""Asks a person for a secret, such as `passphrase of keys/anna.pem`, and returns the answer."""
+
+_PASSPHRASE = "LOCKGATE_KEY_PASSPHRASE"  # noqa: S105 (the name of a variable)
+_PIN = "LOCKGATE_KEY_PIN"
+_RECODE = "Write it anew as PKCS#8: openssl pkcs8 -topk8 -in OLD.pem -out NEW.pem"
 _LOCAL_SCHEMES = ("file2:", "env:")
 _PROBE = b"lockgate: which key is this?"
 """What a key outside this machine signs to be found. It is no metadata of any kind."""
@@ -39,20 +59,26 @@ def generate_signer() -> CryptoSigner:
     return CryptoSigner.generate_ed25519()
 
 
-def write_private_key(signer: CryptoSigner, path: Path) -> None:
-    """Write the key, unencrypted, to a new file that only its owner can read, and sync it.
+def write_private_key(signer: CryptoSigner, path: Path, *, passphrase: str = "") -> None:
+    """Write the key to a new file that only its owner can read, and sync it.
 
     The file is whole or not there: half a key after a power cut would look like one to keep.
+
+    Args:
+        signer: Whose key it is.
+        path: A name that is not taken.
+        passphrase: What the file is encrypted with; "" leaves it unencrypted.
 
     Raises:
         LocalError: The file exists, or cannot be written.
     """
+    pem = _encrypted(signer.private_bytes, passphrase) if passphrase else signer.private_bytes
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".new-key-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(signer.private_bytes)
+                stream.write(pem)
                 stream.flush()
                 os.fsync(stream.fileno())
             # A link is refused where the name is taken; a rename would overwrite.
@@ -72,24 +98,38 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def load_signer(uri: str, *, known_keys: Iterable[Key], environ: Mapping[str, str]) -> Signer:
+def _encrypted(pem: bytes, passphrase: str) -> bytes:
+    key = load_pem_private_key(pem, password=None)
+    return key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode())
+    )
+
+
+def load_signer(
+    uri: str,
+    *,
+    known_keys: Iterable[Key],
+    environ: Mapping[str, str],
+    ask: Ask | None = None,
+) -> Signer:
     """Return the signer whose private key `uri` names.
 
     Args:
         uri: As the module says.
         known_keys: Public keys that a signer outside this machine may have, from metadata.
-        environ: The environment, for `env:NAME`.
+        environ: The environment, for `env:NAME`, passphrase and PIN.
+        ask: Asks for a secret that the environment does not hold; None: nobody is there.
 
     Raises:
         UsageError: The URI names no key.
-        LocalError: The key cannot be read, or is not the one named. A key outside this machine is
-            none of `known_keys`, or cannot be reached.
+        LocalError: The key cannot be read or decrypted, or is not the one named. A key outside
+            this machine is none of `known_keys`, or cannot be reached.
     """
     uri, _, wanted = uri.partition("#")
     if "://" not in uri and ":" not in uri.removeprefix("file2:"):
         uri = f"file2:{uri.removeprefix('file2:')}"
     if uri.startswith(_LOCAL_SCHEMES):
-        signer = _parse_pem(_read_pem(uri, environ), uri)
+        signer = _parse_pem(_read_pem(uri, environ), uri, environ, ask)
         if wanted not in {"", signer.public_key.keyid}:
             raise LocalError(
                 "another key than the one named",
@@ -99,7 +139,50 @@ def load_signer(uri: str, *, known_keys: Iterable[Key], environ: Mapping[str, st
             )
         return signer
     keys = [key for key in known_keys if wanted in {"", key.keyid}]
-    return _try_each(uri, keys)
+    return _try_each(uri, keys, lambda what: _need_secret(what, uri, environ, ask))
+
+
+def find_passphrase(environ: Mapping[str, str]) -> str | None:
+    """Return the passphrase of key files that the environment holds, or None.
+
+    Raises:
+        LocalError: The file that it names cannot be read.
+    """
+    return find_secret(_PASSPHRASE, environ)
+
+
+def find_secret(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the secret in a variable, or in the file that `NAME_FILE` names, or None.
+
+    Raises:
+        LocalError: The file cannot be read.
+    """
+    if environ.get(name):
+        return environ[name]
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text("utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as exc:
+        raise LocalError(
+            "the secret cannot be read", subject=f"{name}_FILE: {path}", found=str(exc)[:200]
+        ) from exc
+
+
+def _need_secret(what: str, uri: str, environ: Mapping[str, str], ask: Ask | None) -> str:
+    name = _PASSPHRASE if what == "passphrase" else _PIN
+    found = find_secret(name, environ)
+    if found is not None:
+        return found
+    if ask is None:
+        state = "the key is encrypted" if name == _PASSPHRASE else f"the key needs a {what}"
+        raise LocalError(
+            state,
+            subject=uri,
+            hint=f"Set {name}, or {name}_FILE to a file that holds it, or type it at a terminal.",
+        )
+    return ask(f"{what} of {uri.removeprefix('file2:')}")
 
 
 def _read_pem(uri: str, environ: Mapping[str, str]) -> bytes:
@@ -115,24 +198,27 @@ def _read_pem(uri: str, environ: Mapping[str, str]) -> bytes:
         raise LocalError("the key cannot be read", subject=uri, found=str(exc)[:200]) from exc
 
 
-def _parse_pem(pem: bytes, uri: str) -> Signer:
+def _parse_pem(pem: bytes, uri: str, environ: Mapping[str, str], ask: Ask | None) -> Signer:
+    encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in pem
+    secret = _need_secret("passphrase", uri, environ, ask).encode() if encrypted else None
+    if secret == b"":
+        raise LocalError("no passphrase", subject=uri, expected="the one of this key")
     try:
-        return CryptoSigner(load_pem_private_key(pem, password=None))
+        return CryptoSigner(load_pem_private_key(pem, password=secret))
     except TypeError as exc:
-        raise LocalError(
-            "the key is encrypted", subject=uri, hint="Give an unencrypted PKCS#8 PEM."
-        ) from exc
+        raise LocalError("the key is encrypted in an old way", subject=uri, hint=_RECODE) from exc
     except (ValueError, UnsupportedAlgorithm) as exc:
-        raise LocalError(
-            "not a private key", subject=uri, expected="a PKCS#8 PEM", found=str(exc)[:80]
-        ) from exc
+        what = "not the passphrase of this key" if encrypted else "not a private key"
+        raise LocalError(what, subject=uri, expected="a PKCS#8 PEM", found=str(exc)[:80]) from exc
 
 
-def _try_each(uri: str, keys: list[Key]) -> Signer:
+def _try_each(uri: str, keys: list[Key], secret: Ask) -> Signer:
     failures = []
+    # One key may be tried under several public halves: whoever is asked is asked once.
+    remembered = functools.cache(secret)
     for key in keys:
         try:
-            signer = Signer.from_priv_key_uri(uri, key)
+            signer = Signer.from_priv_key_uri(uri, key, remembered)
             if len(keys) > 1:
                 # A service signs under whatever public key it was given: only this tells.
                 key.verify_signature(signer.sign(_PROBE), _PROBE)

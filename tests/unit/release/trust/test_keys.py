@@ -59,6 +59,43 @@ def test_a_key_that_was_written_is_read_back(tmp_path: Path) -> None:
         _assert_signs_as(found, made.public_key)
 
 
+def test_an_encrypted_key_is_read_back_with_its_passphrase(tmp_path: Path) -> None:
+    made, path, secret = generate_signer(), tmp_path / "a.pem", tmp_path / "passphrase"
+    write_private_key(made, path, passphrase="long enough")
+    secret.write_text("long enough\n")
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in path.read_bytes()
+    for environ in (
+        {"LOCKGATE_KEY_PASSPHRASE": "long enough"},
+        {"LOCKGATE_KEY_PASSPHRASE_FILE": str(secret)},
+    ):
+        assert _load(str(path), **environ).public_key == made.public_key
+    asked = []
+
+    def ask(what: str) -> str:
+        asked.append(what)
+        return "long enough"
+
+    found = load_signer(str(path), known_keys=(), environ={}, ask=ask)
+    assert found.public_key == made.public_key
+    assert asked == [f"passphrase of {path}"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "the key is encrypted.*LOCKGATE_KEY_PASSPHRASE"),
+        ({"LOCKGATE_KEY_PASSPHRASE": "another"}, "not the passphrase of this key"),
+        ({"LOCKGATE_KEY_PASSPHRASE_FILE": "/missing"}, "the secret cannot be read"),
+    ],
+)
+def test_an_encrypted_key_stays_closed_without_it(
+    tmp_path: Path, environ: dict[str, str], words: str
+) -> None:
+    write_private_key(generate_signer(), tmp_path / "a.pem", passphrase="long enough")
+    with pytest.raises(LocalError, match=words):
+        _load(f"{tmp_path}/a.pem", **environ)
+
+
 def test_only_its_owner_can_read_a_key(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "a.pem"
     write_private_key(generate_signer(), path)

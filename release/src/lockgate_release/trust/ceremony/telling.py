@@ -1,0 +1,148 @@
+"""What a ceremony changes, in plain words, for whoever is about to sign it. Pure.
+
+Every word is made from what `examine` has found, and none from the file's title.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from securesystemslib.signer import Key
+
+from lockgate_release.documents import PolicyDocument
+from lockgate_release.layout import POLICY_PATH
+from lockgate_release.trust.ceremony.arrangement import ONLINE, Speakers, warnings_of
+from lockgate_release.trust.ceremony.demands import Demand
+from lockgate_release.trust.ceremony.examining import Examined
+from lockgate_release.trust.ceremony.file import PARTS
+from lockgate_release.trust.public_keys import key_label, key_name
+from lockgate_release.trust.roles import Role
+
+__all__ = ["tell_changes", "tell_demand", "tell_rights", "tell_warnings"]
+
+_RIGHTS = {
+    Role.ROOT.value: "say whose keys count, their own included",
+    Role.TARGETS.value: "set the policy, and say who publishes",
+    Role.RELEASES.value: "publish releases",
+    ONLINE: "offer, hold back and revoke: the server's own key",
+}
+
+
+def tell_changes(examined: Examined, policy: PolicyDocument | None = None) -> tuple[str, ...]:
+    """Return a sentence for each thing that signing would change.
+
+    Args:
+        examined: The ceremony.
+        policy: The policy in force, to tell how it changes; None: it is not known.
+    """
+    lines = [] if examined.chain else [f"{examined.ceremony.app} is registered: it is a new app"]
+    for role, speakers in examined.after.roles.items():
+        before = examined.before.roles.get(role) if examined.before else None
+        lines += _tell_role(role, before, speakers)
+    for role in examined.before.roles if examined.before else ():
+        if role not in examined.after.roles:
+            lines.append(f"{role}: the role is gone")
+    if examined.policy is not None:
+        lines += _tell_policy(policy, examined.policy)
+    lines += [_tell_part(examined, role) for role in PARTS if role in examined.ceremony.parts]
+    return tuple(lines)
+
+
+def _tell_role(role: str, before: Speakers | None, after: Speakers) -> list[str]:
+    old = {key.keyid: key for key in before.keys} if before else {}
+    new = {key.keyid: key for key in after.keys}
+    lines = [f"{role}: + {_full(key)} comes" for keyid, key in new.items() if keyid not in old]
+    lines += [f"{role}: - {_full(key)} goes" for keyid, key in old.items() if keyid not in new]
+    lines += [
+        f"{role}: {key_label(old[keyid])} is called {key_name(key) or 'nothing'} from now on"
+        for keyid, key in new.items()
+        if keyid in old and key_name(old[keyid]) != key_name(key)
+    ]
+    if before is None:
+        lines.append(f"{role}: {after.threshold} of {len(new)} must sign")
+    elif (before.threshold, len(old)) != (after.threshold, len(new)):
+        lines.append(
+            f"{role}: {after.threshold} of {len(new)} must sign, "
+            f"instead of {before.threshold} of {len(old)}"
+        )
+    return lines
+
+
+def _full(key: Key) -> str:
+    """Return a key with its whole id: what one compares with what its owner says."""
+    name = key_name(key)
+    return f"{name} {key.keyid}" if name else key.keyid
+
+
+def _tell_policy(before: PolicyDocument | None, after: PolicyDocument) -> list[str]:
+    old = [] if before is None else _policy_lines(before)
+    new = _policy_lines(after)
+    changed = [
+        line
+        for line in difflib.unified_diff(old, new, lineterm="", n=1)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    title = f"{POLICY_PATH}: its words are changed" if changed else f"{POLICY_PATH}: the same words"
+    return [title, *(f"{POLICY_PATH}:   {line}" for line in changed)]
+
+
+def _policy_lines(policy: PolicyDocument) -> list[str]:
+    return json.dumps(json.loads(policy.to_bytes()), indent=1, sort_keys=True).splitlines()
+
+
+def _tell_part(examined: Examined, role: str) -> str:
+    metadata = getattr(examined, role)
+    number, ends = metadata.signed.version, _day(metadata.signed.expires)
+    if examined.chain is None:
+        return f"{role} number {number}: lasts until {ends}"
+    base = getattr(examined.chain, role)
+    text = f"{role} number {number} follows {base.version}: lasts until {ends}"
+    text += f", instead of {_day(base.signed.expires)}"
+    if role == Role.RELEASES:
+        text += f"; the same {len(examined.chain.releases.signed.targets)} documents"
+    return text
+
+
+def _day(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d}"
+
+
+def tell_rights(examined: Examined) -> tuple[str, ...]:
+    """Return who can do what once it is in force, a sentence a role."""
+    return tuple(
+        f"{speakers.threshold} of {_join(speakers.keys)} can "
+        f"{_RIGHTS.get(role, f'publish what begins with {role}/')}"
+        for role, speakers in examined.after.roles.items()
+    )
+
+
+def _join(keys: Iterable[Key]) -> str:
+    return ", ".join(map(key_label, keys))
+
+
+def tell_warnings(examined: Examined) -> tuple[str, ...]:
+    """Return what is allowed and deserves a second look, a sentence each."""
+    found = list(warnings_of(examined.after))
+    before = examined.before
+    if before is not None:
+        for role, speakers in examined.after.roles.items():
+            old = before.roles.get(role)
+            if old and speakers.threshold < old.threshold:
+                found.append(
+                    f"{role}: fewer must sign than now: {speakers.threshold}, not {old.threshold}"
+                )
+            if old and not set(old.ids) & set(speakers.ids):
+                found.append(f"{role}: none of the keys of now stays")
+    return tuple(found)
+
+
+def tell_demand(demand: Demand) -> str:
+    """Return how far one demand for signatures has got, as a sentence."""
+    have = f"{len(demand.signed)} of {demand.threshold} that {demand.by} demands"
+    signed = f", by {_join(demand.signed)}" if demand.signed else ""
+    if not demand.missing:
+        return f"{demand.part}: {have}{signed}"
+    return f"{demand.part}: {have}{signed}; can still sign: {_join(demand.unsigned)}"

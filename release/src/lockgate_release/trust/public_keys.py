@@ -1,0 +1,192 @@
+"""Public halves of keys: small files that can be mailed, and what is demanded of a stranger's key.
+
+A public key file is JSON, `{"_type": "lockgate.public-key", "keyid": …, "key": {…}}`, with `key` as
+TUF metadata has it; the PEM that `openssl pkey -pubout` writes is read as well. The owner's name
+for it stands inside the key, so that root and targets carry it to whoever reads them later.
+
+1. An id is what the key's content says it is. A file that claims another key's id could put its own
+   content in that key's place.
+2. A key says its kind, its content and its name, and nothing else: what nobody is shown, nobody
+   should sign.
+3. Names are for people, and are what their owners say. Ids decide.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterable
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.signer import Key, SSlibKey
+
+from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.strict_json import parse_json
+
+__all__ = [
+    "KEY_NAME",
+    "check_public_key",
+    "key_content",
+    "key_label",
+    "key_name",
+    "parse_key_file",
+    "same_content",
+    "short_id",
+    "to_key_file",
+    "with_name",
+]
+
+KEY_NAME = "x-lockgate-name"
+"""The field of a key in metadata that holds its owner's name for it."""
+
+KEY_FILE_TYPE = "lockgate.public-key"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}"
+_PEM_MARK = b"-----BEGIN PUBLIC KEY-----"
+_SHORT = 8
+
+
+def key_name(key: Key) -> str:
+    """Return what the key's owner calls it, or "" where they said nothing that is a name."""
+    said = key.unrecognized_fields.get(KEY_NAME)
+    return said if isinstance(said, str) and re.fullmatch(_NAME, said) else ""
+
+
+def short_id(keyid: str) -> str:
+    """Return the beginning of an id, enough for a person to tell keys apart."""
+    return keyid[:_SHORT]
+
+
+def key_label(key: Key) -> str:
+    """Return a key as sentences name it, such as `anna (1a2b3c4d)`."""
+    name = key_name(key)
+    return f"{name} ({short_id(key.keyid)})" if name else short_id(key.keyid)
+
+
+def with_name(key: Key, name: str) -> Key:
+    """Return the same key, called `name`; an empty name takes a name away.
+
+    Raises:
+        UsageError: It is no name.
+    """
+    if name and re.fullmatch(_NAME, name) is None:
+        raise UsageError(
+            "not a name for a key",
+            subject=name[:80],
+            expected="1 to 64 letters, digits and . _ @ + -, a letter or digit first",
+        )
+    named = copy.deepcopy(key)
+    named.unrecognized_fields.pop(KEY_NAME, None)
+    if name:
+        named.unrecognized_fields[KEY_NAME] = name
+    return named
+
+
+def to_key_file(key: Key) -> bytes:
+    """Return the file that gives a public key to other people."""
+    body = {"_type": KEY_FILE_TYPE, "keyid": key.keyid, "key": key.to_dict()}
+    return json.dumps(body, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def parse_key_file(data: bytes, *, subject: str) -> Key:
+    """Return the public key in a file that somebody gave us.
+
+    Raises:
+        DocumentError: It is none, or breaks a rule of this module.
+    """
+    is_json = data.lstrip().startswith(b"{")
+    if _PEM_MARK in data and not is_json:
+        return _parse_pem(data, subject)
+    if b"PRIVATE KEY-----" in data and not is_json:
+        raise DocumentError(
+            "a private key, which nobody else should have",
+            subject=subject,
+            expected="a public key file",
+            hint="Its owner makes the public half by: lockgate keys inspect KEY.pem --out KEY.pub",
+        )
+    fields = parse_json(data, subject=subject)
+    fields.text("_type", pattern=re.escape(KEY_FILE_TYPE))
+    keyid, body = fields.text("keyid", max_length=64), fields.object("key")
+    try:
+        key = Key.from_dict(keyid, copy.deepcopy(dict(body.raw())))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise DocumentError("not a public key", subject=subject, found=str(exc)[:80]) from exc
+    check_public_key(key, subject=subject)
+    return key
+
+
+def _parse_pem(data: bytes, subject: str) -> Key:
+    try:
+        return SSlibKey.from_crypto(load_pem_public_key(data))
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise DocumentError("not a public key", subject=subject, found=str(exc)[:80]) from exc
+
+
+def check_public_key(key: Key, *, subject: str) -> None:
+    """Refuse a key whose id is not its content's, or that says more than a key does.
+
+    Raises:
+        DocumentError: It breaks rule 1 or 2.
+    """
+    content = key_content(key, subject=subject)
+    if content.keyid != key.keyid:
+        raise DocumentError(
+            "a key under an id that is not its own",
+            subject=subject,
+            expected=content.keyid,
+            found=key.keyid,
+        )
+    strange = set(key.unrecognized_fields) - ({KEY_NAME} if key_name(key) else set())
+    if strange or set(key.keyval) != {"public"}:
+        names = sorted({*map(str, strange), *(set(key.keyval) - {"public"})})
+        raise DocumentError(
+            "a key that says more than a key does",
+            subject=subject,
+            expected="kind, content and name",
+            found=", ".join(name[:40] for name in names),
+        )
+
+
+def key_content(key: Key, *, subject: str) -> SSlibKey:
+    """Return a key with the same content, under the id that its content has.
+
+    Raises:
+        DocumentError: It is a kind of key that cannot be read.
+    """
+    try:
+        public = key.keyval["public"]
+        if key.keytype == "ed25519":
+            found = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)))
+            same = (found.keytype, found.scheme) == (key.keytype, key.scheme)
+        else:
+            loaded = load_pem_public_key(public.encode())
+            found = SSlibKey.from_crypto(loaded, scheme=key.scheme)
+            same = found.keytype == key.keytype
+    except (KeyError, TypeError, ValueError, AttributeError, UnsupportedAlgorithm) as exc:
+        raise DocumentError(
+            "a kind of key that cannot be read",
+            subject=subject,
+            expected="Ed25519, ECDSA or RSA",
+            found=f"{key.keytype}/{key.scheme}: {exc}"[:120],
+        ) from exc
+    if not same:
+        raise DocumentError(
+            "a key that is not of the kind it says",
+            subject=subject,
+            expected=f"{found.keytype}/{found.scheme}",
+            found=f"{key.keytype}/{key.scheme}"[:80],
+        )
+    return found
+
+
+def same_content(keys: Iterable[Key]) -> tuple[Key, Key] | None:
+    """Return two of these keys that are one key under two ids, if there are two."""
+    seen: dict[str, Key] = {}
+    for key in keys:
+        public = str(key.keyval.get("public")).strip()
+        if public in seen and seen[public].keyid != key.keyid:
+            return seen[public], key
+        seen[public] = key
+    return None
