@@ -29,6 +29,7 @@ __all__ = [
     "FrozenError",
     "LocalError",
     "LockgateError",
+    "PendingError",
     "RefusedOfferError",
     "RepositoryError",
     "StaleMirrorError",
@@ -191,6 +192,12 @@ class ConflictError(LockgateError):
 
     code = "conflict"
     exit_code = ExitCode.CONFLICT
+
+
+class PendingError(ConflictError):
+    """Another change of the same role waits for signatures: nothing was done."""
+
+    code = "conflict.pending"
 
 
 class UsageError(LockgateError):

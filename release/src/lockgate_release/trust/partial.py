@@ -4,8 +4,9 @@
    what is signed, whoever has signed it. Two people who see the same id see the same list.
 2. Whether a signature counts is python-tuf's to say, by the keys and the threshold that targets
    give the role.
-3. A signature that stands beside the list and does not fit it is not passed over: either it is no
-   key of the role's, or what was signed is another list than this one.
+3. A signature that comes with a list and does not fit it is not passed over: either it is by no
+   key of the role, or what was signed is another list than this one. One that was kept is: keys
+   may have been taken out of the role since.
 
 What the caller must still do: everything that a list which is signed to the end must pass.
 """
@@ -111,30 +112,52 @@ def read_partly_signed(
             found=str(metadata.signed.version),
             hint="Somebody else was first: withdraw it, and publish again.",
         )
+    added = dict(signatures)
+    sent = metadata.signatures.keys() | added.keys()
+    partly = weigh_signatures(app, chain, role, metadata, added.items())
+    strange = sorted(sent - partly.signed.keys())
+    if strange:
+        raise TrustError(
+            "a signature is of another list than this one"
+            if strange[0] in partly.unsigned
+            else "a signature is by no key of the role",
+            subject=name,
+            expected=f"of change {partly.change_id[:12]}, by one of "
+            f"{len(partly.signed) + len(partly.unsigned)} keys",
+            found=f"key {strange[0]}",
+        )
+    return partly
+
+
+def weigh_signatures(
+    app: AppName,
+    chain: Chain,
+    role: str,
+    metadata: Metadata[Targets],
+    signatures: Iterable[tuple[str, str]] = (),
+) -> PartlySigned:
+    """Return a list with those signatures, beside it and in it, that count (rule 2).
+
+    Args:
+        app: The app.
+        chain: The state in force.
+        role: The role that signs the list.
+        metadata: The list; signatures that do not count are taken out of it.
+        signatures: More of them: the key's id, and the signature in hexadecimal.
+
+    Raises:
+        TrustError: Targets name no such role.
+    """
     for keyid, text in signatures:
         metadata.signatures[keyid] = Signature(keyid, text)
-    return _weigh(app, chain, role, metadata)
-
-
-def _weigh(app: AppName, chain: Chain, role: str, metadata: Metadata[Targets]) -> PartlySigned:
     try:
         found = chain.targets.signed.get_verification_result(
             role, metadata.signed_bytes, metadata.signatures
         )
     except ValueError as exc:
         raise TrustError("no such role", subject=role, found=str(exc)[:200]) from exc
-    strange = sorted(metadata.signatures.keys() - found.signed.keys())
-    if strange:
-        is_known = strange[0] in found.unsigned
-        raise TrustError(
-            "a signature is of another list than this one"
-            if is_known
-            else "a signature by no key of the role",
-            subject=f"the next {role}",
-            expected=f"a signature of change {change_id_of(app, role, metadata)[:12]} by one of "
-            f"{len(found.signed) + len(found.unsigned)} keys",
-            found=f"key {strange[0]}",
-        )
+    for keyid in metadata.signatures.keys() - found.signed.keys():
+        del metadata.signatures[keyid]
     return PartlySigned(
         change_id=change_id_of(app, role, metadata),
         role=role,

@@ -108,7 +108,8 @@ def change_app(
         check_spared(deps.store, app, needed_keys(app, planned.change))
         state = compose_next(deps, base, replace(planned.change, over=dead))
         try:
-            flip(deps, state, planned.change.action, planned.change.details, caller)
+            change = planned.change
+            flip(deps, state, change.action, change.details, caller, pending=change.pending)
         except (LostRaceError, TakenNumberError):
             if attempt == _MOST_TRIES - 1:
                 raise

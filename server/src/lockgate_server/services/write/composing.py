@@ -97,6 +97,7 @@ class Change:
         builds_on: Keys of objects that are there already and must stay, beside `documents`.
         terms: How the state is numbered, and how long it lasts.
         over: What is in the way at the numbers of `releases` and `targets`, by its key.
+        pending: The id of the pending change that this puts in force, or "".
     """
 
     action: str
@@ -110,6 +111,7 @@ class Change:
     builds_on: frozenset[str] = frozenset()
     terms: Terms = Terms()
     over: Mapping[str, DeadFile] = field(default_factory=dict)
+    pending: str = ""
 
 
 def needed_keys(app: AppName, change: Change) -> frozenset[str]:

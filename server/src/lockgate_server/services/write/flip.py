@@ -27,8 +27,12 @@ from lockgate_release.errors import (
     TransportError,
 )
 from lockgate_release.layout import timestamp_key
+from lockgate_release.log.server_events import COPY_NOT_WRITTEN
+from lockgate_release.log.telling import tell
+from lockgate_release.names import Sha256Hex
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.ports import (
+    Attempt,
     Condition,
     IfAbsent,
     IfMatch,
@@ -40,6 +44,7 @@ from lockgate_server.services.objects import read_held, read_object
 from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.composing import DeadFile, NextState
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.told import ChangeTold
 
 __all__ = ["TakenNumberError", "flip", "put_described", "write_copy"]
 
@@ -54,11 +59,26 @@ class TakenNumberError(ConflictError):
 
 
 def flip(
-    deps: WriteDeps, state: NextState, action: str, details: JsonObject, caller: Caller
+    deps: WriteDeps,
+    state: NextState,
+    action: str,
+    details: JsonObject,
+    caller: Caller,
+    *,
+    pending: str = "",
 ) -> None:
     """Put `state` in force.
 
+    Args:
+        deps: What a change needs.
+        state: The state.
+        action: For the audit log.
+        details: The same.
+        caller: Who wants it.
+        pending: The id of the pending change that comes into force with it, or "".
+
     Raises:
+        ConflictError: That change is not pending any more. Nothing came into force.
         LostRaceError: Another state came into force first. Nothing of this one did.
         TakenNumberError: A number is taken by other bytes. Nothing came into force.
         RepositoryError: A content address holds other content. Nothing came into force.
@@ -76,23 +96,37 @@ def flip(
             timestamp_sha256=state.timestamp_sha256,
         ),
         now=deps.now(),
+        attempt=_attempt_at(pending, state),
     )
+    told = ChangeTold(entry=number, app=state.app, action=action, actor=caller.actor)
     try:
         for key, data in state.documents.items():
             _create_document(deps.store, key, data)
         for key, data in state.metadata.items():
             _create_numbered(deps.store, key, data, state.over.get(key))
-    except LockgateError:
+    except LockgateError as exc:
         _abandon(deps, number)
+        told.abandoned(exc)
         raise
     try:
         _move_pointer(deps.store, state)
-    except LostRaceError:
+    except LostRaceError as exc:
         _abandon(deps, number)
+        told.abandoned(exc)
+        raise
+    except LockgateError as exc:
+        told.unclear(exc)
         raise
     deps.ledger.finish(number, state.highest)
+    told.in_force(state.highest.timestamp, details)
     for key, data in state.copies.items():
         _try_to_write_copy(deps.store, key, data)
+
+
+def _attempt_at(pending: str, state: NextState) -> Attempt | None:
+    if not pending:
+        return None
+    return Attempt(change_id=Sha256Hex(pending), timestamp_version=state.highest.timestamp)
 
 
 def _describe_number(state: NextState) -> JsonObject:
@@ -182,7 +216,7 @@ def _try_to_write_copy(store: ObjectStore, key: str, data: bytes) -> None:
     try:
         write_copy(store, key, data)
     except LockgateError as exc:
-        _log.warning("a copy was not written, a job will repair it: %s", exc)
+        tell(_log, COPY_NOT_WRITTEN, key=key, code=exc.code, reason=str(exc))
 
 
 def write_copy(store: ObjectStore, key: str, data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from tuf.api.metadata import Targets
@@ -37,8 +38,17 @@ from lockgate_server.services.write.publishing import (
     read_list,
 )
 from lockgate_server.services.write.recovery import size_in_store
+from lockgate_server.services.write.waiting import refuse_while_pending
 
-__all__ = ["allowed_for", "channel_or_new", "check_releases", "publish", "verify_following"]
+__all__ = [
+    "allowed_for",
+    "changed_channels",
+    "channel_or_new",
+    "check_releases",
+    "offer_all",
+    "publish",
+    "verify_following",
+]
 
 _SALT_BYTES = 16
 
@@ -50,6 +60,7 @@ def publish(
 
     Raises:
         ConflictError: The list is no longer the next one: somebody else published.
+        PendingError: Another change waits for signatures.
         UsageError: It breaks a rule of `publishing` or `channels`.
         RepositoryError: Signatures, documents or artifacts are not what they must be.
         TransportError: The store cannot be reached.
@@ -68,19 +79,18 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if verified is not None:
+        refuse_while_pending(deps.ledger, base)
         documents, builds_on = check_releases(deps, base, live, request.documents)
-    channel, offer = None, None
-    if request.offer is not None:
-        channel = _offer(deps, base, live, request.offer)
-        offer = channel.offer_of(request.offer.version)
-        if channel is base.channels.get(request.offer.channel):
-            channel = None
-    if verified is None and channel is None:
+    wanted = request.offer
+    after = offer_all(deps, base, live, (wanted,) if wanted else ())
+    offer = after.channels[wanted.channel].offer_of(wanted.version) if wanted else None
+    changed = changed_channels(base, after)
+    if verified is None and not changed:
         return Plan(change=None, answer=offer)
     change = Change(
         action="publish",
-        details=_describe(verified, request.offer),
-        channels=(channel,) if channel else (),
+        details=_describe(verified, wanted),
+        channels=changed,
         releases=verified,
         documents=documents,
         builds_on=builds_on,
@@ -144,6 +154,29 @@ def check_releases(
     releases = check_documents(base.app, changed, documents)
     check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
     return documents, artifact_keys(base.app, releases)
+
+
+def offer_all(
+    deps: WriteDeps, base: Base, live: ReleaseList, offers: Iterable[OfferRequest]
+) -> Base:
+    """Return the state as it would be once these offers are made, one after the other.
+
+    Raises:
+        UsageError: One may not be made.
+    """
+    for wanted in offers:
+        channels = {**base.channels, wanted.channel: _offer(deps, base, live, wanted)}
+        base = replace(base, channels=channels)
+    return base
+
+
+def changed_channels(before: Base, after: Base) -> tuple[ChannelDocument, ...]:
+    """Return the channels that are other ones than before."""
+    return tuple(
+        document
+        for name, document in after.channels.items()
+        if document is not before.channels.get(name)
+    )
 
 
 def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:

@@ -6,10 +6,12 @@
    any request can be.
 4. Targets, or a list of releases, that stand above those in force, are signed as they must be, keep
    every rule and name nothing that is missing, are put in force: their number is theirs.
-5. Whatever else stands at these numbers is dead. Who built on the state in force would have written
-   what keeps its rules, and who built on another one cannot win. It is written over by the next
-   list that needs the number, on condition that it is still those very bytes; the audit log says
-   so. Bytes that are replaced each time can deny service, and nothing else.
+   A list that waits for signatures is not: `pending` puts it in force, with its offers, or nobody.
+5. Whatever else stands at these numbers is dead, and so is a list that was withdrawn. Who built on
+   the state in force would have written what keeps its rules, and who built on another one cannot
+   win. It is written over by the next list that needs the number, on condition that it is still
+   those very bytes; the audit log says so. Bytes that are replaced each time can deny service, and
+   nothing else.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from lockgate_server.services.write.publishing import (
 )
 from lockgate_server.services.write.renewal_rules import check_policy, check_targets
 from lockgate_server.services.write.standing import standing_of
+from lockgate_server.services.write.waiting import check_not_withdrawn, is_waiting
 
 __all__ = ["PATIENCE", "find_leftovers", "settle_intents", "size_in_store"]
 
@@ -114,7 +117,7 @@ def find_leftovers(
         except RepositoryError as exc:
             dead.update(_too_large(deps, key, exc))
             continue
-        if found is None or found.data == own:
+        if found is None or found.data == own or is_waiting(deps.ledger, base.app, found.data):
             continue
         try:
             return find(deps, base, found.data), dead
@@ -152,6 +155,7 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
 
 def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
     verified = verify_next_releases(base.chain, data)
+    check_not_withdrawn(deps.ledger, base.app, verified)
     new, before = read_list(verified.signed), read_list(base.chain.releases.signed)
     check_list(new, before, base.policy, base.channels.values(), deps.now())
     changed = changed_paths(new, before)

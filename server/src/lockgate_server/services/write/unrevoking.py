@@ -17,6 +17,7 @@ from lockgate_release.documents import ChannelDocument
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, ChannelName
+from lockgate_release.pending_requests import LiftWish
 from lockgate_release.requests import UnrevokeRequest
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.chain import Verified
@@ -28,8 +29,9 @@ from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.publish import check_releases, verify_following
 from lockgate_server.services.write.publishing import ReleaseList, read_list
+from lockgate_server.services.write.waiting import refuse_while_pending
 
-__all__ = ["Unrevoked", "describe_unrevoked", "unrevoke"]
+__all__ = ["Unrevoked", "describe_unrevoked", "lift_revocations", "unrevoke"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,9 @@ def _plan(deps: WriteDeps, base: Base, request: UnrevokeRequest) -> Plan[Unrevok
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if verified is not None:
+        refuse_while_pending(deps.ledger, base)
         documents, builds_on = check_releases(deps, base, live, {})
-    changed = _lift(base, live, request)
+    changed = lift_revocations(base, live, request)
     answer = Unrevoked(allowed_in=_allowed_in(live, request))
     if verified is None and not changed:
         return Plan(change=None, answer=answer)
@@ -96,8 +99,15 @@ def _details(
     return details
 
 
-def _lift(base: Base, live: ReleaseList, request: UnrevokeRequest) -> tuple[ChannelDocument, ...]:
-    """Return the channels whose document changes, without the revocation (rules 1 and 3)."""
+def lift_revocations(
+    base: Base, live: ReleaseList, request: UnrevokeRequest | LiftWish
+) -> tuple[ChannelDocument, ...]:
+    """Return the channels whose document changes, without the revocation (rules 1 and 3).
+
+    Raises:
+        NotFoundError: There is no such channel or live release.
+        UsageError: The publishers have not lifted this revocation.
+    """
     found = live.find(request.version)
     if found is None:
         raise NotFoundError(
