@@ -129,6 +129,11 @@ class CohortKey:
     from_version: str
     hour: datetime
 
+    def __hash__(self) -> int:
+        # Cohorts are looked up all the time, and an enum's hash is slow: the arms share one.
+        names = (self.channel, self.version, self.platform, self.from_version)
+        return hash((names, self.epoch, self.hour))
+
     def to_json(self) -> dict[str, Json]:
         """Return the cohort as it stands in a report."""
         return {

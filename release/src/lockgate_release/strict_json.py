@@ -84,11 +84,11 @@ def parse_json(data: bytes, *, subject: str) -> Fields:
 
 def _unique(subject: str) -> Callable[[list[tuple[str, Json]]], dict[str, Json]]:
     def build(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-        result: dict[str, Json] = {}
-        for key, value in pairs:
-            if key in result:
-                raise DocumentError("duplicate key", subject=subject, found=repr(key))
-            result[key] = value
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            names = [name for name, _value in pairs]
+            twice = next(name for place, name in enumerate(names) if name in names[:place])
+            raise DocumentError("duplicate key", subject=subject, found=repr(twice))
         return result
 
     return build

@@ -13,7 +13,7 @@ from lockgate_server.services.reports.intake import Intake
 from lockgate_server.views.files import files_blueprint
 from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers, problem
-from lockgate_server.views.reports import reports_blueprint
+from lockgate_server.views.reports import ReportsDoor, reports_blueprint
 from lockgate_server.views.requests import install_request_logging
 
 __all__ = ["PublicDeps", "create_public_app"]
@@ -51,7 +51,7 @@ def create_public_app(deps: PublicDeps) -> Flask:
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(deps.health))
-    app.register_blueprint(reports_blueprint(deps.intake, deps.find_block))
+    app.register_blueprint(reports_blueprint())
     app.register_blueprint(files_blueprint(deps.store, redirect_to=deps.redirect_to))
 
     def wrong_side(path: str = "") -> Response:  # noqa: ARG001 (the address is not looked at)
@@ -64,4 +64,11 @@ def create_public_app(deps: PublicDeps) -> Flask:
 
     app.add_url_rule("/api/", "wrong_side", wrong_side, methods=_METHODS)
     app.add_url_rule("/api/<path:path>", "wrong_side", wrong_side, methods=_METHODS)
+    if deps.intake is not None:
+        app.wsgi_app = ReportsDoor(  # type: ignore[method-assign]
+            inside=app.wsgi_app,
+            intake=deps.intake,
+            find_block=deps.find_block,
+            new_id=deps.new_id,
+        )
     return app

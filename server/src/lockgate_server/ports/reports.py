@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.reports import Report
@@ -55,8 +55,7 @@ class Drop(StrEnum):
     """In a request that came when too many reports were waiting: requests are counted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A report that may be counted, once.
 
     Attributes:

@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lockgate_release.names import AppName
-from lockgate_release.reports import CohortKey, Enrolled, Fared
+from lockgate_release.reports import CohortKey
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
-__all__ = ["FINGERPRINT_BYTES", "Fingerprints", "enrolment_of", "fared_after"]
+__all__ = ["FINGERPRINT_BYTES", "Fingerprints", "enrolment_of", "fared_after", "hashed_cohort"]
 
 FINGERPRINT_BYTES = 8
 _LEAST_SLOTS = 1 << 10
@@ -83,18 +83,21 @@ def fared_after(enrolment: int) -> int:
     return (enrolment ^ _FARED) or 1
 
 
-def enrolment_of(app: AppName, report: Enrolled | Fared) -> int:
-    """Return the fingerprint of the enrolment that a report belongs to.
+def enrolment_of(hashed: Hash, nonce: str) -> int:
+    """Return the fingerprint of an enrolment.
 
-    It is the same for the same nonce and cohort.
+    Args:
+        hashed: The hash of its cohort, as `hashed_cohort` returns it; it is left as it is.
+        nonce: Its nonce.
     """
-    hashed = _hashed_cohort(app, report.cohort).copy()
-    hashed.update(report.nonce.encode())
-    return int.from_bytes(hashed.digest()[:FINGERPRINT_BYTES], "little") or 1  # 0 is a free slot
+    whole = hashed.copy()
+    whole.update(nonce.encode())
+    return int.from_bytes(whole.digest()[:FINGERPRINT_BYTES], "little") or 1  # 0 is a free slot
 
 
 @lru_cache(maxsize=_KNOWN_COHORTS)
-def _hashed_cohort(app: AppName, cohort: CohortKey) -> Hash:
+def hashed_cohort(app: AppName, cohort: CohortKey) -> Hash:
+    """Return the hash of a cohort, with which the fingerprints of its clients begin."""
     said = (
         f"{app}\n{cohort.channel}\n{cohort.version}\n{cohort.epoch}\n{cohort.arm.value}\n"
         f"{cohort.platform}\n{cohort.from_version}\n{cohort.hour.timestamp():.0f}\n"

@@ -25,7 +25,7 @@ from lockgate_release.reports import (
 )
 from lockgate_release.rollout.counts import Cohort
 from lockgate_server.ports.reports import Admitted
-from lockgate_server.stores.fingerprints import enrolment_of, fared_after
+from lockgate_server.stores.fingerprints import enrolment_of, fared_after, hashed_cohort
 
 __all__ = ["ENROLLED", "OPENING_KEPT", "Line", "ReleaseKey", "Tally", "cohort_of", "tally"]
 
@@ -36,6 +36,7 @@ OPENING_KEPT = 100
 """Of how many of the very first canaries is known how they fare."""
 
 _NOT_INSTALLED = (Failure.DOWNLOAD, Failure.VERIFY, Failure.INSTALL)
+_CALLED = {failure: failure.value or Outcome.HEALTHY.value for failure in Failure}
 _BAD = (Failure.CRASH_LOOP, Failure.HEALTH, Failure.TIMEOUT, Failure.EXIT)
 
 
@@ -92,12 +93,20 @@ class Tally:
 def tally(admitted: Sequence[Admitted], seen: Container[int]) -> Tally:
     """Return what reports add, given the fingerprints that were seen before."""
     result = Tally()
+    groups: dict[tuple[AppName, CohortKey], _Group] = {}
     for one in admitted:
-        if isinstance(one.report, Active):
-            result.active[one.app, _without_echo(one.report)] += 1
+        report = one.report
+        if isinstance(report, Active):
+            result.active[one.app, _without_echo(report)] += 1
             result.counted += 1
-        else:
-            _add(result, one, one.report, seen)
+            continue
+        key = (one.app, report.cohort)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(*key)
+        _add(result, group, one, report, seen)
+    for group in groups.values():
+        result.lines.update(group.lines())
     return result
 
 
@@ -110,28 +119,48 @@ def _without_echo(report: Active) -> Active:
     )
 
 
-def _add(result: Tally, one: Admitted, report: Enrolled | Fared, seen: Container[int]) -> None:
-    enrolment = enrolment_of(one.app, report)
+class _Group:
+    """What is the same for every client of a cohort, and what they add."""
+
+    __slots__ = ("app", "cohort", "counts", "hashed", "is_canary", "release")
+
+    def __init__(self, app: AppName, cohort: CohortKey) -> None:
+        self.app = app
+        self.cohort = cohort
+        self.hashed = hashed_cohort(app, cohort)
+        self.release = ReleaseKey(app, cohort.channel, cohort.version)
+        self.is_canary = cohort.arm is Arm.OFFERED
+        self.counts: Counter[str] = Counter()
+
+    def lines(self) -> dict[Line, int]:
+        """Return how much is added to which count."""
+        return {Line(self.app, self.cohort, what): n for what, n in self.counts.items()}
+
+
+def _add(
+    result: Tally, group: _Group, one: Admitted, report: Enrolled | Fared, seen: Container[int]
+) -> None:
+    enrolment = enrolment_of(group.hashed, report.nonce)
     mark = enrolment if isinstance(report, Enrolled) else fared_after(enrolment)
-    if mark in seen or mark in result.fresh:
+    fresh = result.fresh
+    if mark in fresh or mark in seen:
         result.repeated += 1
         return
-    release = ReleaseKey(one.app, report.cohort.channel, report.cohort.version)
-    is_canary = report.cohort.arm is Arm.OFFERED
     if isinstance(report, Enrolled):
-        if is_canary:
-            result.canaries.append((release, mark))
+        if group.is_canary:
+            result.canaries.append((group.release, mark))
         what = ENROLLED
     else:
-        if enrolment not in seen and enrolment not in result.fresh:
+        if enrolment not in fresh and enrolment not in seen:
             result.unmatched.append(one)
             return
-        if is_canary and report.failure is Failure.CRASH_LOOP:
-            result.crashed.append((release, enrolment))
-        what = report.failure.value or Outcome.HEALTHY.value
-    result.fresh.add(mark)
-    result.until = one.until if result.until is None else max(result.until, one.until)
-    result.lines[Line(one.app, report.cohort, what)] += 1
+        if group.is_canary and report.failure is Failure.CRASH_LOOP:
+            result.crashed.append((group.release, enrolment))
+        what = _CALLED[report.failure]
+    fresh.add(mark)
+    if result.until is None or one.until > result.until:
+        result.until = one.until
+    group.counts[what] += 1
     result.counted += 1
 
 

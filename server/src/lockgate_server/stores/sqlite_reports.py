@@ -225,7 +225,11 @@ class _Seen:
         self._salt = secrets.randbits(64)
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int) and any(value in seen for seen in self._by_day.values())
+        if isinstance(value, int):
+            for seen in self._by_day.values():
+                if value in seen:
+                    return True
+        return False
 
     def forget(self, now: datetime) -> None:
         """Forget what matters no longer."""

@@ -1,67 +1,176 @@
-"""Where clients send reports: thin, and silent about why one was dropped."""
+"""Where clients send reports: thin, and silent about why one was dropped.
+
+Reports are most of what a server with clients hears, and a framework costs more than taking one in.
+So a door stands before Flask: what it takes in it answers itself; what it refuses it hands on,
+with the reason, to the view below, which tells it as every refusal is told.
+"""
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
 
 from lockgate_release.errors import DocumentError
-from lockgate_release.reports import MAX_BATCH_BYTES, REPORTS_PATH, parse_reports
+from lockgate_release.log.server_events import REQUEST_PROBED
+from lockgate_release.log.telling import bound, tell
+from lockgate_release.reports import MAX_BATCH_BYTES, REPORTS_PATH, Receipt
 from lockgate_server.errors import LengthRequiredError, NotFoundError, TooLargeError
 from lockgate_server.ports.reports import Drop
 from lockgate_server.services.reports.intake import Intake
 from lockgate_server.views.problems import problem
+from lockgate_server.views.requests import parse_operation_id, parse_request_id
 
-__all__ = ["reports_blueprint"]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["ReportsDoor", "reports_blueprint"]
+
+_log = logging.getLogger("lockgate_server.access")
+_REFUSAL = "lockgate.refusal"
+_END = f"/{REPORTS_PATH}"
+_REQUEST_ID, _OPERATION_ID = "X-Request-Id", "X-Operation-Id"
 
 
-def reports_blueprint(intake: Intake | None, find_block: Callable[[str, str], int]) -> Blueprint:
-    """Return the address that takes reports.
+@dataclass(slots=True)
+class _BusyError(Exception):
+    """No reports are taken in now."""
 
-    Args:
-        intake: Takes them in; None where this server takes none.
-        find_block: Returns the number of the block of addresses that a request comes from, given
-            its peer and its `X-Forwarded-For`.
-    """
+    status: HTTPStatus
+    code: str
+    words: str
+    wait_s: float = 0.0
+
+
+def reports_blueprint() -> Blueprint:
+    """Return the address that takes reports, for those that were not taken in."""
     blueprint = Blueprint("reports", __name__)
 
-    @blueprint.post(f"/<app>/{REPORTS_PATH}")
-    def receive(app: str) -> Response:
-        if intake is None:
+    @blueprint.post(f"/<app>{_END}")
+    def refuse(app: str) -> Response:  # noqa: ARG001 (the door has looked at it)
+        refusal = request.environ.get(_REFUSAL)
+        if refusal is None:
             return problem(404, NotFoundError.code, "no reports are taken here")
-        block = find_block(request.remote_addr or "", request.headers.get("X-Forwarded-For", ""))
-        wait_s = intake.wait_s(block)
-        if wait_s:
-            return _later(429, "too-many", wait_s)
-        if intake.is_full():
-            return problem(503, "full", "too many reports are waiting")
-        try:
-            batch = parse_reports(_body())
-        except (DocumentError, TooLargeError):
-            intake.drop(Drop.MALFORMED)
-            raise
-        receipt = intake.receive(app, batch, block)
-        body = json.dumps(receipt.to_json())
-        return Response(body, 202, {"Cache-Control": "no-store"}, content_type="application/json")
+        if not isinstance(refusal, _BusyError):
+            raise refusal
+        response = problem(refusal.status, refusal.code, refusal.words)
+        if refusal.wait_s:
+            response.headers["Retry-After"] = str(math.ceil(refusal.wait_s))
+        return response
 
     return blueprint
 
 
-def _body() -> bytes:
-    size_bytes = request.content_length
-    if size_bytes is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsDoor:
+    """A WSGI application that takes reports in, and hands everything else on.
+
+    Attributes:
+        inside: The app behind it.
+        intake: Takes them in.
+        find_block: Returns the number of the block of addresses that a request comes from, given
+            its peer and its `X-Forwarded-For`.
+        new_id: Returns an id for a request that has none.
+    """
+
+    inside: WSGIApplication
+    intake: Intake
+    find_block: Callable[[str, str], int]
+    new_id: Callable[[], str]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        app = _addressed_app(environ)
+        if not app:
+            return self.inside(environ, start_response)
+        began_s = time.monotonic()
+        try:
+            receipt = self._take(app, environ)
+        except Exception as exc:  # noqa: BLE001 (a fault of ours is told there as well)
+            environ[_REFUSAL] = exc
+            return self.inside(environ, start_response)
+        body = _body_of(receipt)
+        headers = self._headers(environ, len(body))
+        start_response("202 ACCEPTED", headers)
+        if _log.isEnabledFor(REQUEST_PROBED.level):
+            _tell_accepted(environ, dict(headers), len(body), began_s)
+        return [body]
+
+    def _headers(self, environ: WSGIEnvironment, size_bytes: int) -> list[tuple[str, str]]:
+        request_id = parse_request_id(environ.get("HTTP_X_REQUEST_ID", ""), self.new_id)
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(size_bytes)),
+            ("Cache-Control", "no-store"),
+            (_REQUEST_ID, request_id),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        operation_id = parse_operation_id(environ.get("HTTP_X_OPERATION_ID", ""))
+        return [*headers, (_OPERATION_ID, operation_id)] if operation_id else headers
+
+    def _take(self, app: str, environ: WSGIEnvironment) -> Receipt:
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        block = self.find_block(environ.get("REMOTE_ADDR") or "", forwarded)
+        wait_s = self.intake.wait_s(block)
+        if wait_s:
+            words = "too many requests from these addresses"
+            raise _BusyError(HTTPStatus.TOO_MANY_REQUESTS, "too-many", words, wait_s)
+        if self.intake.is_full():
+            words = "too many reports are waiting"
+            raise _BusyError(HTTPStatus.SERVICE_UNAVAILABLE, "full", words)
+        try:
+            batch = self.intake.read(_read_body(environ))
+        except (DocumentError, TooLargeError):
+            self.intake.drop(Drop.MALFORMED)
+            raise
+        return self.intake.receive(app, batch, block)
+
+
+def _addressed_app(environ: WSGIEnvironment) -> str:
+    """Return the app to which reports are sent, or "" where the request is something else."""
+    path: str = environ.get("PATH_INFO", "")
+    if environ.get("REQUEST_METHOD") != "POST" or not path.endswith(_END):
+        return ""
+    app = path[1 : -len(_END)]
+    return "" if "/" in app or app == "api" else app
+
+
+def _read_body(environ: WSGIEnvironment) -> bytes:
+    said = environ.get("CONTENT_LENGTH", "")
+    if not said.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequiredError("how long the body is was not said")
-    if size_bytes > MAX_BATCH_BYTES:
+    if len(said) > 18 or int(said) > MAX_BATCH_BYTES:
         raise TooLargeError(
-            "too large", expected=f"at most {MAX_BATCH_BYTES} bytes", found=str(size_bytes)
+            "too large", expected=f"at most {MAX_BATCH_BYTES} bytes", found=said[:18]
         )
-    return request.get_data(cache=False)
+    body: bytes = environ["wsgi.input"].read(int(said))
+    return body
 
 
-def _later(status: int, code: str, wait_s: float) -> Response:
-    response = problem(status, code, "too many requests from these addresses")
-    response.headers["Retry-After"] = str(math.ceil(wait_s))
-    return response
+def _body_of(receipt: Receipt) -> bytes:
+    return b'{"accepted": %d, "dropped": %d}' % (receipt.accepted, receipt.dropped)
+
+
+def _tell_accepted(
+    environ: WSGIEnvironment, headers: Mapping[str, str], size_bytes: int, began_s: float
+) -> None:
+    operation_id = headers.get(_OPERATION_ID, "")
+    with bound(request_id=headers[_REQUEST_ID], operation_id=operation_id):
+        tell(
+            _log,
+            REQUEST_PROBED,
+            method="POST",
+            path=environ["PATH_INFO"],
+            status=HTTPStatus.ACCEPTED.value,
+            bytes=size_bytes,
+            ms=int((time.monotonic() - began_s) * 1000),
+            actor="",
+            code="",
+            reason="",
+        )

@@ -67,9 +67,10 @@ def find_place(cohort: CohortKey, there: InForce, now: datetime) -> Place | Drop
 
 def put(app: AppName, report: Enrolled | Fared, place: Place) -> Admitted:
     """Return a report as it is counted at a place."""
-    is_known = place.cohort is report.cohort
+    said = report.cohort
+    is_known = place.cohort is said or place.cohort == said
     known = report if is_known else replace(report, cohort=place.cohort)
-    return Admitted(app=app, report=known, until=place.until)
+    return Admitted(app, known, place.until)
 
 
 def _is_empty(cohort: CohortKey, line: Line) -> bool:

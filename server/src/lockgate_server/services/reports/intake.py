@@ -23,12 +23,15 @@ from typing import Final
 
 from lockgate_release.errors import LockgateError
 from lockgate_release.gate import Arm
+from lockgate_release.log.server_events import REPORTS_NOT_COUNTED
+from lockgate_release.log.telling import tell
 from lockgate_release.names import AppName, is_app_name
 from lockgate_release.reports import Active, Batch, CohortKey, Enrolled, Receipt, Report
 from lockgate_server.ports.reports import Admitted, Drop, ReportLedger
 from lockgate_server.services.reports.admission import Place, admit_active, find_place, put
 from lockgate_server.services.reports.blocks import Rates, Weights, allowance
 from lockgate_server.services.reports.in_force import InForce, View
+from lockgate_server.services.reports.reading import Reader
 
 __all__ = ["FLUSH_S", "Intake", "IntakeLimits"]
 
@@ -62,6 +65,10 @@ class IntakeLimits:
     requests_per_s: float = 10.0
     burst: int = 100
 
+    def allowed(self, ratio: float) -> Callable[[int], int]:
+        """Return how many of so many in an arm may be of one block; see `allowance`."""
+        return partial(allowance, ratio=ratio, share_bp=self.share_bp, processes=self.processes)
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -69,26 +76,47 @@ class _Waiting:
     dropped: Counter[Drop] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A place, and how many clients of one block fit there."""
+
+    place: Place
+    arm: Hashable
+    allowed: Callable[[int], int]
+
+
 class _Places:
     """The places that were found last: many clients are in few cohorts."""
 
-    def __init__(self) -> None:
-        # One value, so that no thread puts what it found into what is known of another state.
-        self._known: tuple[InForce | None, dict[CohortKey, Place]] = (None, {})
+    def __init__(self, limits: IntakeLimits) -> None:
+        self._limits = limits
+        # One value for each app, so that no thread puts what it found into what is known of
+        # another state.
+        self._known: dict[AppName, tuple[InForce, dict[CohortKey, _Known]]] = {}
 
-    def find(self, cohort: CohortKey, there: InForce, now: datetime) -> Place | Drop:
+    def find(self, app: AppName, cohort: CohortKey, there: InForce, now: datetime) -> _Known | Drop:
         """Return the same as `find_place`."""
-        of, known = self._known
-        if there is not of or len(known) >= _KNOWN_PLACES:
-            known = {}
-            self._known = (there, known)
-        place = known.get(cohort)
-        if place is not None and place.until > now:
+        held = self._known.get(app)
+        if held is None or held[0] is not there or len(held[1]) >= _KNOWN_PLACES:
+            held = self._known[app] = (there, {})
+        known = held[1].get(cohort)
+        if known is not None and known.place.until > now:
+            return known
+        place = find_place(cohort, there, now)
+        if isinstance(place, Drop):
             return place
-        found = find_place(cohort, there, now)
-        if isinstance(found, Place):
-            known[cohort] = found
+        found = held[1][cohort] = self._describe(app, place)
         return found
+
+    def _describe(self, app: AppName, place: Place) -> _Known:
+        cohort = place.cohort
+        # A canary enrols once, control in each epoch anew.
+        epoch = 0 if cohort.arm is Arm.OFFERED else cohort.epoch
+        return _Known(
+            place=place,
+            arm=(app, cohort.channel, cohort.version, cohort.arm, epoch),
+            allowed=self._limits.allowed(place.line.ratio_of(cohort.arm)),
+        )
 
 
 class Intake:
@@ -119,7 +147,9 @@ class Intake:
         self._limits = limits
         self._rates = Rates(per_s=limits.requests_per_s, burst=limits.burst)
         self._weights = Weights()
-        self._places = _Places()
+        self._places = _Places(limits)
+        self._of_a_day = limits.allowed(_ACTIVE_RATIO)
+        self._reader = Reader()
         self._lock = threading.Lock()
         self._waiting = _Waiting()
         self._unmatched: list[tuple[Admitted, int]] = []
@@ -146,6 +176,14 @@ class Intake:
         """Count something that was dropped."""
         with self._lock:
             self._waiting.dropped[why] += 1
+
+    def read(self, data: bytes) -> Batch:
+        """Return the reports in a body, as `parse_reports` does.
+
+        Raises:
+            DocumentError: The body is malformed as a whole.
+        """
+        return self._reader.read(data)
 
     def receive(self, app: str, batch: Batch, block: int) -> Receipt:
         """Take in what a client sent.
@@ -187,42 +225,34 @@ class Intake:
         now = self._now()
         admitted = []
         for report in reports:
-            found: Admitted | Place | Drop
-            if isinstance(report, Active):
-                found = admit_active(app, report, there, now)
-                if isinstance(found, Admitted) and not self._has_room_today(app, block):
-                    found = Drop.WEIGHT
-            else:
-                found = self._places.find(report.cohort, there, now)
-                if isinstance(found, Place):
-                    is_new = isinstance(report, Enrolled)
-                    has_room = not is_new or self._has_room(app, found, block)
-                    found = put(app, report, found) if has_room else Drop.WEIGHT
+            found = self._judge(app, report, there, block, now)
             if isinstance(found, Admitted):
                 admitted.append(found)
             else:
                 dropped[found] += 1
         return admitted
 
-    def _has_room_today(self, app: AppName, block: int) -> bool:
-        return self._take((app, self._now().date()), _ACTIVE_RATIO, block)
+    def _judge(
+        self, app: AppName, report: Report, there: InForce, block: int, now: datetime
+    ) -> Admitted | Drop:
+        if isinstance(report, Active):
+            return self._judge_active(app, report, there, block, now)
+        known = self._places.find(app, report.cohort, there, now)
+        if isinstance(known, Drop):
+            return known
+        # An outcome follows its enrolment.
+        if isinstance(report, Enrolled) and not self._weights.take(known.arm, block, known.allowed):
+            return Drop.WEIGHT
+        return put(app, report, known.place)
 
-    def _has_room(self, app: AppName, place: Place, block: int) -> bool:
-        """Whether the block may have one more client there; an outcome follows its enrolment."""
-        cohort = place.cohort
-        # A canary enrols once, control in each epoch anew.
-        epoch = 0 if cohort.arm is Arm.OFFERED else cohort.epoch
-        arm = (app, cohort.channel, cohort.version, cohort.arm, epoch)
-        return self._take(arm, place.line.ratio_of(cohort.arm), block)
-
-    def _take(self, arm: Hashable, ratio: float, block: int) -> bool:
-        allowed = partial(
-            allowance,
-            ratio=ratio,
-            share_bp=self._limits.share_bp,
-            processes=self._limits.processes,
-        )
-        return self._weights.take(arm, block, allowed)
+    def _judge_active(
+        self, app: AppName, report: Active, there: InForce, block: int, now: datetime
+    ) -> Admitted | Drop:
+        found = admit_active(app, report, there, now)
+        today = (app, now.date())
+        if isinstance(found, Admitted) and not self._weights.take(today, block, self._of_a_day):
+            return Drop.WEIGHT
+        return found
 
     def flush(self) -> None:
         """Count what waits; where that fails it waits on, in bounds.
@@ -271,4 +301,4 @@ class Intake:
         try:
             self.flush()
         except LockgateError as exc:
-            _log.error("reports cannot be counted: %s", exc, extra={"lockgate": {"code": exc.code}})
+            tell(_log, REPORTS_NOT_COUNTED, code=exc.code, reason=str(exc))
