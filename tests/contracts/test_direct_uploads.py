@@ -47,6 +47,26 @@ def test_what_is_sent_straight_to_the_bucket_lies_at_its_content_address(
     assert sender.finish().status_code == 200
 
 
+def test_a_small_file_costs_a_few_requests_of_the_store(scene: Scene) -> None:
+    """A release of many small files is slow by what each of them asks for."""
+    faulty = FaultyStore(scene.store)
+    scene.store = faulty
+    api = scene.api()
+    Sender(api, b"first").deliver()  # the uploads are counted, and not again for a while
+    faulty.calls.clear()
+    sender = Sender(api, SMALL)
+    said = {"upload_id": sender.upload_id, "size": len(SMALL), "sha256": digest_bytes(SMALL)}
+    assert api("POST", f"/apps/{APP}/uploads", said).get_json()["present"] is False
+    assert [call.verb for call in faulty.calls] == ["head", "open", "put"]
+    sender.begin()
+    sender.send(1)
+    faulty.calls.clear()
+    assert sender.finish().status_code == 201
+    # Its record, its bytes, their address; then nothing is left.
+    assert [call.verb for call in faulty.calls] == ["open", "open", "copy", "delete", "delete"]
+    assert (KEY in artifacts(scene), left_over(scene)) == (True, [])
+
+
 def test_a_wrong_etag_is_refused_and_the_upload_goes_on(scene: Scene) -> None:
     sender = Sender(scene.api(), SMALL)
     sender.begin()

@@ -165,16 +165,26 @@ class UploadServer:
         return answer
 
     def _begin(self, said: Any) -> tuple[int, dict[str, str], Any]:
+        if said.get("sha256") in self.artifacts:
+            return 200, {}, self._state(said["upload_id"], Held(size=said["size"]), present=True)
         held = self.uploads.setdefault(said["upload_id"], Held(size=said["size"]))
+        return 200, {}, self._state(said["upload_id"], held, present=False)
+
+    def _state(self, upload: str, held: Held, *, present: bool) -> dict[str, Any]:
         name = "etag" if self.mode == "direct" else "sha256"
         parts = [
             {"number": number, "size": len(data), name: named}
             for number, (named, data) in held.parts.items()
             if self.lists_parts
         ]
-        part_bytes = self.part_bytes or part_bytes_of(held.size)
-        answer = {"upload_id": said["upload_id"], "size": held.size, "part_bytes": part_bytes}
-        return 200, {}, {**answer, "mode": self.mode, "parts": parts}
+        return {
+            "upload_id": upload,
+            "size": held.size,
+            "part_bytes": self.part_bytes or part_bytes_of(held.size),
+            "mode": self.mode,
+            "parts": parts,
+            "present": present,
+        }
 
     def _urls(self, upload: str, numbers: list[int]) -> tuple[int, dict[str, str], Any]:
         urls = []

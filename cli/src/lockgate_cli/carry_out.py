@@ -30,7 +30,7 @@ from lockgate_cli.rollout_words import describe_plan_steps
 from lockgate_release.durations import format_duration
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
-from lockgate_release.names import format_percentage
+from lockgate_release.names import Sha256Hex, format_percentage
 from lockgate_release.requests import OfferRequest
 
 __all__ = ["carry_out", "confirm_vanishing"]
@@ -76,7 +76,7 @@ def carry_out(
         show_json(_outcome_json(prepared, plan, outcome, warnings, done=not dry_run))
 
 
-def _begin_nothing(_: Path) -> None:
+def _begin_nothing(_: Path, __: Sha256Hex | None) -> None:
     """Send nothing."""
 
 
@@ -85,7 +85,7 @@ def _make_plan(
     api: Api,
     base: Base,
     wish: Publication | Promotion,
-    begin: Callable[[Path], None],
+    begin: Callable[[Path, Sha256Hex | None], None],
 ) -> tuple[Prepared, Plan]:
     """Return what is wanted, read, and the plan for it. `begin` is told of files worth sending."""
     stored = load_stored(api, base, wish.version)

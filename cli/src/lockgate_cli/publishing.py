@@ -7,7 +7,7 @@ publishes at the same time, the new state is read and the list is planned and si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from lockgate_release.documents import (
 )
 from lockgate_release.errors import ConflictError, DocumentError, TransportError, UsageError
 from lockgate_release.layout import extras_path, release_path
-from lockgate_release.names import AppName, ChannelName
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.trust.roles import Role
@@ -162,12 +162,16 @@ class Prepared:
 
 
 def prepare(
-    call: Call, api: Api, base: Base, wish: Publication, begin: Callable[[Path], None]
+    call: Call,
+    api: Api,
+    base: Base,
+    wish: Publication,
+    begin: Callable[[Path, Sha256Hex | None], None],
 ) -> Prepared:
     """Return the publication with its artifacts read and its document made.
 
     What can be refused without reading them is refused first. Each file is then handed to `begin`,
-    so that it can be on its way while it is read.
+    and again with its digest once that is known, so that it can be on its way while files are read.
 
     Raises:
         UsageError: It makes no sense as it was said.
@@ -182,14 +186,8 @@ def prepare(
     _plan_offers(base, wish)
     for source in wish.sources:
         if source.path is not None:
-            begin(source.path)
-    stem = f"{wish.app}-{wish.version}"
-    facts = tuple(
-        describe(source, api, wish.app, stem=stem, progress=call.progress())
-        for source in sorted(wish.sources, key=lambda source: source.platform)
-    )
-    for found in facts:
-        check_programs(wish.install, found)
+            begin(source.path, None)
+    facts = tuple(_describe_all(call, api, wish, begin))
     document = ReleaseDocument(
         app=wish.app,
         version=wish.version,
@@ -206,6 +204,18 @@ def prepare(
             exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
         ) from exc
     return Prepared(wish=wish, facts=facts, document=document)
+
+
+def _describe_all(
+    call: Call, api: Api, wish: Publication, begin: Callable[[Path, Sha256Hex | None], None]
+) -> Iterator[ArtifactFacts]:
+    stem = f"{wish.app}-{wish.version}"
+    for source in sorted(wish.sources, key=lambda source: source.platform):
+        found = describe(source, api, wish.app, stem=stem, progress=call.progress())
+        check_programs(wish.install, found)
+        if source.path is not None:
+            begin(source.path, found.artifact.sha256)
+        yield found
 
 
 def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:

@@ -141,14 +141,20 @@ class BeginRequest:
     Attributes:
         upload_id: The upload.
         size_bytes: The file's size.
+        sha256: Digest of the whole file where it is known by now: what is there already need not
+            be sent. It is told again at the end.
     """
 
     upload_id: UploadId
     size_bytes: int
+    sha256: Sha256Hex | None = None
 
     def to_json(self) -> JsonObject:
         """Return the request's body."""
-        return {"upload_id": self.upload_id, "size": self.size_bytes}
+        said: dict[str, Json] = {"upload_id": self.upload_id, "size": self.size_bytes}
+        if self.sha256 is not None:
+            said["sha256"] = self.sha256
+        return said
 
     @classmethod
     def parse(cls, data: bytes) -> BeginRequest:
@@ -162,6 +168,7 @@ class BeginRequest:
         return cls(
             upload_id=UploadId(fields.checked("upload_id", is_upload_id, wanted)),
             size_bytes=fields.integer("size"),
+            sha256=_read_digest(fields) if fields.has("sha256") else None,
         )
 
 
@@ -216,12 +223,15 @@ class FinishRequest:
             DocumentError: It is not one.
         """
         fields = parse_json(data, subject=_SUBJECT)
-        digest = fields.checked("sha256", is_sha256, "64 lower-case hexadecimal digits")
         return cls(
-            sha256=Sha256Hex(digest),
+            sha256=_read_digest(fields),
             size_bytes=fields.integer("size"),
             parts=[_read_part(part) for part in fields.objects("parts", most=MAX_PARTS)],
         )
+
+
+def _read_digest(fields: Fields) -> Sha256Hex:
+    return Sha256Hex(fields.checked("sha256", is_sha256, "64 lower-case hexadecimal digits"))
 
 
 def _read_part(fields: Fields) -> ArrivedPart:
@@ -230,5 +240,4 @@ def _read_part(fields: Fields) -> ArrivedPart:
     if fields.has("etag"):
         etag = fields.text("etag", pattern=_ETAG, max_length=1024)
         return ArrivedPart(number=number, size_bytes=size_bytes, etag=etag)
-    digest = fields.checked("sha256", is_sha256, "64 lower-case hexadecimal digits")
-    return ArrivedPart(number=number, size_bytes=size_bytes, sha256=digest)
+    return ArrivedPart(number=number, size_bytes=size_bytes, sha256=_read_digest(fields))

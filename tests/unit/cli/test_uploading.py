@@ -57,7 +57,7 @@ def test_nothing_is_sent_of_what_the_server_has(server: UploadServer, sender: Se
     sender.send(file)
     server.asked.clear()
     assert sender.send(file) == [False]
-    assert server.kinds() == ["head"]
+    assert server.kinds() == ["begin"]
 
 
 @MODES
@@ -194,6 +194,85 @@ def test_a_command_that_is_cut_off_goes_on_from_what_arrived(
 
 def len_of(held: Held) -> int:
     return sum(len(data) for _, data in held.parts.values())
+
+
+def test_large_files_that_are_the_same_are_kept_once_and_hold_nobody_up(
+    server: UploadServer, sender: Sender, large: Outgoing
+) -> None:
+    same = sender.write("same.zip", size=large.size_bytes)
+    with sender.open() as uploads:
+        for file in (large, same):
+            uploads.begin(file.path)
+        assert uploads.complete([large, same]) == {large.sha256: True}
+    assert kept(server, large)
+
+
+# A small one is sent once its digest is known, and kept only when told.
+
+
+def test_a_small_file_is_on_its_way_while_the_next_is_read_and_kept_only_when_told(
+    server: UploadServer, sender: Sender
+) -> None:
+    files = [sender.write(f"{seed}", seed=seed) for seed in range(3)]
+    with sender.open() as uploads:
+        for file in files:
+            uploads.begin(file.path)
+        assert server.asked == []
+        for file in files:
+            uploads.begin(file.path, file.sha256)
+        until(lambda: server.part_bytes_seen == sum(file.size_bytes for file in files))
+        assert server.artifacts == {}
+        assert list(uploads.complete(files).values()) == [True] * 3
+    assert kept(server, *files)
+    assert server.part_bytes_seen == sum(file.size_bytes for file in files)
+
+
+def test_more_small_files_than_go_at_once_all_arrive(server: UploadServer, sender: Sender) -> None:
+    sender.parallel = 1
+    files = [sender.write(f"{seed}", seed=seed, size=5) for seed in range(7)]
+    with sender.open() as uploads:
+        for file in files:
+            uploads.begin(file.path, file.sha256)
+        assert list(uploads.complete(files).values()) == [True] * 7
+    assert kept(server, *files)
+
+
+def test_small_files_that_are_the_same_are_sent_once(server: UploadServer, sender: Sender) -> None:
+    files = [sender.write(name) for name in ("a", "b")]
+    with sender.open() as uploads:
+        for file in files:
+            uploads.begin(file.path, file.sha256)
+        assert uploads.complete(files[::-1]) == {files[0].sha256: True}
+    assert kept(server, files[0])
+    assert server.part_bytes_seen == files[0].size_bytes
+
+
+def test_a_small_file_that_the_server_has_is_told_by_one_request(
+    server: UploadServer, sender: Sender
+) -> None:
+    file = sender.write()
+    sender.send(file)
+    server.asked.clear()
+    with sender.open() as uploads:
+        uploads.begin(file.path, file.sha256)
+        assert uploads.complete([file]) == {file.sha256: False}
+    assert server.kinds() == ["begin"]
+    assert kept(server, file)
+
+
+def test_a_command_that_is_refused_leaves_nothing_of_small_files(
+    server: UploadServer, sender: Sender
+) -> None:
+    def be_refused() -> None:
+        with sender.open() as uploads:
+            file = sender.write()
+            uploads.begin(file.path, file.sha256)
+            until(lambda: server.part_bytes_seen == file.size_bytes)
+            raise UsageError("no")
+
+    with pytest.raises(UsageError):
+        be_refused()
+    assert (server.artifacts, server.uploads, sender.journals()) == ({}, {}, [])
 
 
 # Going on.

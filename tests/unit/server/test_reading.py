@@ -9,11 +9,18 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from lockgate_release.errors import ConflictError, TransportError
+from lockgate_release.errors import ConflictError, DigestMismatchError, TransportError
+from lockgate_release.names import Sha256Hex
 from lockgate_server.ports import Always, Etag, ObjectInfo
 from lockgate_server.ports.uploads import UploadGoneError
-from lockgate_server.services.write.reading import READ_BYTES, READERS, hash_object
-from tests.simulators.faulty_store import FaultyStore, Moment, meanwhile, time_out
+from lockgate_server.services.write.reading import (
+    READ_BYTES,
+    READERS,
+    ReadObject,
+    hash_object,
+    read_upload,
+)
+from tests.simulators.faulty_store import Call, FaultyStore, Moment, meanwhile, time_out
 from tests.simulators.memory_store import MemoryStore
 
 TWO_GB = 2 << 30
@@ -133,3 +140,28 @@ def test_a_piece_that_breaks_off_is_no_end(store: FaultyStore) -> None:
     store.plan(time_out(Moment.BEFORE, "open", skip=1))
     with pytest.raises(TransportError):
         hash_object(store, info)
+
+
+def test_a_small_upload_is_read_by_one_request(store: FaultyStore) -> None:
+    put(store, b"small")
+    store.calls.clear()
+    read = read_upload(store, "app/x", 5)
+    assert read is not None
+    assert (read.sha256, read.info.size_bytes) == (hashlib.sha256(b"small").hexdigest(), 5)
+    assert store.calls == [Call("open", "app/x")]
+    assert read_upload(store, "app/nothing", 5) is None
+
+
+@pytest.mark.parametrize("announced", [4, 6, READ_BYTES + 1])
+def test_an_upload_of_another_size_is_refused_unread(store: FaultyStore, announced: int) -> None:
+    put(store, b"small")
+    store.break_off("app/x", after_bytes=0)
+    with pytest.raises(DigestMismatchError, match="announced size"):
+        read_upload(store, "app/x", announced)
+
+
+def test_a_large_upload_is_read_in_pieces(store: FaultyStore) -> None:
+    info = put(store, DATA)
+    read = read_upload(store, "app/x", len(DATA))
+    assert read == ReadObject(info=info, sha256=Sha256Hex(hashlib.sha256(DATA).hexdigest()))
+    assert read_upload(store, "app/nothing", len(DATA)) is None

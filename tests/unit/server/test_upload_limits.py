@@ -2,17 +2,22 @@
 
 import random
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.digests import digest_bytes
+from lockgate_release.names import AppName
 from lockgate_release.uploads import LEAST_PART_BYTES
+from lockgate_server.services.write.open_uploads import OpenUploads
 from lockgate_server.services.write.upload_limits import MAX_OPEN_UPLOADS, MAX_PART_CONTENTS
 from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.factory import find_room
 from tests.simulators.bare_sender import Sender
+from tests.simulators.faulty_store import Call, FaultyStore
 from tests.simulators.memory_store import MemoryStore
+from tests.simulators.publisher import NOW
 from tests.simulators.server_scene import APP, Scene
 
 
@@ -64,6 +69,41 @@ def test_so_many_uploads_are_open_and_no_more(scene: Scene) -> None:
     assert begin(0) == 200  # who has begun goes on
     assert api("DELETE", f"/apps/{APP}/uploads/{1:032x}").status_code == 204
     assert begin(MAX_OPEN_UPLOADS) == 200
+
+
+def test_what_others_begin_meanwhile_counts_before_the_limit(scene: Scene) -> None:
+    """Two servers on one store, each of which remembers what it has counted."""
+    apis = [scene.api(), scene.api()]
+
+    def begin(number: int) -> int:
+        body = {"upload_id": f"{number:032x}", "size": 10}
+        return apis[number % 2]("POST", f"/apps/{APP}/uploads", body).status_code
+
+    answers = [begin(number) for number in range(MAX_OPEN_UPLOADS + 5)]
+    assert answers == [200] * MAX_OPEN_UPLOADS + [409] * 5
+
+
+def test_a_release_of_many_small_files_lists_the_uploads_once(scene: Scene) -> None:
+    store = FaultyStore(scene.store)
+    scene.store = store
+    api = scene.api()
+    for number in range(20):
+        body = {"upload_id": f"{number:032x}", "size": 10}
+        assert api("POST", f"/apps/{APP}/uploads", body).status_code == 200
+    listed = [call for call in store.calls if call == Call("list", f"{APP}/uploads/")]
+    assert len(listed) == 1
+
+
+def test_a_count_is_made_again_when_it_is_old_or_the_clock_was_set_back() -> None:
+    memory = OpenUploads()
+    assert not memory.take_one(APP, 200, NOW)  # nothing was counted yet
+    memory.note(APP, 97, NOW)
+    later = NOW + timedelta(seconds=9)
+    assert [memory.take_one(APP, 200, later) for _ in range(4)] == [True] * 3 + [False]
+    memory.note(APP, 1, NOW)
+    assert not memory.take_one(APP, 200, NOW + timedelta(seconds=10))
+    assert not memory.take_one(APP, 200, NOW - timedelta(seconds=1))
+    assert not memory.take_one(AppName("other"), 200, NOW)
 
 
 def test_one_part_sent_with_ever_other_bytes_does_not_fill_the_store(scene: Scene) -> None:

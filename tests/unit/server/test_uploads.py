@@ -76,6 +76,26 @@ def test_finish_after_a_lost_answer_says_that_the_artifact_is_there(scene: Scene
     assert left_over(scene) == []
 
 
+def test_what_is_at_its_address_already_is_not_begun_again(scene: Scene) -> None:
+    api = scene.api()
+    sender = Sender(api, b"released before")
+    said = {"upload_id": sender.upload_id, "size": 15, "sha256": digest_bytes(b"released before")}
+    assert api("POST", f"/apps/{APP}/uploads", said).get_json()["present"] is False
+    assert sender.deliver().status_code == 201
+    answer = api("POST", f"/apps/{APP}/uploads", said).get_json()
+    assert (answer["present"], answer["complete"], answer["parts"]) == (True, False, [])
+    assert left_over(scene) == []
+    # Somebody who says another size has another file, or a mistake: it is begun, and told later.
+    odd = {**said, "size": 16}
+    assert api("POST", f"/apps/{APP}/uploads", odd).get_json()["present"] is False
+
+
+def test_a_digest_that_is_none_begins_nothing(scene: Scene) -> None:
+    said = {"upload_id": "0" * 32, "size": 1, "sha256": "A" * 64}
+    assert scene.api()("POST", f"/apps/{APP}/uploads", said).status_code == 400
+    assert left_over(scene) == []
+
+
 def test_parts_that_have_arrived_need_not_be_sent_again(scene: Scene) -> None:
     first = Sender(scene.api(), BIG)
     assert first.begin()["parts"] == []

@@ -50,6 +50,7 @@ class Joined:
         part_bytes: The size of each part but the last.
         arrived: What has arrived, by its number; unproven.
         is_complete: Whether everything has, and it only remains to finish.
+        is_present: Whether the server has these bytes already, and nothing remains.
         urls: Addresses for some parts, given along.
         urls_expire_s: For how long those are good.
     """
@@ -58,6 +59,7 @@ class Joined:
     part_bytes: int
     arrived: Mapping[int, Sequence[ArrivedPart]]
     is_complete: bool
+    is_present: bool
     urls: Mapping[int, str]
     urls_expire_s: int
 
@@ -91,6 +93,7 @@ def read_joined(answer: JsonDict, size_bytes: int) -> Joined:
         part_bytes=part_bytes,
         arrived=arrived,
         is_complete=answer.get("complete") is True,
+        is_present=answer.get("present") is True,
         urls=_read_urls(answer) if "urls" in answer else {},
         urls_expire_s=number_of(answer, "expires_s"),
     )

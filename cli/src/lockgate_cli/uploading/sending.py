@@ -1,7 +1,7 @@
 """One upload from beginning to end: joined where it stands, sent, checked by the server.
 
-1. Nothing is asked to be kept before the whole file's digest is known, and nobody but the server's
-   own digest decides what is kept.
+1. Nothing is asked to be kept before the whole file's digest is known and the command has decided
+   that it wants it; and nobody but the server's own digest decides what is kept.
 2. An upload that is gone, or lacks parts in the end, is joined anew; what has arrived counts.
 3. An upload that the server's digest refuses is sent once more from its beginning, and no more.
 """
@@ -93,19 +93,26 @@ class Upload:
         self._senders = senders
         self._turns = turns
         self._digest: Future[Sha256Hex] = Future()
+        self._wanted: Future[None] = Future()
         self._stopped = Event()
         self._begun: UploadId | None = None
         self._journal = Journal(None, {})
 
     def tell_digest(self, sha256: Sha256Hex) -> None:
-        """Say what the whole file's digest is: only now can it be finished (rule 1)."""
+        """Say what the whole file's digest is, once."""
         if not self._digest.cancelled():
             self._digest.set_result(sha256)
+
+    def want(self) -> None:
+        """Say, once, that it is wanted for certain: only now can it be finished (rule 1)."""
+        if not self._wanted.cancelled():
+            self._wanted.set_result(None)
 
     def stop(self) -> None:
         """Have `run` come to its end soon."""
         self._stopped.set()
         self._digest.cancel()
+        self._wanted.cancel()
 
     def drop(self) -> None:
         """Leave nothing of an upload that was begun and not finished. Call it after `run`."""
@@ -137,10 +144,6 @@ class Upload:
         return False
 
     def _run(self, file: SentFile) -> bool:
-        # Where the digest is known beforehand, nothing is sent that is there already.
-        if self._digest.done() and self._api.has_artifact(self._app, self._wait_for_digest()):
-            self.tally.skip(file.size_bytes)
-            return False
         refused = False
         for _ in range(_ROUNDS):
             self.tally.restart()
@@ -163,10 +166,15 @@ class Upload:
         )
 
     def _send(self, file: SentFile, *, from_scratch: bool) -> bool:
-        request = BeginRequest(upload_id=file.upload_id, size_bytes=file.size_bytes)
+        # Where the digest is known beforehand, nothing is sent that is there already.
+        known = self._wait_for_digest() if self._digest.done() else None
+        request = BeginRequest(upload_id=file.upload_id, size_bytes=file.size_bytes, sha256=known)
         answer = self._api.begin_upload(self._app, request)
-        self._begun = file.upload_id
         joined = read_joined(answer, file.size_bytes)
+        if joined.is_present:
+            self.tally.skip(file.size_bytes)
+            return False
+        self._begun = file.upload_id
         if from_scratch:
             joined = replace(joined, arrived={}, is_complete=False)
         if joined.is_complete:
@@ -176,7 +184,7 @@ class Upload:
             halted = Event()
             sender = PartSender(self._road(file, halted), joined)
             parts = self._gather(sender, halted)
-        sha256 = self._wait_for_digest()
+        sha256 = self._wait_until_wanted()
         file.check_unchanged()
         self.tally.is_checking = True
         finish = FinishRequest(sha256=sha256, size_bytes=file.size_bytes, parts=parts)
@@ -221,6 +229,13 @@ class Upload:
     def _check(self, halted: Event) -> None:
         if self._stopped.is_set() or halted.is_set():
             raise StoppedError
+
+    def _wait_until_wanted(self) -> Sha256Hex:
+        try:
+            self._wanted.result()
+        except CancelledError:
+            raise StoppedError from None
+        return self._wait_for_digest()
 
     def _wait_for_digest(self) -> Sha256Hex:
         try:

@@ -1,9 +1,9 @@
 """All uploads of one command: begun as early as makes sense, finished when everything is decided.
 
 A large file is begun with while it is still being read and described. A small one waits until its
-digest is known, so that nothing at all is sent of what the server has. Nothing is kept by the
-server before `complete` is called; when the command is refused before that, what was sent is
-dropped, and when it is cut off, it stays for the next run.
+digest is known, so that nothing at all is sent of what the server has, and goes while the next one
+is read. Nothing is kept by the server before `complete` is called; when the command is refused
+before that, what was sent is dropped, and when it is cut off, it stays for the next run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate_cli.api import Api
@@ -25,6 +25,7 @@ from lockgate_release.uploads import LEAST_PART_BYTES
 __all__ = ["Outgoing", "Uploads", "open_uploads"]
 
 _LOOK_S = 0.2
+_LIGHT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,15 @@ class Uploads:
         self._progress = progress
         self._senders = Crew(rules.parallel)
         self._leaders = Crew(rules.parallel)
+        # A small file is mostly waited for: the server begins it, reads it, and puts it in place.
+        self._light_leaders = Crew(_LIGHT * rules.parallel)
         self._turns = Turns()
         self._uploads: dict[Path, Upload] = {}
         self._ends: dict[Path, Future[bool]] = {}
+        self._told: dict[Sha256Hex, Path] = {}
 
-    def begin(self, path: Path) -> None:
-        """Begin to send the file, if it is large enough to be worth it before its digest is known.
+    def begin(self, path: Path, sha256: Sha256Hex | None = None) -> None:
+        """Begin to send the file, unless it is small and its digest is not known yet.
 
         A path that cannot be read is let pass: whoever reads it next says so.
         """
@@ -68,9 +72,18 @@ class Uploads:
             is_large = path.stat().st_size > LEAST_PART_BYTES
         except OSError:
             return
-        if is_large and path not in self._uploads:
+        if path in self._uploads:
+            return
+        if is_large:
             self._start(path)
-            self._run(path)
+            self._run(path, self._leaders)
+        elif sha256 is not None and sha256 not in self._told:
+            self._begin_told(path, sha256, self._light_leaders)
+
+    def _begin_told(self, path: Path, sha256: Sha256Hex, leaders: Crew) -> None:
+        self._told[sha256] = path
+        self._start(path).tell_digest(sha256)
+        self._run(path, leaders)
 
     def complete(self, files: Sequence[Outgoing]) -> dict[Sha256Hex, bool]:
         """Leave all files on the server; return for each digest whether it was not there yet.
@@ -78,7 +91,11 @@ class Uploads:
         Raises:
             LockgateError: One does not get there.
         """
-        wanted = {file.sha256: file for file in files}
+        wanted: dict[Sha256Hex, Outgoing] = {}
+        for file in files:
+            # The first of several that are the same, or the one that is on its way.
+            path = self._told.get(file.sha256, file.path)
+            wanted.setdefault(file.sha256, replace(file, path=path))
         for file in wanted.values():
             self._settle(file)
         tasks = [self._task(file) for file in wanted.values()]
@@ -95,6 +112,7 @@ class Uploads:
         """Send nothing more, and wait until that is so. What was sent stays for the next run."""
         self.halt()
         self._leaders.end()
+        self._light_leaders.end()
         self._senders.end()
 
     def halt(self) -> None:
@@ -120,19 +138,22 @@ class Uploads:
         self._uploads[path] = upload
         return upload
 
-    def _run(self, path: Path) -> None:
-        self._ends[path] = self._leaders.submit(self._uploads[path].run)
+    def _run(self, path: Path, leaders: Crew) -> None:
+        self._ends[path] = leaders.submit(self._uploads[path].run)
 
     def _settle(self, file: Outgoing) -> None:
-        """Let an upload know its digest, and stop it where the server has these bytes already."""
-        upload = self._uploads.get(file.path)
-        if upload is None:
-            self._start(file.path).tell_digest(file.sha256)
-            self._run(file.path)
-        elif self._api.has_artifact(self._app, file.sha256):
-            upload.stop()
-        else:
+        """Have an upload finished, or stop it where the server has these bytes already."""
+        if file.path not in self._uploads:
+            is_large = file.size_bytes > LEAST_PART_BYTES
+            leaders = self._leaders if is_large else self._light_leaders
+            self._begin_told(file.path, file.sha256, leaders)
+        upload = self._uploads[file.path]
+        if file.sha256 not in self._told:
+            if self._api.has_artifact(self._app, file.sha256):
+                upload.stop()
+                return
             upload.tell_digest(file.sha256)
+        upload.want()
 
     def _task(self, file: Outgoing) -> Task:
         tally = self._uploads[file.path].tally

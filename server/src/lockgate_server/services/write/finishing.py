@@ -2,6 +2,8 @@
 
 1. Parts that went straight to the store become one object there. From then on no address that was
    given out can change it: it lies at a key that one attempt alone has, and that attempt is over.
+   That is asked for first and nothing before it, for most uploads are small and each request
+   costs; what is there already is looked for only where it fails.
 2. Each of its bytes is read once; the digest and the size must be those that were announced, or
    the upload is removed.
 3. What was read is copied to its content address, only if nothing is there, inside the store, and
@@ -21,24 +23,24 @@ from lockgate_release.errors import (
     DigestMismatchError,
     LockgateError,
     RepositoryError,
-    TransportError,
 )
 from lockgate_release.layout import artifact_key, upload_part_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.uploads import FinishRequest, UploadId, UploadMode
-from lockgate_server.ports import IfAbsent, LostRaceError, ObjectInfo, ObjectStore
+from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.ports.uploads import PartsRefusedError, UploadGoneError
 from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.deps import WriteDeps
-from lockgate_server.services.write.reading import hash_object
+from lockgate_server.services.write.reading import read_upload
 from lockgate_server.services.write.streams import ChunkSource, VerifiedStream
 from lockgate_server.services.write.upload_limits import check_room
 from lockgate_server.services.write.upload_records import (
     UploadRecord,
+    forget_finished,
     forget_upload,
     load_record,
 )
-from lockgate_server.services.write.uploads import arrived_parts, check_app, find_upload
+from lockgate_server.services.write.uploads import arrived_parts, check_app
 
 __all__ = ["finish_upload"]
 
@@ -60,27 +62,36 @@ def finish_upload(
         LocalError: The disk is in the way.
     """
     check_app(deps, app)
-    if _is_present(deps, app, request):
-        forget_upload(deps, app, upload_id, load_record(deps.store, app, upload_id))
-        return False
-    record = find_upload(deps, app, upload_id)
-    try:
-        _put_in_place(deps, record, request)
-    except DigestMismatchError:
+    record = load_record(deps.store, app, upload_id)
+    is_direct = record is not None and record.mode is UploadMode.DIRECT
+    if not is_direct and _is_present(deps, app, request):
         forget_upload(deps, app, upload_id, record)
+        return False
+    if record is None:
+        raise UploadGoneError("no such upload", subject=upload_id, hint="Begin it again.")
+    is_new = _finish(deps, record, request)
+    if is_new and is_direct:
+        forget_finished(deps, record)
+    else:
+        forget_upload(deps, app, upload_id, record)
+    return is_new
+
+
+def _finish(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> bool:
+    """Put an upload at its address; return False where the artifact is already."""
+    try:
+        return _put_in_place(deps, record, request)
+    except DigestMismatchError:
+        forget_upload(deps, record.app, record.upload_id, record)
         raise
     except LostRaceError:
-        is_new = False
-        _check_present(deps, app, request)
+        _check_present(deps, record.app, request)
+        return False
     except LockgateError:
         # Somebody else may have finished it meanwhile, or the copy was made and nobody said so.
-        if not _is_present(deps, app, request):
+        if not _is_present(deps, record.app, request):
             raise
-        is_new = False
-    else:
-        is_new = True
-    forget_upload(deps, app, upload_id, record)
-    return is_new
+        return False
 
 
 def _is_present(deps: WriteDeps, app: AppName, request: FinishRequest) -> bool:
@@ -104,7 +115,7 @@ def _check_present(deps: WriteDeps, app: AppName, request: FinishRequest) -> Non
         )
 
 
-def _put_in_place(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> None:
+def _put_in_place(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> bool:
     if record.size_bytes != request.size_bytes:
         raise ConflictError(
             "the upload was begun with another size",
@@ -113,51 +124,56 @@ def _put_in_place(deps: WriteDeps, record: UploadRecord, request: FinishRequest)
             found=f"{request.size_bytes} bytes",
         )
     if record.mode is UploadMode.DIRECT:
-        _finish_direct(deps, record, request)
-    else:
-        _finish_served(deps, record, request)
+        return _finish_direct(deps, record, request)
+    _finish_served(deps, record, request)
+    return True
 
 
-def _finish_direct(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> None:
-    info = deps.store.head(record.data_key)
-    if info is None:
-        info = _complete(deps, record, request)
-    if info.size_bytes != request.size_bytes:
+def _finish_direct(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> bool:
+    failed = _complete(deps, record, request)
+    if failed is not None and _is_present(deps, record.app, request):
+        return False
+    read = read_upload(deps.store, record.data_key, request.size_bytes)
+    if read is None:
+        if failed is not None and not isinstance(failed, UploadGoneError):
+            raise failed
+        if load_record(deps.store, record.app, record.upload_id) == record:
+            forget_upload(deps, record.app, record.upload_id, record)
+        raise _gone(record)
+    if read.sha256 != request.sha256:
         raise DigestMismatchError(
-            "not the announced size",
+            "not the announced content",
             subject="upload",
-            expected=f"{request.size_bytes} bytes",
-            found=f"{info.size_bytes} bytes",
-        )
-    found = hash_object(deps.store, info)
-    if found != request.sha256:
-        raise DigestMismatchError(
-            "not the announced content", subject="upload", expected=request.sha256, found=found
+            expected=request.sha256,
+            found=read.sha256,
         )
     target = artifact_key(record.app, request.sha256)
-    deps.store.copy(info.key, target, IfAbsent(), source_etag=info.etag)
+    deps.store.copy(record.data_key, target, IfAbsent(), source_etag=read.info.etag)
+    return True
 
 
-def _complete(deps: WriteDeps, record: UploadRecord, request: FinishRequest) -> ObjectInfo:
-    """Make the parts an object, once; somebody else may have done it, or an answer got lost."""
-    etags = _names(record, {part.number: part.etag for part in request.parts})
-    if deps.uploads is None:
-        raise UploadGoneError("no such upload", subject=record.upload_id, hint="Begin it again.")
-    failed: LockgateError | None = None
+def _complete(
+    deps: WriteDeps, record: UploadRecord, request: FinishRequest
+) -> LockgateError | None:
+    """Make the parts an object, once, and return what was in the way.
+
+    The object may be there all the same: somebody else has made it, or an answer got lost.
+    """
     try:
-        deps.uploads.complete(record.data_key, record.store_id, etags)
-    except PartsRefusedError as exc:
-        raise _refuse_parts(deps, record, etags) from exc
-    except (UploadGoneError, TransportError) as exc:
-        failed = exc
-    info = deps.store.head(record.data_key)
-    if info is not None:
-        return info
-    if isinstance(failed, TransportError):
-        raise failed
-    if load_record(deps.store, record.app, record.upload_id) == record:
-        forget_upload(deps, record.app, record.upload_id, record)
-    raise UploadGoneError(
+        etags = _names(record, {part.number: part.etag for part in request.parts})
+        if deps.uploads is None:
+            return _gone(record)
+        try:
+            deps.uploads.complete(record.data_key, record.store_id, etags)
+        except PartsRefusedError as exc:
+            raise _refuse_parts(deps, record, etags) from exc
+    except LockgateError as exc:
+        return exc
+    return None
+
+
+def _gone(record: UploadRecord) -> UploadGoneError:
+    return UploadGoneError(
         "no such upload in the store any more", subject=record.upload_id, hint="Begin it again."
     )
 

@@ -6,19 +6,69 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-from lockgate_release.errors import ConflictError
+from lockgate_release.errors import ConflictError, DigestMismatchError
 from lockgate_release.names import Sha256Hex
 from lockgate_server.ports import ObjectInfo, ObjectStore
 from lockgate_server.ports.uploads import UploadGoneError
 
-__all__ = ["READERS", "READ_BYTES", "hash_object"]
+__all__ = ["READERS", "READ_BYTES", "ReadObject", "hash_object", "read_upload"]
 
 READ_BYTES = 8 << 20
 """How much is asked of the store at once."""
 
 READERS = 3
 """How many requests are under way at once; one piece more than that is in memory at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadObject:
+    """An object of which every byte was read.
+
+    Attributes:
+        info: The state it was read in.
+        sha256: The digest of its bytes.
+    """
+
+    info: ObjectInfo
+    sha256: Sha256Hex
+
+
+def read_upload(store: ObjectStore, key: str, size_bytes: int) -> ReadObject | None:
+    """Return what was read of an object that is to be so long, or None where there is none.
+
+    Raises:
+        DigestMismatchError: It has another size. Nothing was read of it.
+        UploadGoneError: It went while it was read.
+        ConflictError: It was written meanwhile.
+        TransportError: The store broke off.
+        LocalError: The disk is in the way.
+    """
+    if size_bytes > READ_BYTES:
+        info = store.head(key)
+        if info is None:
+            return None
+        _check_size(info, size_bytes)
+        return ReadObject(info=info, sha256=hash_object(store, info))
+    # One request tells its state and brings its bytes.
+    found = store.open(key)
+    if found is None:
+        return None
+    with found:
+        _check_size(found.info, size_bytes)
+        data = found.read()
+    return ReadObject(info=found.info, sha256=Sha256Hex(hashlib.sha256(data).hexdigest()))
+
+
+def _check_size(info: ObjectInfo, size_bytes: int) -> None:
+    if info.size_bytes != size_bytes:
+        raise DigestMismatchError(
+            "not the announced size",
+            subject="upload",
+            expected=f"{size_bytes} bytes",
+            found=f"{info.size_bytes} bytes",
+        )
 
 
 def hash_object(store: ObjectStore, info: ObjectInfo) -> Sha256Hex:

@@ -2,7 +2,9 @@
 
 1. On a disk, the last of the room is not for uploads: a revocation and the database always fit.
 2. An app has at most so many uploads open. Those that are gone on with no more are removed after a
-   day, so one who begins more and more of them comes to an end.
+   day, so one who begins more and more of them comes to an end. They are counted again once a
+   count is a few seconds old or half of them are reached, so that a release of many small files
+   does not list them for each.
 3. One part is kept in a few contents at most, so that an upload cannot grow without end. Two who
    send different files under one id do not get into each other's way; who sends a part again and
    again replaces it.
@@ -52,6 +54,8 @@ def check_open_uploads(deps: WriteDeps, app: AppName) -> None:
         ConflictError: Too many are open.
         TransportError: The store cannot be reached.
     """
+    if deps.open_uploads.take_one(app, MAX_OPEN_UPLOADS, deps.now()):
+        return
     folder = upload_key(app, "")
     is_open = {info.key.removeprefix(folder).partition(".")[0] for info in deps.store.list(folder)}
     if len(is_open) >= MAX_OPEN_UPLOADS:
@@ -63,6 +67,7 @@ def check_open_uploads(deps: WriteDeps, app: AppName) -> None:
             hint="Each is removed once nothing was added to it for a day; lockgate-server gc "
             "--grace 1h removes those that are older than an hour.",
         )
+    deps.open_uploads.note(app, len(is_open) + 1, deps.now())
 
 
 def thin_out(deps: WriteDeps, own_key: str) -> None:

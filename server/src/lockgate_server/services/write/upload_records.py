@@ -15,7 +15,14 @@ from lockgate_server.ports import IfAbsent, LostRaceError, ObjectStore
 from lockgate_server.ports.uploads import StoreUploadId
 from lockgate_server.services.write.deps import WriteDeps
 
-__all__ = ["UploadRecord", "forget_upload", "load_record", "store_record", "upload_prefix"]
+__all__ = [
+    "UploadRecord",
+    "forget_finished",
+    "forget_upload",
+    "load_record",
+    "store_record",
+    "upload_prefix",
+]
 
 _MAX_RECORD_BYTES = 1 << 16
 _NONE = StoreUploadId("")
@@ -137,3 +144,16 @@ def forget_upload(
         deps.uploads.abort(record.data_key, record.store_id)
     for info in list(deps.store.list(upload_prefix(app, upload_id))):
         deps.store.delete(info.key)
+
+
+def forget_finished(deps: WriteDeps, record: UploadRecord) -> None:
+    """Remove an upload whose parts have become an object, and that object.
+
+    Nothing else is looked for: what a broken attempt has left goes with the old uploads.
+
+    Raises:
+        TransportError: The store cannot be reached.
+        LocalError: The disk is in the way.
+    """
+    deps.store.delete(upload_record_key(record.app, record.upload_id))
+    deps.store.delete(record.data_key)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 from lockgate_release.errors import ConflictError, TransportError, UsageError
-from lockgate_release.layout import upload_part_key
+from lockgate_release.layout import artifact_key, upload_part_key
 from lockgate_release.names import AppName, Sha256Hex, is_sha256
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.uploads import ArrivedPart, BeginRequest, UploadId, UploadMode
@@ -68,12 +68,14 @@ class UploadState:
         record: The upload.
         parts: What has arrived, as far as the store can tell.
         is_complete: Whether everything has: it only remains to finish.
+        is_present: Whether the artifact is at its address already: nothing remains.
         urls: The addresses of the first parts, so that a small file need not ask again.
     """
 
     record: UploadRecord
     parts: Sequence[ArrivedPart] = ()
     is_complete: bool = False
+    is_present: bool = False
     urls: Mapping[int, str]
 
     def to_json(self) -> JsonObject:
@@ -84,6 +86,7 @@ class UploadState:
             "part_bytes": self.record.part_bytes,
             "mode": self.record.mode.value,
             "complete": self.is_complete,
+            "present": self.is_present,
             "parts": [part.to_json() for part in self.parts],
             **describe_urls(self.urls),
         }
@@ -98,7 +101,7 @@ def describe_urls(urls: Mapping[int, str]) -> JsonObject:
 def begin_upload(
     deps: WriteDeps, app: AppName, request: BeginRequest, *, limit_bytes: int
 ) -> UploadState:
-    """Begin an upload, or join the one of this id.
+    """Begin an upload, or join the one of this id, unless what it would bring is there already.
 
     Raises:
         NotFoundError: There is no such app.
@@ -115,6 +118,8 @@ def begin_upload(
             expected=f"at most {limit_bytes} bytes",
             found=str(request.size_bytes),
         )
+    if _is_present(deps, app, request):
+        return UploadState(record=_record(deps, app, request), is_present=True, urls={})
     for _ in range(_TRIES):
         record = load_record(deps.store, app, request.upload_id)
         if record is not None:
@@ -128,22 +133,35 @@ def begin_upload(
     raise TransportError("the upload comes and goes", subject=request.upload_id)
 
 
-def _create(deps: WriteDeps, app: AppName, request: BeginRequest) -> UploadState | None:
-    check_open_uploads(deps, app)
+def _is_present(deps: WriteDeps, app: AppName, request: BeginRequest) -> bool:
+    if request.sha256 is None:
+        return False
+    info = deps.store.head(artifact_key(app, request.sha256))
+    return info is not None and info.size_bytes == request.size_bytes
+
+
+def _record(deps: WriteDeps, app: AppName, request: BeginRequest) -> UploadRecord:
+    """Return the record of an upload that is begun now."""
     # Not every store takes an upload in parts of nothing at all.
-    uploads = deps.uploads if request.size_bytes else None
-    if uploads is None:
-        # Once in parts, and once as a whole, until the parts are removed.
-        check_room(deps, 2 * request.size_bytes)
-    record = UploadRecord(
+    is_direct = deps.uploads is not None and request.size_bytes > 0
+    return UploadRecord(
         app=app,
         upload_id=request.upload_id,
         size_bytes=request.size_bytes,
-        mode=UploadMode.SERVER if uploads is None else UploadMode.DIRECT,
+        mode=UploadMode.DIRECT if is_direct else UploadMode.SERVER,
         begun_at=deps.now(),
-        attempt="" if uploads is None else deps.random_hex(_ATTEMPT_BYTES),
+        attempt=deps.random_hex(_ATTEMPT_BYTES) if is_direct else "",
     )
-    if uploads is not None:
+
+
+def _create(deps: WriteDeps, app: AppName, request: BeginRequest) -> UploadState | None:
+    check_open_uploads(deps, app)
+    record = _record(deps, app, request)
+    uploads = deps.uploads if record.mode is UploadMode.DIRECT else None
+    if uploads is None:
+        # Once in parts, and once as a whole, until the parts are removed.
+        check_room(deps, 2 * request.size_bytes)
+    else:
         record = _begin_direct(uploads, record)
     if store_record(deps.store, record):
         return _state(deps, record, ())
@@ -158,15 +176,7 @@ def _begin_direct(uploads: DirectUploads, record: UploadRecord) -> UploadRecord:
     store_id = uploads.begin(
         record.data_key, content_type=kind.content_type, cache_control=kind.cache_control
     )
-    return UploadRecord(
-        app=record.app,
-        upload_id=record.upload_id,
-        size_bytes=record.size_bytes,
-        mode=record.mode,
-        begun_at=record.begun_at,
-        attempt=record.attempt,
-        store_id=store_id,
-    )
+    return replace(record, store_id=store_id)
 
 
 def _join(deps: WriteDeps, record: UploadRecord, size_bytes: int) -> UploadState | None:
