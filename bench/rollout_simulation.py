@@ -1,7 +1,7 @@
 """Ten million clients led through a five-stage rollout by `lockgate simulate`, in two processes.
 
-The bar is on processor time divided by two: what a machine with two idle cores takes. The time by
-the wall clock stands beside it, whatever else this machine was doing.
+The bar is on the time by the clock, and on processor time divided by two: what a machine with two
+idle cores takes. Where only the first is missed, this machine was doing something else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run() -> Table:
         len(told.course.stages),
         len(told.course.hours),
         table.judge(round(cpu_s / 2, 1), at_most=_BAR_S),
-        round(wall_s, 1),
+        table.judge(round(wall_s, 1), at_most=_BAR_S),
         round(memory_mb),
     )
     return table
