@@ -14,7 +14,8 @@ from lockgate_server.command.apps import describe_refusal, each_app
 from lockgate_server.command.common import Invocation, data_options, json_option, print_json, say
 from lockgate_server.ports.reports import DROPPED_KEPT
 from lockgate_server.services.write.deps import WriteDeps
-from lockgate_server.services.write.status import describe_app, read_current
+from lockgate_server.services.write.pending_words import describe_with_pending
+from lockgate_server.services.write.status import read_current
 
 __all__ = ["status"]
 
@@ -55,7 +56,7 @@ def status(data: str | None, storage: str | None, app: str | None, *, as_json: b
 
 
 def _describe(deps: WriteDeps, app: AppName) -> JsonObject:
-    return describe_app(read_current(deps, app), deps.now())
+    return describe_with_pending(deps, read_current(deps, app))
 
 
 def _print_app(one: JsonObject) -> None:
@@ -72,5 +73,12 @@ def _print_app(one: JsonObject) -> None:
             for offer in channel["offers"]
         )
         click.echo(f"  {channel['channel']}: {offers or 'nothing'}")
+    waiting = one["pending"]
+    assert isinstance(waiting, list)
+    for change in waiting:
+        click.echo(
+            f"  {change['title']}: {change['state']}, "
+            f"{len(change['signatures'])} of {change['threshold']} signatures"
+        )
     for warning in warnings:
         say(f"warning: {warning}")

@@ -28,7 +28,7 @@ from lockgate_server.services.collect.reachability import (
     judge,
     order_of_removal,
 )
-from lockgate_server.services.collect.walking import Walker
+from lockgate_server.services.collect.walking import Walker, claims_of_waiting
 from lockgate_server.services.write.base import Base, check_recorded, read_base
 from lockgate_server.services.write.changing import Plan, change_app, read_settled
 from lockgate_server.services.write.composing import Change
@@ -150,7 +150,9 @@ def _look(deps: WriteDeps, base: Base, walker: Walker, grace: timedelta) -> _Loo
     found = list(deps.store.list(f"{base.app}/"))
     _check_list_is_fresh(base, frozenset(info.key for info in found))
     now = deps.now()
-    claims = walker.walk(base, snapshots_in(base.app, [info.key for info in found]), now)
+    claims = claims_of_waiting(deps.ledger.pending(base.app)) | walker.walk(
+        base, snapshots_in(base.app, [info.key for info in found]), now
+    )
     rules = rules_for(base, grace=grace, now=now)
     return _Looked(base=base, verdicts=[judge(info, claims, rules) for info in found])
 

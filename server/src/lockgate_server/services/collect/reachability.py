@@ -4,14 +4,15 @@
 2. Every root stays for ever: a client that slept for years begins at the one it was shipped with.
 3. What an older snapshot names stays while that snapshot has not expired: a client that was given
    it last, or a cache, may still follow it.
-4. What publishers or maintainers have signed as next stays, and what it names.
+4. What publishers or maintainers have signed as next stays, and what it names; and what a change
+   names that waits for signatures.
 5. A number that is not yet in force stays taken: were it free again, other bytes could take it, and
    a cache on the way might hold the first ones for ever.
 6. What is not older than the grace time stays: a writer may be about to name it.
 7. What Lockgate never wrote is never touched.
 8. Everything else goes, and so do uploads that are older than the grace time.
 
-Nothing here trusts the ledger, and nothing that is only in the store makes anything go.
+Nothing goes because the ledger says so, and nothing that is only in the store makes anything go.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Why(StrEnum):
     IN_FORCE = "named by the state in force"
     ROOT = "a root: kept for ever"
     PENDING = "signed as next, and not yet in force"
+    WAITING = "named by a change that waits for signatures"
     OLDER = "named by an older snapshot that has not expired"
     TAKEN = "a number that is not yet in force"
     YOUNG = "younger than the grace time"

@@ -19,7 +19,7 @@ from lockgate_server.ports import ObjectInfo, ObjectStore
 from lockgate_server.services.collect.collecting import rules_for, snapshots_in
 from lockgate_server.services.collect.keys import Kind, parse_key
 from lockgate_server.services.collect.reachability import Claim, Verdict, Why, judge
-from lockgate_server.services.collect.walking import Fault, Walker
+from lockgate_server.services.collect.walking import Fault, Walker, claims_of_waiting
 from lockgate_server.services.write.base import Base, check_recorded, read_base
 from lockgate_server.services.write.deps import WriteDeps
 
@@ -76,7 +76,9 @@ def verify_app(
         return result
     found = {info.key: info for info in deps.store.list(f"{app}/")}
     walker = Walker(store=deps.store, app=app, strict=False, tell=tell)
-    claims = walker.walk(base, snapshots_in(app, list(found)), deps.now())
+    waiting = claims_of_waiting(deps.ledger.pending(app)).items()
+    claims = {key: item for key, item in waiting if parse_key(app, key).kind is Kind.ARTIFACT}
+    claims |= walker.walk(base, snapshots_in(app, list(found)), deps.now())
     for place, (key, claim) in enumerate(sorted(claims.items()), 1):
         tell(f"{app}: {place} of {len(claims)} objects, {result.checked_bytes >> 20} MiB")
         _check(deps, base, result, key, claim)

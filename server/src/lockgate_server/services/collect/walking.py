@@ -30,12 +30,12 @@ from lockgate_release.strict_json import Json
 from lockgate_release.trust.chain import verify_next_releases, verify_next_targets
 from lockgate_release.trust.older import find_role, read_older_snapshot
 from lockgate_release.trust.roles import Role
-from lockgate_server.ports import ObjectStore
+from lockgate_server.ports import ObjectStore, PendingChange
 from lockgate_server.services.collect.reachability import Claim, Why
 from lockgate_server.services.objects import read_held
 from lockgate_server.services.write.base import Base, read_target
 
-__all__ = ["Fault", "Walker"]
+__all__ = ["Fault", "Walker", "claims_of_waiting"]
 
 _ARTIFACT_PATH = re.compile(r"artifacts/[0-9a-f]{2}/([0-9a-f]{64})")
 _NAMED = (Role.TARGETS, Role.RELEASES, Role.CHANNELS)
@@ -220,6 +220,28 @@ def _claim(why: Why, by: str, data: bytes | None) -> Claim:
     if data is None:
         return Claim(why=why, by=by)
     return Claim(why=why, by=by, sha256=digest_bytes(data), size_bytes=len(data))
+
+
+def claims_of_waiting(changes: Iterable[PendingChange]) -> dict[str, Claim]:
+    """Return what changes name that wait for signatures, by key.
+
+    Their documents lie in the ledger; what of them is in the store already need not be there.
+    """
+    claims = {}
+    for change in changes:
+        by = f"change {change.change_id[:12]}"
+        for path, data in change.documents.items():
+            key = target_key(change.app, path, digest_bytes(data))
+            claims[key] = _claim(Why.WAITING, by, data)
+            for named in _artifacts_in(path, data):
+                key = artifact_key(change.app, named.sha256)
+                claims[key] = Claim(
+                    why=Why.WAITING,
+                    by=f"{by}: {path}",
+                    sha256=named.sha256,
+                    size_bytes=named.size_bytes,
+                )
+    return claims
 
 
 def _artifacts_in(path: str, data: bytes) -> Iterator[_Named]:

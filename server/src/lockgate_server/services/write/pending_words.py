@@ -11,7 +11,7 @@ from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.pending import Signed, read_wishes, why_not_live
-from lockgate_server.services.write.status import read_current
+from lockgate_server.services.write.status import describe_app, read_current
 from lockgate_server.services.write.waiting import (
     find_change,
     is_in_force,
@@ -20,7 +20,32 @@ from lockgate_server.services.write.waiting import (
     weigh,
 )
 
-__all__ = ["describe_change", "describe_pending", "describe_signed", "read_content"]
+__all__ = [
+    "describe_change",
+    "describe_pending",
+    "describe_signed",
+    "describe_with_pending",
+    "read_content",
+]
+
+
+def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
+    """Return everything there is to say of an app, with the changes that wait for signatures.
+
+    Raises:
+        TransportError: The store cannot be reached.
+        LocalError: The ledger cannot be read.
+    """
+    said = describe_app(base, deps.now())
+    waiting = [describe_change(deps, base, change) for change in _waiting(deps, base)]
+    troubles = [
+        f"{item['title']!r} waits for signatures, and cannot come into force: {item['problem']}"
+        for item in waiting
+        if item["problem"]
+    ]
+    warnings = said["warnings"]
+    assert isinstance(warnings, list)
+    return {**said, "warnings": [*warnings, *troubles], "pending": list(waiting)}
 
 
 def describe_pending(deps: WriteDeps, base: Base) -> list[Json]:
@@ -30,8 +55,12 @@ def describe_pending(deps: WriteDeps, base: Base) -> list[Json]:
         TransportError: The store cannot be reached.
         LocalError: The ledger cannot be read.
     """
+    return [describe_change(deps, base, change) for change in _waiting(deps, base)]
+
+
+def _waiting(deps: WriteDeps, base: Base) -> list[PendingChange]:
     return [
-        describe_change(deps, base, change)
+        change
         for change in deps.ledger.pending(base.app)
         if not is_in_force(base, change.role, change.change_id)
     ]
