@@ -29,6 +29,8 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signer, SSlibKey
 
 from lockgate_release.errors import LocalError, LockgateError, UsageError
+from lockgate_release.log.server_events import KEY_NOT_USED
+from lockgate_release.log.telling import tell
 from lockgate_release.names import AppName
 from lockgate_release.trust.keys import generate_signer, load_signer, write_private_key
 from lockgate_server.services.write.server_keys import HeldKey
@@ -147,14 +149,23 @@ class KeyRing:
                 raise failures[0]
             raise _not_named(app, known.values(), found.values())
         for failure in failures:
-            _log.error("a key does not sign along: %s", failure, extra={"lockgate": {"app": app}})
+            tell(_log, KEY_NOT_USED, app=app, code=failure.code, reason=str(failure))
         others = [signer for key_id, signer in found.items() if key_id not in known]
         return (*(found[key_id] for key_id in known), *others)
 
     def _load_all(
         self, app: AppName, known: list[Key]
     ) -> tuple[dict[str, Signer], list[LockgateError]]:
+        loaded, failures = self._load_places(app, known)
         found: dict[str, Signer] = {}
+        for _, signer in loaded:
+            found.setdefault(signer.public_key.keyid, signer)
+        return found, failures
+
+    def _load_places(
+        self, app: AppName, known: list[Key]
+    ) -> tuple[list[tuple[_Place, Signer]], list[LockgateError]]:
+        loaded: list[tuple[_Place, Signer]] = []
         failures: list[LockgateError] = []
         places = [self._place(app), self._place(app, is_next=True)]
         taken = [place for place in places if place.is_taken] or places[:1]
@@ -166,25 +177,30 @@ class KeyRing:
             except LockgateError as exc:
                 failures.append(exc)
             else:
-                found.setdefault(signer.public_key.keyid, signer)
-        return found, failures
+                loaded.append((place, signer))
+        return loaded, failures
 
-    def held(self, app: AppName) -> tuple[HeldKey, ...]:
-        """Return the places of the app's keys, the next one last; the keys are not used.
+    def held(self, app: AppName, needed: Iterable[Key]) -> tuple[HeldKey, ...]:
+        """Return the app's keys and where they lie, the next one last.
+
+        Args:
+            app: The app.
+            needed: The public keys that are known from metadata.
 
         Raises:
-            LocalError: One cannot be read.
+            LocalError: None can be used.
             UsageError: The environment names a key that cannot be used.
         """
-        places = [self._place(app), self._place(app, is_next=True)]
+        loaded, failures = self._load_places(app, list(needed))
+        if failures and not loaded:
+            raise failures[0]
         return tuple(
             HeldKey(
-                key=self._load(place, ()).public_key,
+                key=signer.public_key,
                 is_next=place.is_next,
                 variable=place.variable if place.said else "",
             )
-            for place in places
-            if place.is_taken
+            for place, signer in loaded
         )
 
     def drop(self, app: AppName, key_id: str) -> None:

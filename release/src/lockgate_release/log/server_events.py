@@ -15,6 +15,7 @@ __all__ = [
     "CHILD_STARTED",
     "COPY_NOT_WRITTEN",
     "JOB_FAILED",
+    "KEY_NOT_USED",
     "LIBRARY_SAID",
     "LINES_SUPPRESSED",
     "REPORTS_NOT_COUNTED",
@@ -32,7 +33,7 @@ __all__ = [
     "SERVER_STOPPING",
 ]
 
-_REQUEST = ("method", "path", "status", "bytes", "ms", "actor")
+_REQUEST = ("method", "path", "status", "bytes", "ms", "actor", "code", "reason")
 _ROLLOUT = ("app", "channel", "version")
 
 # -- processes --------------------------------------------------------------------------------
@@ -91,13 +92,13 @@ REQUEST_REFUSED: Final = Event(
     name="request.refused",
     level=logging.INFO,
     sentence="{method} {path} {status}: {code}",
-    fields=(*_REQUEST, "code"),
+    fields=_REQUEST,
 )
 REQUEST_FAILED: Final = Event(
     name="request.failed",
     level=logging.ERROR,
     sentence="{method} {path} {status}: {reason}",
-    fields=(*_REQUEST, "code", "reason"),
+    fields=_REQUEST,
 )
 REQUEST_BUG: Final = Event(
     name="request.bug",
@@ -127,6 +128,12 @@ CHANGE_UNCLEAR: Final = Event(
     level=logging.ERROR,
     sentence="{app}: whether {action} by {actor} is in force will be found out: {reason}",
     fields=("app", "action", "actor", "entry", "code", "reason"),
+)
+KEY_NOT_USED: Final = Event(
+    name="key.not-used",
+    level=logging.ERROR,
+    sentence="{app}: a key does not sign along: {reason}",
+    fields=("app", "code", "reason"),
 )
 COPY_NOT_WRITTEN: Final = Event(
     name="copy.not-written",

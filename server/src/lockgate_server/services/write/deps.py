@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from lockgate_server.patience import Patience
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.services.write.open_uploads import OpenUploads
-from lockgate_server.services.write.server_keys import OnlineKeys, Patience
+from lockgate_server.services.write.server_keys import OnlineKeys
 
 __all__ = ["Caller", "OnlineKeys", "WriteDeps"]
 

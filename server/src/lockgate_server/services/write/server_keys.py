@@ -1,17 +1,16 @@
-"""The server's own keys as changes see them, and for how long caches are waited for."""
+"""The server's own keys as changes see them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from securesystemslib.signer import Key, Signer
 
 from lockgate_release.names import AppName
 
-__all__ = ["HeldKey", "OnlineKeys", "Patience"]
+__all__ = ["HeldKey", "OnlineKeys"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +26,6 @@ class HeldKey:
     key: Key
     is_next: bool
     variable: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """For how long caches must be waited for, when keys change.
-
-    Attributes:
-        cached: How long a cache may hand out the state before: a root that could not verify it
-            waits for that long.
-        overlap: How long a cache may say that there is no next root: for so long after a root has
-            been replaced, what is signed is signed for those who still hold it, too.
-    """
-
-    cached: timedelta = timedelta(seconds=120)
-    overlap: timedelta = timedelta(hours=24)
 
 
 class OnlineKeys(Protocol):
@@ -87,11 +71,15 @@ class OnlineKeys(Protocol):
         """
         ...
 
-    def held(self, app: AppName) -> tuple[HeldKey, ...]:
-        """Return the places of the app's keys, the next one last; the keys are not used.
+    def held(self, app: AppName, needed: Iterable[Key]) -> tuple[HeldKey, ...]:
+        """Return the app's keys and where they lie, the next one last.
+
+        Args:
+            app: The app.
+            needed: The public keys that are known from metadata.
 
         Raises:
-            LocalError: One cannot be read.
+            LocalError: None can be used.
         """
         ...
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from lockgate_server.views.api.schema_parts import (
     BASE64,
     BOOLEAN,
+    INSTANT,
     TEXT,
     Schema,
+    array,
     integer,
     map_of,
+    nullable,
     object_of,
 )
 
@@ -18,6 +21,20 @@ _NUMBER = integer(1)
 
 KEY_SCHEMAS: dict[str, Schema] = {
     "OnlineKey": object_of({"keyid": TEXT, "key": {"type": "object"}}),
+    "OnlineKeys": object_of(
+        {
+            "keys": array(
+                object_of(
+                    {
+                        "keyid": TEXT,
+                        "part": {"enum": ["in-force", "next", "old"]},
+                        "variable": TEXT,
+                        "overlap_ends_at": nullable(INSTANT),
+                    }
+                )
+            )
+        }
+    ),
     "CeremonyRequest": object_of(
         {},
         {
