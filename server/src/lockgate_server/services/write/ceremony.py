@@ -24,6 +24,7 @@ from tuf.api.metadata import Root, Targets
 
 from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import PolicyDocument
 from lockgate_release.errors import ConflictError, LockgateError
 from lockgate_release.layout import POLICY_PATH, metadata_key
 from lockgate_release.names import AppName
@@ -38,13 +39,14 @@ from lockgate_release.trust.chain import (
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import IfAbsent, Intent, LostRaceError
 from lockgate_server.services.objects import read_object
+from lockgate_server.services.write.bars import bars_of, check_offers_stand
 from lockgate_server.services.write.base import Base, highest_of, read_target
 from lockgate_server.services.write.changing import Plan, change_app, read_settled
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.flip import put_described
 from lockgate_server.services.write.publish import check_releases
-from lockgate_server.services.write.publishing import read_list
+from lockgate_server.services.write.publishing import read_verified
 from lockgate_server.services.write.renewal_rules import (
     check_policy,
     check_root,
@@ -135,14 +137,16 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
             lists = {**standing.lists, Role.RELEASES.value: releases}
             standing = replace(standing, lists=lists)
         check_targets(targets, standing, now)
-        documents.update(_check_policy(deps, base, targets, request.documents))
+        policy, new = _check_policy(deps, base, targets, request.documents)
+        base = replace(base, policy=policy)
+        documents.update(new)
     builds_on: frozenset[str] = frozenset()
+    on_top = replace(base, chain=after)
     if releases is not None:
-        on_top = replace(base, chain=after)
-        found, builds_on = check_releases(
-            deps, on_top, read_list(releases.signed), request.documents
-        )
+        found, builds_on = check_releases(deps, on_top, read_verified(releases), request.documents)
         documents.update(found)
+    elif targets is not None:
+        check_offers_stand(bars_of(on_top), base.channels.values())
     return _Parts(
         root=root, targets=targets, releases=releases, documents=documents, builds_on=builds_on
     )
@@ -194,15 +198,15 @@ def check_still_next(found: int, current: int, name: str) -> None:
 
 def _check_policy(
     deps: WriteDeps, base: Base, targets: Verified[Targets], sent: Mapping[str, bytes]
-) -> dict[str, bytes]:
-    """Return the policy's bytes where targets name another one than before."""
+) -> tuple[PolicyDocument, dict[str, bytes]]:
+    """Return the policy that targets name, and its bytes where it is another one than before."""
     target = targets.signed.targets.get(POLICY_PATH)
     data = None
     if target is not None:
         data = sent.get(POLICY_PATH) or read_target(deps.store, base.app, POLICY_PATH, target)
-    check_policy(base.app, targets.signed, data, base.policy)
+    policy = check_policy(base.app, targets.signed, data, base.policy)
     is_new = base.chain.targets.signed.targets != targets.signed.targets
-    return {POLICY_PATH: data} if is_new and data is not None else {}
+    return policy, {POLICY_PATH: data} if is_new and data is not None else {}
 
 
 def _describe_change(parts: _Parts) -> Change | None:

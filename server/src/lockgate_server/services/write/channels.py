@@ -73,6 +73,13 @@ class Candidate:
     sha256: Sha256Hex
     lifted_at: datetime | None = None
 
+    def offered(self, salt: str) -> ChannelOffer:
+        """Return it as it is offered to everybody."""
+        rollout = Rollout(salt=salt, exposure_bp=MAX_EXPOSURE_BP, control_bp=0)
+        return ChannelOffer(
+            version=self.version, path=self.path, sha256=self.sha256, rollout=rollout
+        )
+
     def is_lifted(self, revocation: Revocation) -> bool:
         """Whether its publishers have lifted this very revocation, and not an earlier one."""
         return self.lifted_at is not None and revocation.at <= self.lifted_at
@@ -330,7 +337,7 @@ def _settle(document: ChannelDocument, allowed: Allowed) -> ChannelDocument:
     if full is None:
         fallback = _choose_fallback(offers, once_full, allowed)
         if fallback is not None:
-            offers = (*offers, _fall_back(allowed.candidates[fallback], allowed.salt))
+            offers = (*offers, allowed.candidates[fallback].offered(allowed.salt))
     return replace(document, offers=offers, once_full=once_full)
 
 
@@ -364,12 +371,3 @@ def _choose_fallback(
         if oldest is None or allowed.order(version) < oldest:
             return version
     return None
-
-
-def _fall_back(candidate: Candidate, salt: str) -> ChannelOffer:
-    return ChannelOffer(
-        version=candidate.version,
-        path=candidate.path,
-        sha256=candidate.sha256,
-        rollout=Rollout(salt=salt, exposure_bp=MAX_EXPOSURE_BP, control_bp=0),
-    )

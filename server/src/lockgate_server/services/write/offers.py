@@ -4,7 +4,7 @@ A release may be, when all of these hold:
 
 1. It is live.
 2. Its publishers' mark names the channel.
-3. The policy allows its path there.
+3. It meets the channel's bar: `bars`.
 4. It is not below the channel's floor.
 5. It is revoked in no channel, or the channel at hand offers it already: what was bad in one place
    goes to no further one, not even to one that is new.
@@ -14,48 +14,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lockgate_release.documents import ChannelDocument, PolicyDocument
+from lockgate_release.documents import ChannelDocument
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName, Sha256Hex
+from lockgate_server.services.write.bars import Bars, check_bar
 from lockgate_server.services.write.channels import Allowed, Candidate
-from lockgate_server.services.write.publishing import ReleaseList
+from lockgate_server.services.write.lists import Live
 
 __all__ = ["allowed_in", "check_not_revoked", "check_offer"]
 
+_NO_SALT = "0" * 32
+"""For an offer that is only asked about."""
 
-def allowed_in(
-    channel: ChannelName, live: ReleaseList, policy: PolicyDocument, salt: str
-) -> Allowed:
-    """Return what may be offered in a channel."""
-    floor_text = live.floor_of(channel)
-    floor = policy.versions.parse(floor_text) if floor_text else None
+
+def allowed_in(document: ChannelDocument, live: Live, bars: Bars, salt: str) -> Allowed:
+    """Return what may be offered in a channel.
+
+    Raises:
+        DocumentError: The policy holds what is no key.
+    """
+    channel, parse = document.channel, bars.policy.versions.parse
+    floor = live.floor_of(channel, parse)
     candidates = {}
     for path, entry in live.entries.items():
-        is_high_enough = floor is None or policy.versions.parse(entry.version) >= floor
-        if (
-            channel in entry.channels
-            and policy.channel(channel).allows_path(path)
-            and is_high_enough
-        ):
-            candidates[entry.version] = Candidate(
-                version=entry.version,
-                path=path,
-                sha256=Sha256Hex(live.signed.targets[path].hashes["sha256"]),
-                lifted_at=entry.lifted.get(channel),
-            )
-    return Allowed(candidates=candidates, order=policy.versions.parse, salt=salt)
+        if channel not in entry.channels or (floor is not None and parse(entry.version) < floor):
+            continue
+        candidate = Candidate(
+            version=entry.version,
+            path=path,
+            sha256=Sha256Hex(live.targets[path].hashes["sha256"]),
+            lifted_at=entry.lifted.get(channel),
+        )
+        if bars.shortfall(document, candidate.offered(salt)) is None:
+            candidates[entry.version] = candidate
+    return Allowed(candidates=candidates, order=parse, salt=salt)
 
 
-def check_offer(
-    channel: ChannelName, version: str, live: ReleaseList, policy: PolicyDocument
-) -> None:
+def check_offer(document: ChannelDocument, version: str, live: Live, bars: Bars) -> None:
     """Refuse an offer of what is not allowed in the channel, and say why.
 
     Raises:
         UsageError: It is not allowed.
         VersionError: It is not a version of the app's order.
+        DocumentError: The policy holds what is no key.
     """
-    parsed = policy.versions.parse(version)
+    channel, parse = document.channel, bars.policy.versions.parse
+    parsed = parse(version)
     subject = f"{channel}: {version}"
     found = live.find(version)
     if found is None:
@@ -68,20 +72,16 @@ def check_offer(
             expected=f"{channel} among its channels",
             found=", ".join(entry.channels) or "no channel",
         )
-    if not policy.channel(channel).allows_path(path):
-        raise UsageError(
-            "the policy does not allow its path in this channel",
-            subject=subject,
-            expected=", ".join(policy.channel(channel).paths),
-            found=path,
-        )
-    floor = live.floor_of(channel)
-    if floor and parsed < policy.versions.parse(floor):
+    floor = live.floor_of(channel, parse)
+    if floor is not None and parsed < floor:
         raise UsageError("below the channel's floor", subject=subject, expected=f"at least {floor}")
+    sha256 = Sha256Hex(live.targets[path].hashes["sha256"])
+    candidate = Candidate(version=version, path=path, sha256=sha256)
+    check_bar(bars, document, candidate.offered(_NO_SALT))
 
 
 def check_not_revoked(
-    channel: ChannelName, version: str, live: ReleaseList, documents: Iterable[ChannelDocument]
+    channel: ChannelName, version: str, live: Live, documents: Iterable[ChannelDocument]
 ) -> None:
     """Refuse to offer in a further channel what is revoked in any (rule 5).
 

@@ -42,7 +42,7 @@ from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.condemned import check_spared
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.publish import changed_channels, check_releases, offer_all
-from lockgate_server.services.write.publishing import ReleaseList, read_list
+from lockgate_server.services.write.publishing import ReleaseList, read_list, read_verified
 from lockgate_server.services.write.unrevoking import lift_revocations
 from lockgate_server.services.write.waiting import (
     find_change,
@@ -187,7 +187,8 @@ def _check_nothing_went(deps: WriteDeps, base: Base, change: PendingChange, call
 
 
 def _list_in(change: PendingChange) -> ReleaseList:
-    return read_list(parse_metadata(Targets, change.metadata, f"the next {change.role}").signed)
+    signed = parse_metadata(Targets, change.metadata, f"the next {change.role}").signed
+    return read_list(signed, role=change.role)
 
 
 def sign(
@@ -310,12 +311,14 @@ def _put_in_force(
 def _change(deps: WriteDeps, base: Base, change: PendingChange) -> Change:
     partly = weigh(base, change)
     verified = verify_next_releases(base.chain, _bytes_of(deps, base, partly), role=change.role)
-    documents, builds_on, after = _check(deps, base, read_list(verified.signed), change)
+    live = read_verified(verified, role=change.role)
+    documents, builds_on, after = _check(deps, base, live, change)
     return Change(
         action="pending.live",
         details=_describe_live(change, partly),
         channels=changed_channels(base, after),
         releases=verified,
+        role=change.role,
         documents=documents,
         builds_on=builds_on,
         pending=change.change_id,

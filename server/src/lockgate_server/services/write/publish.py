@@ -16,6 +16,8 @@ from lockgate_release.rollout.progress import Progress, begin
 from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.chain import Verified, parse_metadata, verify_next_releases
+from lockgate_release.trust.roles import Role
+from lockgate_server.services.write.bars import bars_of, check_offers_stand
 from lockgate_server.services.write.base import Base, read_target
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import (
@@ -27,6 +29,7 @@ from lockgate_server.services.write.channels import (
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.lifetimes import with_lifetime
+from lockgate_server.services.write.lists import all_live, list_before, others_than
 from lockgate_server.services.write.offers import allowed_in, check_not_revoked, check_offer
 from lockgate_server.services.write.publishing import (
     ReleaseList,
@@ -35,7 +38,7 @@ from lockgate_server.services.write.publishing import (
     check_artifacts,
     check_documents,
     check_list,
-    read_list,
+    read_verified,
 )
 from lockgate_server.services.write.recovery import size_in_store
 from lockgate_server.services.write.waiting import refuse_while_pending
@@ -74,11 +77,11 @@ def publish(
 
 
 def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelOffer | None]:
-    verified = verify_following(base, request.releases)
-    live = read_list(verified.signed if verified else base.chain.releases.signed)
+    verified = verify_following(base, request.releases, role=request.role)
+    live = None if verified is None else read_verified(verified, role=request.role)
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
-    if verified is not None:
+    if live is not None:
         refuse_while_pending(deps.ledger, base)
         documents, builds_on = check_releases(deps, base, live, request.documents)
     wanted = request.offer
@@ -89,19 +92,21 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
         return Plan(change=None, answer=offer)
     change = Change(
         action="publish",
-        details=_describe(verified, wanted),
+        details=_describe(verified, request),
         channels=changed,
         releases=verified,
+        role=request.role,
         documents=documents,
         builds_on=builds_on,
     )
     return Plan(change=change, answer=offer)
 
 
-def _describe(verified: Verified[Targets] | None, offer: OfferRequest | None) -> JsonObject:
+def _describe(verified: Verified[Targets] | None, request: PublishRequest) -> JsonObject:
     details: dict[str, Json] = {}
+    offer = request.offer
     if verified is not None:
-        details["releases_version"] = verified.version
+        details[f"{request.role}_version"] = verified.version
     if offer is not None:
         details.update(version=offer.version, channel=offer.channel)
         if offer.chosen is None:
@@ -111,7 +116,9 @@ def _describe(verified: Verified[Targets] | None, offer: OfferRequest | None) ->
     return details
 
 
-def verify_following(base: Base, data: bytes | None) -> Verified[Targets] | None:
+def verify_following(
+    base: Base, data: bytes | None, *, role: str = Role.RELEASES.value
+) -> Verified[Targets] | None:
     """Return the list that follows the one in force; None if it is the one in force, or none came.
 
     Raises:
@@ -119,19 +126,19 @@ def verify_following(base: Base, data: bytes | None) -> Verified[Targets] | None
         TrustError: It is not signed as it must be, or its number is too high.
         DocumentError: It is no such list.
     """
-    current = base.chain.releases
-    if data is None or data == current.data:
+    current = base.chain.list_of(role)
+    if data is None or (current is not None and data == current.data):
         return None
-    unverified = parse_metadata(Targets, data, "releases").signed
-    if unverified.version <= current.version:
+    unverified = parse_metadata(Targets, data, role).signed
+    if current is not None and unverified.version <= current.version:
         raise ConflictError(
             "somebody else published first",
-            subject="releases",
+            subject=role,
             expected=f"number {current.version + 1}",
             found=str(unverified.version),
             hint="Run the same command again: it builds on the newest state.",
         )
-    return verify_next_releases(base.chain, data)
+    return verify_next_releases(base.chain, data, role=role)
 
 
 def check_releases(
@@ -144,8 +151,10 @@ def check_releases(
         RepositoryError: Documents or artifacts are not what they must be.
         TransportError: The store cannot be reached.
     """
-    before = read_list(base.chain.releases.signed)
-    check_list(live, before, base.policy, base.channels.values(), deps.now())
+    before = list_before(base, live.role)
+    channels = tuple(base.channels.values())
+    check_list(live, before, base.policy, channels, deps.now(), others_than(base, live.role))
+    check_offers_stand(bars_of(base, live), channels)
     changed = changed_paths(live, before)
     documents = {
         path: sent[path] if path in sent else read_target(deps.store, base.app, path, target)
@@ -157,9 +166,15 @@ def check_releases(
 
 
 def offer_all(
-    deps: WriteDeps, base: Base, live: ReleaseList, offers: Iterable[OfferRequest]
+    deps: WriteDeps, base: Base, live: ReleaseList | None, offers: Iterable[OfferRequest]
 ) -> Base:
     """Return the state as it would be once these offers are made, one after the other.
+
+    Args:
+        deps: What a change needs.
+        base: The state in force.
+        live: The next list of a role; None: those in force stay.
+        offers: What to offer.
 
     Raises:
         UsageError: One may not be made.
@@ -179,15 +194,18 @@ def changed_channels(before: Base, after: Base) -> tuple[ChannelDocument, ...]:
     )
 
 
-def _offer(deps: WriteDeps, base: Base, live: ReleaseList, wanted: OfferRequest) -> ChannelDocument:
-    check_offer(wanted.channel, wanted.version, live, base.policy)
+def _offer(
+    deps: WriteDeps, base: Base, new: ReleaseList | None, wanted: OfferRequest
+) -> ChannelDocument:
+    live, bars = all_live(base, new), bars_of(base, new)
+    document = channel_or_new(deps, base, wanted.channel)
+    check_offer(document, wanted.version, live, bars)
     check_not_revoked(wanted.channel, wanted.version, live, base.channels.values())
     if wanted.channel not in base.channels:
         check_app_moving(base.channels.values())
-    document = channel_or_new(deps, base, wanted.channel)
     return offer_release(
         with_lifetime(document, wanted.lifetime_s, deps.now()),
-        allowed_in(wanted.channel, live, base.policy, deps.random_hex(_SALT_BYTES)),
+        allowed_in(document, live, bars, deps.random_hex(_SALT_BYTES)),
         wanted.version,
         wanted.exposure_bp,
         None if wanted.chosen is None else _begin_plan(wanted.chosen, deps.now()),
@@ -209,5 +227,5 @@ def channel_or_new(deps: WriteDeps, base: Base, channel: ChannelName) -> Channel
 
 def allowed_for(deps: WriteDeps, base: Base, channel: ChannelName) -> Allowed:
     """Return what may be offered in a channel, by the list in force."""
-    live = read_list(base.chain.releases.signed)
-    return allowed_in(channel, live, base.policy, deps.random_hex(_SALT_BYTES))
+    document = channel_or_new(deps, base, channel)
+    return allowed_in(document, all_live(base), bars_of(base), deps.random_hex(_SALT_BYTES))

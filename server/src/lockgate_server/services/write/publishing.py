@@ -2,10 +2,10 @@
 
 Of the list of releases (its signatures and its number are checked by `trust.chain`):
 
-1. It has not expired, and holds nothing but the documents of releases: `release.json` under a
-   version of the app's order, and `extras.json` beside one.
+1. It has not expired, and holds nothing but the documents of releases, in the folder of its role:
+   `release.json` under a version of the app's order, and `extras.json` beside one.
 2. The publishers' mark of a release names the version that its path names.
-3. No two live versions are equal in order, or differ only by case.
+3. No two live versions are equal in order, or differ only by case, whatever lists they stand in.
 4. A release that is live already keeps its bytes.
 5. Every live release carries the same floor for a channel, and none is lower than the one in force.
 6. A release that a channel offers stays live, and stays allowed there. Revoke it first.
@@ -22,11 +22,11 @@ the store for the size of every artifact it names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tuf.api.exceptions import LengthOrHashMismatchError
-from tuf.api.metadata import TargetFile, Targets
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from lockgate_release.documents import (
     ChannelDocument,
@@ -48,7 +48,8 @@ from lockgate_release.errors import (
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import artifact_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
-from lockgate_release.trust.roles import DELEGATED_PATHS, Role
+from lockgate_release.trust.chain import Verified
+from lockgate_release.trust.roles import Role, paths_of
 from lockgate_release.versions import Version
 
 __all__ = [
@@ -59,11 +60,11 @@ __all__ = [
     "check_documents",
     "check_list",
     "read_list",
+    "read_verified",
 ]
 
 _RELEASE = "release.json"
 _EXTRAS = "extras.json"
-_FOLDER = "releases"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +74,14 @@ class ReleaseList:
     Attributes:
         signed: The metadata.
         entries: The publishers' mark of each release, by the path of its document.
+        role: The role of releases whose list it is.
+        metadata: The same with its signatures; None where they are not complete yet.
     """
 
     signed: Targets
     entries: Mapping[str, ReleaseEntry]
+    role: str = Role.RELEASES.value
+    metadata: Metadata[Targets] | None = None
 
     def find(self, version: str) -> tuple[str, ReleaseEntry] | None:
         """Return path and mark of a live release."""
@@ -93,7 +98,17 @@ class ReleaseList:
         )
 
 
-def read_list(signed: Targets) -> ReleaseList:
+def read_verified(verified: Verified[Targets], *, role: str = Role.RELEASES) -> ReleaseList:
+    """Return a verified list with its marks read.
+
+    Raises:
+        DocumentError: A mark is malformed.
+    """
+    found = read_list(verified.signed, role=role)
+    return replace(found, metadata=verified.metadata)
+
+
+def read_list(signed: Targets, *, role: str = Role.RELEASES) -> ReleaseList:
     """Return the list with its marks read.
 
     Raises:
@@ -104,7 +119,7 @@ def read_list(signed: Targets) -> ReleaseList:
         for path, target in signed.targets.items()
         if path.endswith(f"/{_RELEASE}")
     }
-    return ReleaseList(signed=signed, entries=entries)
+    return ReleaseList(signed=signed, entries=entries, role=str(role))
 
 
 def check_list(
@@ -113,8 +128,17 @@ def check_list(
     policy: PolicyDocument,
     channels: Iterable[ChannelDocument],
     now: datetime,
+    others: Iterable[ReleaseEntry] = (),
 ) -> None:
     """Refuse a list that may not follow `base` (rules 1 to 6).
+
+    Args:
+        new: It, with its marks read.
+        base: The list of the same role in force.
+        policy: The maintainers' rules.
+        channels: What every channel offers.
+        now: The present, aware.
+        others: The marks of what is live in the lists of other roles.
 
     Raises:
         ExpiredError: It has expired.
@@ -124,7 +148,7 @@ def check_list(
     """
     _check_fresh(new, now)
     versions = _check_paths(new, policy)
-    _check_distinct(versions)
+    _check_distinct([*versions, *(policy.versions.parse(entry.version) for entry in others)])
     _check_immutable(new, base)
     _check_floors(new, base, policy)
     for channel in channels:
@@ -146,11 +170,11 @@ def _check_paths(new: ReleaseList, policy: PolicyDocument) -> list[Version]:
     versions = []
     for path, target in new.signed.targets.items():
         parts = path.split("/")
-        if len(parts) != 3 or parts[0] != _FOLDER or parts[2] not in {_RELEASE, _EXTRAS}:
+        if len(parts) != 3 or parts[0] != new.role or parts[2] not in {_RELEASE, _EXTRAS}:
             raise DocumentError(
                 "not a release's document",
                 subject=f"releases: {path}",
-                expected=" or ".join(DELEGATED_PATHS[Role.RELEASES]),
+                expected=" or ".join(paths_of(new.role)),
             )
         version = policy.versions.parse(parts[1])
         if target.length > MAX_DOCUMENT_BYTES or not target.hashes.get("sha256"):
@@ -240,6 +264,8 @@ def _check_floor(
 
 def _check_still_offered(new: ReleaseList, channel: ChannelDocument) -> None:
     for offer in channel.offers:
+        if offer.path.split("/", 1)[0] != new.role:
+            continue
         entry = new.entries.get(offer.path)
         if entry is None or channel.channel not in entry.channels:
             raise UsageError(

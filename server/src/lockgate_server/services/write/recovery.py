@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from tuf.api.metadata import TargetFile, Targets
@@ -34,16 +35,18 @@ from lockgate_release.trust.chain import Verified, verify_next_releases, verify_
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import AuditEntry
 from lockgate_server.services.objects import read_object
+from lockgate_server.services.write.bars import bars_of, check_offers_stand
 from lockgate_server.services.write.base import Base, highest_of, read_target
 from lockgate_server.services.write.composing import Change, DeadFile
 from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.lists import list_before, others_than
 from lockgate_server.services.write.publishing import (
     artifact_keys,
     changed_paths,
     check_artifacts,
     check_documents,
     check_list,
-    read_list,
+    read_verified,
 )
 from lockgate_server.services.write.renewal_rules import check_policy, check_targets
 from lockgate_server.services.write.standing import standing_of
@@ -107,11 +110,8 @@ def find_leftovers(
         LocalError: The store refuses.
     """
     dead: dict[str, DeadFile] = {}
-    for role, current, find in (
-        (Role.TARGETS, base.chain.targets, _find_targets),
-        (Role.RELEASES, base.chain.releases, _find_releases),
-    ):
-        key = metadata_key(base.app, role, current.version + 1)
+    for role in (Role.TARGETS.value, *base.chain.release_roles):
+        key = metadata_key(base.app, role, _number_of(base, role) + 1)
         try:
             found = read_object(deps.store, key)
         except RepositoryError as exc:
@@ -120,7 +120,9 @@ def find_leftovers(
         if found is None or found.data == own or is_waiting(deps.ledger, base.app, found.data):
             continue
         try:
-            return find(deps, base, found.data), dead
+            if role == Role.TARGETS:
+                return _find_targets(deps, base, found.data), dead
+            return _find_releases(deps, base, found.data, role), dead
         except (TransportError, LocalError):
             # Nothing is known of it: what cannot be read is not called dead.
             raise
@@ -128,6 +130,11 @@ def find_leftovers(
             sha256 = digest_bytes(found.data)
             dead[key] = DeadFile(etag=found.etag, sha256=sha256, why=_cut(exc))
     return None, dead
+
+
+def _number_of(base: Base, role: str) -> int:
+    held = base.chain.targets if role == Role.TARGETS else base.chain.list_of(role)
+    return 0 if held is None else held.version
 
 
 def _too_large(deps: WriteDeps, key: str, exc: RepositoryError) -> dict[str, DeadFile]:
@@ -144,7 +151,9 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     check_targets(verified, standing_of(deps, base), deps.now())
     policy = verified.signed.targets.get(POLICY_PATH)
     document = None if policy is None else read_target(deps.store, base.app, POLICY_PATH, policy)
-    check_policy(base.app, verified.signed, document, base.policy)
+    rules = check_policy(base.app, verified.signed, document, base.policy)
+    after = replace(base, chain=replace(base.chain, targets=verified), policy=rules)
+    check_offers_stand(bars_of(after), base.channels.values())
     return Change(
         action="adopt.targets",
         details=_describe(verified),
@@ -153,11 +162,13 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     )
 
 
-def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
-    verified = verify_next_releases(base.chain, data)
+def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Change:
+    verified = verify_next_releases(base.chain, data, role=role)
     check_not_withdrawn(deps.ledger, base.app, verified)
-    new, before = read_list(verified.signed), read_list(base.chain.releases.signed)
-    check_list(new, before, base.policy, base.channels.values(), deps.now())
+    new, before = read_verified(verified, role=role), list_before(base, role)
+    channels = tuple(base.channels.values())
+    check_list(new, before, base.policy, channels, deps.now(), others_than(base, role))
+    check_offers_stand(bars_of(base, new), channels)
     changed = changed_paths(new, before)
     documents = {
         path: read_target(deps.store, base.app, path, target) for path, target in changed.items()
@@ -165,9 +176,10 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes) -> Change:
     releases = check_documents(base.app, changed, documents)
     check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
     return Change(
-        action="adopt.releases",
+        action=f"adopt.{role}",
         details=_describe(verified),
         releases=verified,
+        role=role,
         builds_on=_document_keys(base, changed) | artifact_keys(base.app, releases),
     )
 

@@ -28,7 +28,7 @@ from lockgate_server.services.write.channels import without_revocation
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.publish import check_releases, verify_following
-from lockgate_server.services.write.publishing import ReleaseList, read_list
+from lockgate_server.services.write.publishing import ReleaseList, read_verified
 from lockgate_server.services.write.waiting import refuse_while_pending
 
 __all__ = ["Unrevoked", "describe_unrevoked", "lift_revocations", "unrevoke"]
@@ -63,7 +63,7 @@ def unrevoke(
 
 def _plan(deps: WriteDeps, base: Base, request: UnrevokeRequest) -> Plan[Unrevoked]:
     verified = verify_following(base, request.releases)
-    live = read_list(verified.signed if verified else base.chain.releases.signed)
+    live = read_verified(verified or base.chain.releases)
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if verified is not None:
