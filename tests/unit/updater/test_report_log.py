@@ -15,7 +15,6 @@ from lockgate_release.names import ChannelName, Platform
 from lockgate_release.reports import Active, Enrolled, Failure, Fared, Outcome, Report
 from lockgate_updater.report.log import (
     MAX_KEPT,
-    PATIENCE,
     Answer,
     Log,
     Look,
@@ -26,6 +25,7 @@ from lockgate_updater.report.log import (
     with_obstacle,
     with_trial,
 )
+from lockgate_updater.report.patience import PATIENCE
 from tests.unit.release import builders
 
 STABLE = ChannelName("stable")
@@ -101,9 +101,12 @@ STEPS = st.one_of(
         st.sampled_from([Failure.NONE, Failure.HEALTH, Failure.CRASH_LOOP]),
     ),
     st.builds(
-        lambda version, failure: lambda log, _: with_obstacle(log, STABLE, version, failure),
+        lambda version, failure, patience: (
+            lambda log, _: with_obstacle(log, STABLE, version, failure, now=NOON, patience=patience)
+        ),
         st.sampled_from(VERSIONS),
         st.sampled_from([Failure.DOWNLOAD, Failure.VERIFY, Failure.INSTALL]),
+        st.sampled_from([timedelta(0), timedelta(hours=2), PATIENCE]),
     ),
     st.just(lambda log, _: with_control(log, STABLE, Outcome.BAD, Failure.HEALTH)),
 )
@@ -157,7 +160,7 @@ def test_what_was_not_told_when_it_happened_is_seen_at_the_next_look(
 ) -> None:
     draw = _drawing()
     log = with_look(Log(), _look(_offered("2.0.0")), draw)
-    log = with_obstacle(log, STABLE, "2.0.0", Failure.DOWNLOAD)
+    log = with_obstacle(log, STABLE, "2.0.0", Failure.DOWNLOAD, now=NOON)
     log = with_look(log, later, draw)
     told = [
         (one.outcome, one.failure)

@@ -261,6 +261,23 @@ def test_wrong_bytes_are_told_at_once_and_a_bad_network_only_after_a_while(
     assert listener.outcomes()[1:] == [("3.0.0", "not-installed", "verify")]
 
 
+def test_where_the_window_is_short_what_cannot_be_fetched_is_told_at_once(
+    client: SimulatedClient, repository: RepositorySimulator, listener: Listener
+) -> None:
+    repository.publish("2.0.0", NEXT)
+    document = repository.channels[STABLE]
+    plan = {"plan": {"window": "30m"}}
+    offers = tuple(
+        item.with_rollout(replace(item.rollout, progress=plan)) for item in document.offers
+    )
+    repository.issue(STABLE, offers=offers)
+    repository.spoil("/artifacts/", Kind.CUT, 10)
+    with pytest.raises(LockgateError):
+        client.update()
+    assert listener.arms() == [("2.0.0", "offered", 1)]
+    assert listener.outcomes() == [("2.0.0", "not-installed", "download")]
+
+
 def test_what_is_offered_no_longer_is_told_as_not_installed(
     client: SimulatedClient, repository: RepositorySimulator, listener: Listener
 ) -> None:

@@ -7,7 +7,7 @@
    Each enrolment has a nonce of its own, at random.
 3. How it fared is told once, under that nonce. Where it was offered: healthy once it is committed,
    bad once it has failed its trial, not installed at once if it is not what was signed, and else
-   when it is still not there after `PATIENCE` or no longer offered.
+   when it is still not there after a while (`patience`) or no longer offered.
 4. In control the release that is installed is held to the same: its health command is run again.
    Where it has none nothing is known of it, and it is healthy at the next update that finds it.
 5. Once a day, what is installed, with the day on which that was last said.
@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from lockgate_release.decision import Decision, Held, Obstacle, Offer
@@ -36,10 +36,10 @@ from lockgate_release.reports import (
     dump_reports,
     hour_of,
 )
+from lockgate_updater.report.patience import PATIENCE
 
 __all__ = [
     "MAX_KEPT",
-    "PATIENCE",
     "Answer",
     "Enrolment",
     "Log",
@@ -55,8 +55,6 @@ __all__ = [
 
 MAX_KEPT = 64
 """So many reports wait at most, and so many enrolments are remembered."""
-PATIENCE = timedelta(hours=6)
-"""So long a release may fail to be installed before that is told: networks have bad hours."""
 _LONGEST_WAIT = timedelta(days=1)
 
 
@@ -153,6 +151,7 @@ class Look:
         is_manual: A person asks for this update, or for this version.
         decision: What is to be done.
         epochs: The epoch of each rollout in the channel, by version.
+        patience: For how long each release there may fail to be installed, by version.
     """
 
     now: datetime
@@ -161,6 +160,7 @@ class Look:
     installed: str
     decision: Decision
     epochs: Mapping[str, int]
+    patience: Mapping[str, timedelta] = field(default_factory=dict)
     on_trial: str = ""
     failed: frozenset[str] = frozenset()
     has_check: bool = False
@@ -222,11 +222,28 @@ def with_trial(
     return log
 
 
-def with_obstacle(log: Log, channel: ChannelName, version: str, failure: Failure) -> Log:
-    """Return the log after a release could not be installed (rule 3)."""
+def with_obstacle(
+    log: Log,
+    channel: ChannelName,
+    version: str,
+    failure: Failure,
+    *,
+    now: datetime,
+    patience: timedelta = PATIENCE,
+) -> Log:
+    """Return the log after a release could not be installed (rule 3).
+
+    Args:
+        log: The log.
+        channel: The channel.
+        version: The release.
+        failure: What went wrong.
+        now: The present, aware.
+        patience: For how long that may be so before it is told.
+    """
     for item in log.enrolments:
         if _is_open(item, channel, Arm.OFFERED) and item.cohort.version == version:
-            if failure is Failure.VERIFY:
+            if failure is Failure.VERIFY or now - item.cohort.hour >= patience:
                 log = _tell(log, item, Outcome.NOT_INSTALLED, failure)
             else:
                 log = _put(log, replace(item, failure=failure))
@@ -280,7 +297,8 @@ def _settled(item: Enrolment, look: Look) -> tuple[Outcome, Failure] | None:
         return Outcome.HEALTHY, Failure.NONE
     if cohort.version in look.failed:
         return Outcome.BAD, Failure.EXIT
-    if cohort.version != look.offered or look.now - cohort.hour >= PATIENCE:
+    patience = look.patience.get(cohort.version, PATIENCE)
+    if cohort.version != look.offered or look.now - cohort.hour >= patience:
         return Outcome.NOT_INSTALLED, item.failure or Failure.INSTALL
     return None
 

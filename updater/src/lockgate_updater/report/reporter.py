@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lockgate_release.decision import Offer
@@ -31,12 +32,14 @@ from lockgate_updater.report.log import (
     with_trial,
 )
 from lockgate_updater.report.outbox import load_log, store_log
+from lockgate_updater.report.patience import PATIENCE, patience_with
 from lockgate_updater.report.sender import Delivery
 from lockgate_updater.run.environment import health_environment
 from lockgate_updater.run.trial import run_health
 from lockgate_updater.state.environments import is_startable
 from lockgate_updater.state.journal import State
 from lockgate_updater.state.lock import hold_lock
+from lockgate_updater.watch.schedule import interval_s
 
 if TYPE_CHECKING:
     from lockgate_release.decision import Decision
@@ -74,6 +77,7 @@ class Reporter:
         self._channel = client.configuration.channel
         self._observe = observe
         self._early: Delivery | None = None
+        self._patience: Mapping[str, timedelta] = {}
         self._log = load_log(self._path)
 
     def looked(self, session: Session, decision: Decision, *, is_manual: bool) -> None:
@@ -81,6 +85,7 @@ class Reporter:
         with _warning(self._observe):
             running = session.running()
             look = self._look(session, running, decision, is_manual=is_manual)
+            self._patience = look.patience
             before = self._log
             self._keep(with_look(before, look, lambda: secrets.token_hex(_NONCE_BYTES)))
             if isinstance(decision, Offer) and self._log.enrolments != before.enrolments:
@@ -101,7 +106,16 @@ class Reporter:
     def missed(self, version: str, error: LockgateError) -> None:
         """Note that a release could not be installed, this time."""
         with _warning(self._observe):
-            self._keep(with_obstacle(self._log, self._channel, version, _class_of(error)))
+            self._keep(
+                with_obstacle(
+                    self._log,
+                    self._channel,
+                    version,
+                    _class_of(error),
+                    now=self._client.clock(),
+                    patience=self._patience.get(version, PATIENCE),
+                )
+            )
 
     def send(self) -> None:
         """Send what waits, and note what came of it. Nobody holds the lock here."""
@@ -121,6 +135,7 @@ class Reporter:
     ) -> Look:
         record = session.record
         on_trial = record.attempt if record.state is State.TRIAL else None
+        every_s = interval_s(session.interval_s, self._client.configuration.check_interval_s)
         return Look(
             now=self._client.clock(),
             channel=self._channel,
@@ -132,6 +147,7 @@ class Reporter:
             is_manual=is_manual,
             decision=decision,
             epochs={offer.version: offer.rollout.epoch for offer in session.offers},
+            patience={offer.version: patience_with(offer, every_s) for offer in session.offers},
         )
 
     def _examine(self, running: Receipt) -> None:
