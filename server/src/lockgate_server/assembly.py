@@ -27,6 +27,7 @@ __all__ = [
     "open_parts",
     "open_write_deps",
     "prepare",
+    "refuse_half_restored",
     "refuse_unfit_store",
 ]
 
@@ -41,11 +42,26 @@ def prepare(settings: ServerSettings) -> None:
         WeakStoreError: The store lacks something without which releases would not be safe.
     """
     make_folder(settings)
+    refuse_half_restored(settings)
     with open_parts(settings) as (store, ledger):
         refuse_unfit_store(settings, store)
         _choose_uploads(settings, store)
         if not ledger.is_usable():
             raise LocalError("the database cannot be used", subject=str(settings.ledger_path))
+
+
+def refuse_half_restored(settings: ServerSettings) -> None:
+    """Return when no restore has broken off in the folder.
+
+    Raises:
+        LocalError: One has: database, keys or files may be missing.
+    """
+    if settings.restore_file.exists():
+        raise LocalError(
+            "a restore broke off in this folder",
+            subject=str(settings.data),
+            hint="Run the same lockgate-server restore again: it goes on where it was.",
+        )
 
 
 def refuse_unfit_store(settings: ServerSettings, store: ObjectStore) -> None:
@@ -136,6 +152,7 @@ def make_write_deps(
         reports=SqliteReportLedger(settings.reports_path),
         uploads=_choose_uploads(settings, store),
         room=partial(find_room, store),
+        patience=settings.patience,
     )
 
 

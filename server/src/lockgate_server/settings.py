@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from lockgate_release.durations import parse_duration
+from lockgate_release.durations import format_duration, parse_duration
 from lockgate_release.errors import UsageError
+from lockgate_server.backing import Backing
+from lockgate_server.patience import Patience
 from lockgate_server.reporting import Reporting
 from lockgate_server.serving import Serving
 
@@ -92,6 +95,8 @@ class ServerSettings:
         start_needs: How many people it takes to start what was stopped, 1 or 2.
         serving: How the public is served.
         reporting: How reports are taken in.
+        backing: How backups are made.
+        patience: For how long caches are waited for when keys change.
     """
 
     data: Path
@@ -102,6 +107,22 @@ class ServerSettings:
     start_needs: int = 1
     serving: Serving = field(default_factory=Serving)
     reporting: Reporting = field(default_factory=Reporting)
+    backing: Backing = field(default_factory=Backing)
+    patience: Patience = field(default_factory=Patience)
+
+    def to_environ(self) -> Mapping[str, str]:
+        """Return what the settings say, but for the folder, as an environment says it."""
+        return {
+            "LOCKGATE_STORAGE": self.storage,
+            "LOCKGATE_UPLOADS": self.uploads.value,
+            "LOCKGATE_GC": "daily" if self.gc_daily else "off",
+            "LOCKGATE_START_NEEDS": str(self.start_needs),
+            "LOCKGATE_GC_GRACE": format_duration(int(self.gc_grace.total_seconds())),
+            **self.serving.to_environ(),
+            **self.reporting.to_environ(),
+            **self.backing.to_environ(),
+            **self.patience.to_environ(),
+        }
 
     @property
     def store_address(self) -> str:
@@ -117,6 +138,16 @@ class ServerSettings:
     def reports_path(self) -> Path:
         """The file of report counts."""
         return self.data / "reports.sqlite3"
+
+    @property
+    def restore_file(self) -> Path:
+        """What is there while a backup is being restored into the folder."""
+        return self.data / "restoring.json"
+
+    @property
+    def backup_file(self) -> Path:
+        """Where it stands how the newest backup by the worker went."""
+        return self.data / "backup.json"
 
     @property
     def run_file(self) -> Path:

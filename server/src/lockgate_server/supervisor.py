@@ -24,9 +24,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.log.server_events import CHILD_ENDED, CHILD_STARTED, SERVER_STOPPING
+from lockgate_release.log.telling import tell
 from lockgate_server.settings import ServerSettings
 
-__all__ = ["Addresses", "RunPlan", "bind_address", "parse_address", "run_server"]
+__all__ = [
+    "PARTS",
+    "Addresses",
+    "RunPlan",
+    "bind_address",
+    "parse_address",
+    "parse_parts",
+    "run_server",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +50,10 @@ _BACKLOG = 1024
 SILENCE_S = 60
 """For how long a connection may be silent in the middle of a request or an answer, in seconds."""
 
-_KEYS = "LOCKGATE_ONLINE_KEY_"
+PARTS = ("public", "api", "worker")
+"""What a server is made of."""
+
+_KEYS = ("LOCKGATE_ONLINE_KEY_", "LOCKGATE_BACKUP_PASSPHRASE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +64,18 @@ class RunPlan:
         settings: Where the server keeps things.
         listen: Host and port of the public side; port 0 takes a free one.
         api_listen: The same of the API.
+        parts: Which of `PARTS` to run, at least one.
     """
 
     settings: ServerSettings
     listen: tuple[str, int]
     api_listen: tuple[str, int]
+    parts: tuple[str, ...] = PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where a running server answers, as URLs."""
+    """Where a running server answers, as URLs; "" for a side that does not run here."""
 
     public: str
     api: str
@@ -92,6 +107,22 @@ def parse_address(text: str) -> tuple[str, int]:
     if int(port) > 65535:
         raise UsageError("not a port", expected="0 to 65535", found=port)
     return host, int(port)
+
+
+def parse_parts(text: str | None) -> tuple[str, ...]:
+    """Return the parts in a list such as `api,worker`; nothing said means all of them.
+
+    Raises:
+        UsageError: One of them is no part.
+    """
+    said = [part.strip() for part in (text or ",".join(PARTS)).split(",")]
+    for part in said:
+        if part not in PARTS:
+            expected = f"some of {', '.join(PARTS)}, with commas between them"
+            raise UsageError(
+                "not a part of a server", subject="parts", expected=expected, found=repr(part)
+            )
+    return tuple(part for part in PARTS if part in said)
 
 
 def bind_address(address: tuple[str, int], *, silence_s: int = SILENCE_S) -> socket.socket:
@@ -141,17 +172,19 @@ def run_server(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with (
-        bind_address(plan.listen) as public,
-        bind_address(plan.api_listen) as api,
-        _Lifeline() as lifeline,
-    ):
-        supervisor = _Supervisor(plan, environ, public, api, lifeline)
+    addresses = {"public": plan.listen, "api": plan.api_listen}
+    with contextlib.ExitStack() as held:
+        sockets = {
+            part: held.enter_context(bind_address(address))
+            for part, address in addresses.items()
+            if part in plan.parts
+        }
+        supervisor = _Supervisor(plan, environ, sockets, held.enter_context(_Lifeline()))
         try:
             supervisor.run(stop, announce)
         finally:
             supervisor.stop()
-            plan.settings.run_file.unlink(missing_ok=True)
+            supervisor.remove_run_file()
 
 
 class _Lifeline:
@@ -178,42 +211,28 @@ class _Supervisor:
         self,
         plan: RunPlan,
         environ: Mapping[str, str],
-        public: socket.socket,
-        api: socket.socket,
+        sockets: Mapping[str, socket.socket],
         lifeline: int,
     ) -> None:
         self._plan = plan
         settings = plan.settings
-        said = {
-            "LOCKGATE_STORAGE": settings.storage,
-            "LOCKGATE_UPLOADS": settings.uploads.value,
-            "LOCKGATE_GC": "daily" if settings.gc_daily else "off",
-            "LOCKGATE_START_NEEDS": str(settings.start_needs),
-            "LOCKGATE_GC_GRACE": f"{int(settings.gc_grace.total_seconds())}s",
-        }
-        self._environ = {
-            **environ,
-            **said,
-            **settings.serving.to_environ(),
-            **settings.reporting.to_environ(),
-        }
-        self._sockets = (public, api)
-        self._addresses = Addresses(public=_url(public), api=_url(api))
-        api_port = api.getsockname()[1]
-        self._children = [
-            self._child("public", lifeline, public, "--api-port", str(api_port)),
-            self._child("api", lifeline, api),
-            self._child("worker", lifeline),
-        ]
+        self._environ = {**environ, **settings.to_environ()}
+        self._sockets = sockets
+        urls = {part: _url(sock) for part, sock in sockets.items()}
+        self._addresses = Addresses(public=urls.get("public", ""), api=urls.get("api", ""))
+        self._children = [self._child(part, lifeline) for part in plan.parts]
 
-    def _child(
-        self, part: str, lifeline: int, sock: socket.socket | None = None, *more: str
-    ) -> _Child:
+    def _child(self, part: str, lifeline: int) -> _Child:
         command = [
             *(sys.executable, "-m", f"lockgate_server.children.{part}"),
             *("--data", str(self._plan.settings.data), "--lifeline", str(lifeline)),
-            *more,
         ]
+        if part == "public":
+            # Somebody who asks it for the API is told where that is.
+            api = self._sockets.get("api")
+            port = api.getsockname()[1] if api else self._plan.api_listen[1]
+            command += ["--api-port", str(port)]
+        sock = self._sockets.get(part)
         if sock is None:
             return _Child(part=part, command=command, fds=(lifeline,))
         command += ["--fd", str(sock.fileno())]
@@ -225,7 +244,7 @@ class _Supervisor:
         while not stop.is_set():
             for child in self._children:
                 self._keep_alive(child, time.monotonic())
-            if not is_ready and all(_answers(sock) for sock in self._sockets):
+            if not is_ready and all(_answers(sock) for sock in self._sockets.values()):
                 is_ready = True
                 self._write_run_file()
                 announce(self._addresses)
@@ -241,9 +260,7 @@ class _Supervisor:
             child.due_at = now + child.backoff_s
             child.backoff_s = min(child.backoff_s * 2, _LONGEST_BACKOFF_S)
             child.process = None
-            _log.error(
-                "a child ended", extra={"lockgate": {"child": child.part, "exit_code": code}}
-            )
+            tell(_log, CHILD_ENDED, child=child.part, exit_code=code)
         if now >= child.due_at:
             child.started_at = now
             child.process = subprocess.Popen(
@@ -252,9 +269,22 @@ class _Supervisor:
                 env=_environ_of(child.part, self._environ),
                 stdin=subprocess.DEVNULL,
             )
+            tell(_log, CHILD_STARTED, child=child.part)
+
+    @property
+    def _run_file(self) -> Path:
+        """Where the addresses stand; parts that run alone leave the file of a whole server be."""
+        path = self._plan.settings.run_file
+        if self._plan.parts == PARTS:
+            return path
+        return path.with_name(f"run-{'-'.join(self._plan.parts)}.json")
+
+    def remove_run_file(self) -> None:
+        """Say that nothing runs here any more."""
+        self._run_file.unlink(missing_ok=True)
 
     def _write_run_file(self) -> None:
-        path: Path = self._plan.settings.run_file
+        path = self._run_file
         body = {"public": self._addresses.public, "api": self._addresses.api, "pid": os.getpid()}
         temporary = path.with_name(f"{path.name}.new")
         try:
@@ -267,6 +297,7 @@ class _Supervisor:
 
     def stop(self) -> None:
         """End the children gracefully, and those that do not end, not."""
+        tell(_log, SERVER_STOPPING)
         alive = [child.process for child in self._children if child.process is not None]
         for process in alive:
             process.terminate()

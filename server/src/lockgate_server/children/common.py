@@ -25,8 +25,10 @@ from gunicorn.glogging import Logger
 
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import utc_now
+from lockgate_release.log.rules import read_log_rules, set_up_lines
 from lockgate_server import __version__
-from lockgate_server.logs import set_up_logs
+from lockgate_server.backing import read_backing
+from lockgate_server.patience import read_patience
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.reporting import read_reporting
@@ -96,7 +98,9 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
     parser.add_argument("--fd", type=int, default=-1)
     parser.add_argument("--api-port", type=int, default=0)
     said = parser.parse_args(arguments)
-    set_up_logs(part, sys.stderr)
+    set_up_lines(
+        part, sys.stderr, read_log_rules(lambda name: environ.get(f"LOCKGATE_{name.upper()}"))
+    )
     _end_with(said.lifeline)
     settings = ServerSettings(
         data=said.data,
@@ -107,6 +111,8 @@ def begin(part: str, arguments: list[str], environ: Mapping[str, str]) -> ChildA
         start_needs=parse_start_needs(environ.get("LOCKGATE_START_NEEDS")),
         serving=read_serving(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
         reporting=read_reporting(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
+        backing=read_backing(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
+        patience=read_patience(lambda name: environ.get(f"LOCKGATE_{name.upper()}")),
     )
     return ChildArguments(settings=settings, fd=said.fd, api_port=said.api_port)
 

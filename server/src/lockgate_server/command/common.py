@@ -13,9 +13,12 @@ from typing import Any, TypeVar
 import click
 
 from lockgate_release.errors import UsageError
+from lockgate_release.log.ids import choose_operation
 from lockgate_release.settings import Settings, load_settings
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.words import harmless
+from lockgate_server.backing import read_backing
+from lockgate_server.patience import read_patience
 from lockgate_server.reporting import read_reporting
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.serving import read_serving
@@ -84,6 +87,8 @@ class Invocation:
             start_needs=parse_start_needs(settings.get("start_needs")),
             serving=read_serving(settings.get),
             reporting=read_reporting(settings.get),
+            backing=read_backing(settings.get),
+            patience=read_patience(settings.get),
         )
 
     def existing_server(self, data: str | None, storage: str | None = None) -> ServerSettings:
@@ -137,6 +142,11 @@ def show(text: str) -> None:
 
 
 def local_caller(environ: Mapping[str, str]) -> Caller:
-    """Return who types this command, as the audit log names them."""
+    """Return who types this command, as the audit log names them, and the run it belongs to.
+
+    Raises:
+        UsageError: `LOCKGATE_OPERATION` can be no id.
+    """
     name = environ.get("SUDO_USER") or getpass.getuser()
-    return Caller(actor=f"{name} (on the server)")
+    operation = choose_operation(environ.get("LOCKGATE_OPERATION"), lambda: "")
+    return Caller(actor=f"{name} (on the server)", operation_id=operation)

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 import click
 
 from lockgate_release.errors import ExitCode, LockgateError
+from lockgate_release.log.masking import mask
 from lockgate_server import __version__
 from lockgate_server.command.audit import audit
+from lockgate_server.command.backup import backup
 from lockgate_server.command.common import say
+from lockgate_server.command.completion import completion
 from lockgate_server.command.gc import gc
+from lockgate_server.command.key import key
 from lockgate_server.command.rebuild import rebuild
+from lockgate_server.command.restore import restore
 from lockgate_server.command.revoke import revoke
 from lockgate_server.command.run import run
 from lockgate_server.command.status import status
 from lockgate_server.command.storage import storage
 from lockgate_server.command.token import token
-from lockgate_server.logs import mask
 
 __all__ = ["lockgate_server", "main"]
 
@@ -33,7 +37,20 @@ def lockgate_server() -> None:
     """
 
 
-for _command in (run, token, revoke, status, audit, gc, storage, rebuild):
+for _command in (
+    run,
+    token,
+    revoke,
+    status,
+    audit,
+    gc,
+    storage,
+    rebuild,
+    backup,
+    restore,
+    key,
+    completion,
+):
     lockgate_server.add_command(_command)
 
 

@@ -25,7 +25,7 @@ from sqlite_utils import Database, Migrations
 from lockgate_release.errors import DiskFullError, LocalError
 from lockgate_server.stores.disk import disk_errors, make_durable_folder
 
-__all__ = ["Connections", "Schema"]
+__all__ = ["Connections", "Schema", "sqlite_errors"]
 
 _PRIVATE_FILE = 0o600
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -66,7 +66,13 @@ class Schema:
 
 
 @contextmanager
-def _sqlite_errors(path: Path, schema: Schema) -> Iterator[None]:
+def sqlite_errors(path: Path, schema: Schema) -> Iterator[None]:
+    """Translate what SQLite says of a file in the block.
+
+    Raises:
+        DiskFullError: The disk is full.
+        LocalError: The file is damaged, held, or in the way otherwise.
+    """
     try:
         yield
     except sqlite3.DatabaseError as exc:
@@ -125,7 +131,7 @@ class Connections:
         Raises:
             LocalError: The file cannot be read.
         """
-        with _sqlite_errors(self._path, self._schema):
+        with sqlite_errors(self._path, self._schema):
             database = self._mine()
             with _transaction(database, "BEGIN"):
                 yield database
@@ -138,7 +144,7 @@ class Connections:
             DiskFullError: They do not fit.
             LocalError: The file cannot be written.
         """
-        with _sqlite_errors(self._path, self._schema):
+        with sqlite_errors(self._path, self._schema):
             database = self._mine()
             with _transaction(database, "BEGIN IMMEDIATE"):
                 yield database
@@ -191,7 +197,7 @@ class Connections:
                 os.close(folder)
 
     def _migrate(self) -> None:
-        with _sqlite_errors(self._path, self._schema), closing(self._connect()) as database:
+        with sqlite_errors(self._path, self._schema), closing(self._connect()) as database:
             database.enable_wal()
             with _transaction(database, "BEGIN IMMEDIATE"):
                 unknown = self._schema.unknown_steps(database)
