@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from lockgate_release.errors import LockgateError
+from lockgate_release.log.server_events import JOB_FAILED, ROUND_FAILED
+from lockgate_release.log.telling import tell
 from lockgate_release.names import AppName
 from lockgate_server.services.collect.jobs import collect_daily, finish_collection
 from lockgate_server.services.steer.steer import Steering
@@ -19,6 +21,8 @@ from lockgate_server.services.write.copies import repair_copies
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.lifetimes import end_due_channels
 from lockgate_server.services.write.old_uploads import remove_old_uploads
+from lockgate_server.services.write.online_keys import end_overlap
+from lockgate_server.services.write.pending import finish_pending
 from lockgate_server.services.write.renewing import resign
 from lockgate_server.settings import ServerSettings
 
@@ -46,7 +50,9 @@ class Job:
 
 JOBS = (
     Job(name="settle", run=read_settled),
+    Job(name="finish-pending", run=lambda deps, app: finish_pending(deps, app, _CALLER)),
     Job(name="resign", run=lambda deps, app: resign(deps, app, _CALLER)),
+    Job(name="end-key-overlap", run=lambda deps, app: end_overlap(deps, app, _CALLER)),
     Job(name="end-channels", run=lambda deps, app: end_due_channels(deps, app, _CALLER)),
     Job(name="repair-copies", run=repair_copies),
     Job(name="remove-old-uploads", run=remove_old_uploads),
@@ -96,8 +102,7 @@ def _run_jobs(deps: WriteDeps, app: AppName, jobs: tuple[Job, ...]) -> None:
         try:
             job.run(deps, app)
         except LockgateError as exc:
-            fields = {"job": job.name, "app": app, "code": exc.code}
-            _log.error("a job failed: %s", exc, extra={"lockgate": fields})
+            tell(_log, JOB_FAILED, job=job.name, app=app, code=exc.code, reason=str(exc))
 
 
 def run_forever(
@@ -108,5 +113,5 @@ def run_forever(
         try:
             run_round(deps, holder, jobs)
         except LockgateError as exc:
-            _log.error("a round failed: %s", exc, extra={"lockgate": {"code": exc.code}})
+            tell(_log, ROUND_FAILED, code=exc.code, reason=str(exc))
         stop.wait(_INTERVAL_S)

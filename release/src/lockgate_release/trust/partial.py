@@ -98,9 +98,14 @@ def read_partly_signed(
     Raises:
         DocumentError: It is no list.
         ConflictError: It follows another list than the one in force.
-        TrustError: A signature does not fit it, or is by no key of the role (rule 3).
+        TrustError: A signature does not fit it, or is by no key of the role (rule 3); or there is
+            no such role.
     """
     name = f"the next {role}"
+    if role not in chain.release_roles:
+        raise TrustError(
+            "no such role of releases", subject=role, expected=", ".join(chain.release_roles)
+        )
     metadata = parse_metadata(Targets, data, name)
     base = chain.list_of(role)
     number = base.version + 1 if base else 1

@@ -82,7 +82,7 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if live is not None:
-        refuse_while_pending(deps.ledger, base)
+        refuse_while_pending(deps.ledger, base, request.role)
         documents, builds_on = check_releases(deps, base, live, request.documents)
     wanted = request.offer
     after = offer_all(deps, base, live, (wanted,) if wanted else ())

@@ -164,7 +164,7 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
 
 def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Change:
     verified = verify_next_releases(base.chain, data, role=role)
-    check_not_withdrawn(deps.ledger, base.app, verified)
+    check_not_withdrawn(deps.ledger, base.app, verified, role)
     new, before = read_verified(verified, role=role), list_before(base, role)
     channels = tuple(base.channels.values())
     check_list(new, before, base.policy, channels, deps.now(), others_than(base, role))

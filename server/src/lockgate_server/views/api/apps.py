@@ -7,7 +7,8 @@ from flask import Response
 from lockgate_release.names import parse_app_name
 from lockgate_release.requests import RegisterRequest
 from lockgate_server.services.write.apps import make_online_key, register
-from lockgate_server.services.write.status import describe_app, read_current, summarise_app
+from lockgate_server.services.write.pending_words import describe_with_pending
+from lockgate_server.services.write.status import read_current, summarise_app
 from lockgate_server.views.api.context import answer, caller, json_body, write_deps
 
 __all__ = ["list_apps", "make_key", "put_app", "show_app"]
@@ -24,7 +25,7 @@ def put_app(app: str) -> Response:
     deps = write_deps()
     request = json_body(RegisterRequest.parse)
     base, is_new = register(deps, parse_app_name(app), request, caller())
-    return answer(describe_app(base, deps.now()), 201 if is_new else 200)
+    return answer(describe_with_pending(deps, base), 201 if is_new else 200)
 
 
 def list_apps() -> Response:
@@ -37,4 +38,4 @@ def list_apps() -> Response:
 def show_app(app: str) -> Response:
     """Show how an app stands."""
     deps = write_deps()
-    return answer(describe_app(read_current(deps, parse_app_name(app)), deps.now()))
+    return answer(describe_with_pending(deps, read_current(deps, parse_app_name(app))))

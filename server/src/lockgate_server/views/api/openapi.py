@@ -14,6 +14,7 @@ __all__ = ["DescribedRoute", "describe_api"]
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _PARAMETERS = {
     "app": "The app's name",
+    "change": "The id of a change, 64 lower-case hexadecimal digits",
     "channel": "The channel's name",
     "number": "The part's number, from 1",
     "sha256": "SHA-256 of the artifact, 64 lower-case hexadecimal digits",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import wraps
 
 from flask import Blueprint, Response
@@ -28,6 +27,9 @@ from lockgate_server.views.api import (
 from lockgate_server.views.api.auth import require
 from lockgate_server.views.api.context import answer, context
 from lockgate_server.views.api.openapi import describe_api
+from lockgate_server.views.api.pending_routes import PENDING_ROUTES
+from lockgate_server.views.api.route import APP as _APP
+from lockgate_server.views.api.route import Route
 
 __all__ = ["PREFIX", "ROUTES", "Route", "api_blueprint"]
 
@@ -35,38 +37,10 @@ PREFIX = "/api/v1"
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One route.
-
-    Attributes:
-        method: Of HTTP.
-        path: Below the prefix, parameters in braces.
-        view: Answers it.
-        scope: What the token must allow; None needs no token.
-        summary: What it does, in one line.
-        request: Name of the schema of its body, "" for none, "bytes" for raw bytes.
-        answers: Name of the schema of each good answer, by status; "" for an empty one.
-        refusals: Statuses of the problems it may answer, besides those of every route.
-        query: Names of its query parameters, with their schema.
-    """
-
-    method: str
-    path: str
-    view: Callable[..., Response]
-    scope: Scope | None
-    summary: str
-    request: str = ""
-    answers: Mapping[int, str]
-    refusals: tuple[int, ...] = ()
-    query: Mapping[str, str] = field(default_factory=dict)
-
-
 def _show_openapi() -> Response:
     return answer(describe_api(ROUTES, context().version))
 
 
-_APP = "/apps/{app}"
 _UPLOAD = f"{_APP}/uploads/{{upload_id}}"
 
 ROUTES: tuple[Route, ...] = (
@@ -94,6 +68,24 @@ ROUTES: tuple[Route, ...] = (
         summary="Make the server's key for an app, or say which it is",
         answers={200: "OnlineKey"},
         refusals=(409,),
+    ),
+    Route(
+        method="GET",
+        path=f"{_APP}/online-key",
+        view=ceremonies.show_keys,
+        scope=Scope.READ,
+        summary="Show which keys of the server's sign for an app",
+        answers={200: "OnlineKeys"},
+        refusals=(404,),
+    ),
+    Route(
+        method="POST",
+        path=f"{_APP}/online-key/next",
+        view=ceremonies.post_next_key,
+        scope=Scope.ADMIN,
+        summary="Make the server's next key for an app, or say which it is; both sign from then on",
+        answers={200: "OnlineKey"},
+        refusals=(404, 409, 507),
     ),
     Route(
         method="PUT",
@@ -297,6 +289,7 @@ ROUTES: tuple[Route, ...] = (
         answers={200: "CeremonyOutcome"},
         refusals=(404, 409, 411, 413, 422, 507),
     ),
+    *PENDING_ROUTES,
     Route(
         method="POST",
         path=f"{_APP}/mirror-timestamps",

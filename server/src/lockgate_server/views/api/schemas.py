@@ -6,6 +6,7 @@ from lockgate_release.rollout.situation import Action, Reason
 from lockgate_release.steering_requests import RolloutAction
 from lockgate_release.uploads import MAX_PARTS, MAX_URLS
 from lockgate_server.views.api.key_schemas import KEY_SCHEMAS
+from lockgate_server.views.api.pending_schemas import PENDING_SCHEMAS
 from lockgate_server.views.api.schema_parts import BASE64 as _BASE64
 from lockgate_server.views.api.schema_parts import BOOLEAN as _BOOLEAN
 from lockgate_server.views.api.schema_parts import INSTANT as _INSTANT
@@ -57,6 +58,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "OpenApi": {"type": "object"},
     **KEY_SCHEMAS,
+    **PENDING_SCHEMAS,
     "RegisterRequest": _object(
         {"root": _BASE64, "targets": _BASE64, "releases": _BASE64, "documents": _map(_BASE64)}
     ),
@@ -65,10 +67,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "releases": _BASE64,
             "documents": _map(_BASE64),
-            "offer": _object(
-                {"channel": _NAME, "version": _VERSION, "exposure_bp": _BP},
-                {"chosen": _ref("ChosenPlan"), "lifetime_s": _NUMBER},
-            ),
+            "offer": _ref("WantedOffer"),
         },
     ),
     "ChosenPlan": _object({"plan": _ref("Plan")}, {"name": _TEXT, "start_at": _INSTANT}),
@@ -201,6 +200,7 @@ SCHEMAS: dict[str, Schema] = {
             "channels": _array(_ref("Channel")),
             "releases": _integer(),
             "warnings": _array(_TEXT),
+            "pending": _array(_ref("PendingChange")),
         }
     ),
     "ReleaseList": _object({"releases": _array(_object(_ENTRY))}),
