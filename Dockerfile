@@ -1,7 +1,10 @@
 # The Lockgate server. The same image serves every app; all it keeps is in /data.
 #
 #   docker build -t lockgate-server .
-#   docker run -p 8080:8080 -p 127.0.0.1:8081:8081 -v lockgate:/data lockgate-server
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL -v lockgate:/data \
+#     -p 8080:8080 -p 127.0.0.1:8081:8081 lockgate-server
+#
+# With nginx and an S3 store: deploy/compose.
 #
 # For a build that can be repeated, name the base by digest:
 #   docker build --build-arg BASE=python@sha256:… -t lockgate-server .

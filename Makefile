@@ -33,7 +33,7 @@ demo: setup  ## Publish, update, break, roll back and revoke a real program (KEE
 	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
 
 test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
-	$(BIN)/python -m pytest --cov -n 2 $(ARGS)
+	$(BIN)/python -m pytest --cov -n 3 $(ARGS)
 
 r2: $(R2)/node_modules/.package-lock.json  ## Install Cloudflare's R2 emulator, which some tests need (takes node and npm)
 

@@ -172,3 +172,21 @@ def test_a_way_for_uploads_that_there_is_not_is_refused_at_the_start(
     ended = run_command("run", "--data", data, "--listen", "127.0.0.1:0", LOCKGATE_UPLOADS=said)
     assert ended.returncode == ExitCode.USAGE
     assert words in ended.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion(shell: str) -> None:
+    assert "_LOCKGATE_SERVER_COMPLETE" in run_command("completion", shell).stdout
+
+
+def test_what_a_shell_asks_is_answered() -> None:
+    asked = {"_LOCKGATE_SERVER_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
+    done = run_command(**asked, COMP_WORDS="lockgate-server st")
+    assert done.stdout.split() == ["plain,status", "plain,storage"]
+
+
+def test_a_part_that_there_is_not_is_refused_at_the_start(tmp_path: Path) -> None:
+    done = run_command("run", "--data", str(tmp_path / "data"), "--parts", "api,reader")
+    assert done.returncode == ExitCode.USAGE
+    assert "expected some of public, api, worker" in done.stderr
+    assert "'reader'" in done.stderr

@@ -1,6 +1,6 @@
-"""A real nginx on a loopback port, run with a server block from a page of ours.
+"""A real nginx on a loopback port, run with a server block from a page of ours, or a whole file.
 
-with Nginx(folder, server_block) as nginx:
+with Nginx(folder, server_block, root=files) as nginx:
     nginx.address
 """
 
@@ -10,10 +10,11 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-__all__ = ["Nginx", "need_nginx"]
+__all__ = ["Nginx", "NginxProgram", "as_whom", "free_port", "need_nginx", "temporary_paths"]
 
 _PROGRAM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 _TIMEOUT_S = 20.0
@@ -30,30 +31,26 @@ def need_nginx() -> None:
     pytest.skip(missing)
 
 
-class Nginx:
-    """nginx with one server block; entering it starts it."""
+class NginxProgram:
+    """nginx with a configuration of its own; entering it starts it."""
 
-    def __init__(self, folder: Path, server_block: str, *, root: Path) -> None:
-        """Use a folder for what it writes, and a block that listens on 80 and serves /srv/www."""
+    def __init__(self, folder: Path, config: str, port: int) -> None:
+        """Use a folder for what it writes, and a port at which the configuration listens."""
         self._folder = folder
+        self._text = config
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
-        assert "listen 80;" in server_block
-        assert "root /srv/www;" in server_block
-        self._block = server_block.replace("listen 80;", f"listen 127.0.0.1:{self.port};").replace(
-            "root /srv/www;", f"root {root};"
-        )
+        self.port = port
 
     @property
     def address(self) -> str:
         """Where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> "Nginx":
+    def __enter__(self) -> Self:
         assert _PROGRAM is not None
         self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "nginx.conf"
-        config.write_text(self._config(), "utf-8")
+        config.write_text(self._text, "utf-8")
         self._process = subprocess.Popen(
             [_PROGRAM, "-p", str(self._folder), "-c", str(config), "-e", "error.log"],
             stdin=subprocess.DEVNULL,
@@ -85,18 +82,38 @@ class Nginx:
             return False
         return True
 
-    def _config(self) -> str:
-        """The block in the least that nginx asks for around it."""
-        # Its workers would be another user, whom a test's folder is closed to.
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        temporary = "".join(f"{name}_temp_path temporary-{name};\n" for name in _TEMPORARY)
-        return (
-            f"{user}daemon off;\nmaster_process on;\nworker_processes 1;\npid nginx.pid;\n"
-            f"events {{}}\nhttp {{\naccess_log access.log;\n{temporary}{self._block}}}\n"
+
+class Nginx(NginxProgram):
+    """nginx with one server block."""
+
+    def __init__(self, folder: Path, server_block: str, *, root: Path) -> None:
+        """Use a folder for what it writes, and a block that listens on 80 and serves /srv/www."""
+        port = free_port()
+        assert "listen 80;" in server_block
+        assert "root /srv/www;" in server_block
+        block = server_block.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
+            "root /srv/www;", f"root {root};"
         )
+        # The least that nginx asks for around it.
+        config = (
+            f"{as_whom()}daemon off;\nmaster_process on;\nworker_processes 1;\npid nginx.pid;\n"
+            f"events {{}}\nhttp {{\naccess_log access.log;\n{temporary_paths()}{block}}}\n"
+        )
+        super().__init__(folder, config, port)
 
 
-def _free_port() -> int:
+def as_whom() -> str:
+    """Return the line by which its workers may read a test's folder."""
+    return "user root;\n" if os.geteuid() == 0 else ""
+
+
+def temporary_paths() -> str:
+    """Return the lines that keep its temporary files in its own folder."""
+    return "".join(f"{name}_temp_path temporary-{name};\n" for name in _TEMPORARY)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at now."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

@@ -1,0 +1,189 @@
+"""The templates for CI services, run as those services run them: by bash, inputs as variables."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.docs.pages import ROOT
+from tests.simulators.release_desk import ReleaseDesk, open_desk
+
+ACTION = ROOT / "deploy" / "github" / "action.yml"
+TEMPLATE = ROOT / "deploy" / "gitlab" / "publish.yml"
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    code: int
+    err: str
+    result: str = ""
+    summary: str = ""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with open_desk(tmp_path_factory.mktemp("ci"), datetime.now(UTC)) as made:
+        made.init()
+        yield made
+
+
+def publisher_key(desk: ReleaseDesk) -> str:
+    return (desk.folder / "keys/publisher/publisher-1.pem").read_text("utf-8")
+
+
+def action() -> Any:
+    return yaml.safe_load(ACTION.read_text("utf-8"))
+
+
+def run_action(desk: ReleaseDesk, **inputs: str) -> Ran:
+    """Run the action's last step as a runner does: its inputs and defaults, its files."""
+    said = action()
+    defaults = {name: item.get("default", "") for name, item in said["inputs"].items()}
+    values = {**defaults, **{name.replace("_", "-"): value for name, value in inputs.items()}}
+    step = said["runs"]["steps"][-1]
+    folder = desk.folder.parent / "runner"
+    (folder / "lockgate" / "bin").mkdir(parents=True, exist_ok=True)
+    program = folder / "lockgate" / "bin" / "lockgate"
+    if not program.exists():
+        program.symlink_to(Path(sys.executable).with_name("lockgate"))
+    files = {name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    for path in files.values():
+        path.write_text("", "utf-8")
+    environ = {
+        **os.environ,
+        "RUNNER_TEMP": str(folder),
+        **{name: str(path) for name, path in files.items()},
+        **{name: _fill_in(text, values) for name, text in step["env"].items()},
+    }
+    ran = _bash(step["run"], desk.folder, environ)
+    output = files["GITHUB_OUTPUT"].read_text("utf-8")
+    found = re.fullmatch(r"result<<(\S+)\n(.*)\n\1\n", output, re.DOTALL)
+    return Ran(
+        code=ran.returncode,
+        err=ran.stderr,
+        result=found[2] if found else "",
+        summary=files["GITHUB_STEP_SUMMARY"].read_text("utf-8"),
+    )
+
+
+def _fill_in(text: str, inputs: dict[str, str]) -> str:
+    return re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", lambda found: inputs[found[1]], text)
+
+
+def _bash(script: str, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_the_action_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
+    desk.build("1.0.0")
+    notes = desk.folder / "NOTES.md"
+    notes.write_text("It begins.\n", "utf-8")
+    ran = run_action(
+        desk,
+        version="v1.0.0",
+        channel="stable beta",
+        artifacts="linux-x86_64=demo-1.0.0.tar.gz\r\n\n",
+        token=desk.person.environ["LOCKGATE_TOKEN"],
+        publisher_key=publisher_key(desk),
+        arguments="--entrypoint=bin/app\n--notes=NOTES.md\n",
+    )
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.result)["version"] == "1.0.0"
+    assert "1.0.0" in ran.summary
+    assert desk.offers("stable") == desk.offers("beta") == {"1.0.0": 10_000}
+
+
+def test_a_publish_that_is_refused_fails_the_job_and_says_why(desk: ReleaseDesk) -> None:
+    ran = run_action(
+        desk,
+        version="7.0.0",
+        channel="stable",
+        artifacts="linux-x86_64=not-there.tar.gz",
+        token=desk.person.environ["LOCKGATE_TOKEN"],
+        publisher_key=publisher_key(desk),
+    )
+    assert ran.code != 0
+    assert "not-there.tar.gz" in ran.err
+    assert ran.result == ran.summary == ""
+
+
+HOSTILE = [
+    "1.0.0; touch pwned",
+    "$(touch pwned)",
+    "`touch pwned`",
+    '1.0.0" && touch pwned && echo "',
+    "1.0.0\ntouch pwned",
+]
+
+
+@pytest.mark.parametrize("name", ["version", "channel", "artifacts", "arguments", "server"])
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_that_a_stranger_names_is_run(desk: ReleaseDesk, name: str, text: str) -> None:
+    """A tag is named by whoever may push one, and it becomes an input."""
+    inputs = {
+        "version": "8.0.0",
+        "channel": "stable",
+        "artifacts": "linux-x86_64=not-there.tar.gz",
+        "token": desk.person.environ["LOCKGATE_TOKEN"],
+        "publisher_key": publisher_key(desk),
+        name: text,
+    }
+    ran = run_action(desk, **inputs)
+    assert ran.code != 0
+    assert not list(desk.folder.rglob("pwned*"))
+
+
+def test_no_input_is_text_of_a_script() -> None:
+    for step in action()["runs"]["steps"]:
+        assert "${{" not in step.get("run", "")
+
+
+def test_the_action_installs_what_is_in_this_repository() -> None:
+    install = action()["runs"]["steps"][0]["run"]
+    found = re.findall(r"\$GITHUB_ACTION_PATH/(\S+)\"", install)
+    assert len(found) == 2
+    for path in found:
+        assert (ACTION.parent / path / "pyproject.toml").exists()
+
+
+def test_the_template_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
+    job = yaml.safe_load(TEMPLATE.read_text("utf-8"))[".lockgate-publish"]
+    desk.build("2.0.0")
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **job["variables"],
+        "VERSION": "v2.0.0",
+        "CHANNEL": "stable",
+        "ARTIFACTS": "linux-x86_64=demo-2.0.0.tar.gz\n",
+        "ARGUMENTS": "--entrypoint=bin/app\n",
+        "LOCKGATE_TOKEN": desk.person.environ["LOCKGATE_TOKEN"],
+        "LOCKGATE_PUBLISHER_KEY": publisher_key(desk),
+    }
+    [script] = job["script"]
+    # GitLab takes bash where the image has it, and sh where not.
+    ran = _bash(script, desk.folder, environ)
+    assert ran.returncode == 0, ran.stderr
+    assert desk.offers("stable") == {"2.0.0": 10_000}
+    assert list((desk.folder / ".lockgate").iterdir())
+    again = subprocess.run(
+        ["sh", "-c", script], cwd=desk.folder, env=environ, capture_output=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
