@@ -17,6 +17,7 @@ import pytest
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import ExitCode
 from lockgate_release.layout import artifact_path
+from tests.simulators.log_reader import read_log
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_process import CALL_TIMEOUT_S, ServerProcess, run_command
 
@@ -141,14 +142,15 @@ def test_a_token_made_while_the_server_runs_is_known_at_once(server: ServerProce
 
 def test_every_line_of_the_log_is_json_and_shows_no_token(server: ServerProcess) -> None:
     server.call("GET", f"/api/v1/apps/{server.token}", headers={"X-Request-Id": "look-for-me"})
-    lines = [line for line in server.said().splitlines() if line.startswith("{")]
-    mine = [json.loads(line) for line in lines if "look-for-me" in line]
+    lines = read_log(server.said())
+    mine = [line for line in lines if line.get("request_id") == "look-for-me"]
     assert [line["status"] for line in mine] == [400]
     assert mine[0]["part"] == "api"
-    assert mine[0]["path"] == "/api/v1/apps/lg_…"
+    assert mine[0]["path"] == "/api/v1/apps/lg_[masked]"
     assert server.token not in server.said()
-    plain = [line for line in server.said().splitlines() if not line.startswith("{")]
-    assert [line.partition(": ")[0] for line in plain] == ["public side", "maintainers' API"]
+    (started,) = (line for line in lines if line["event"] == "server.started")
+    assert server.public in started["addresses"]
+    assert server.api in started["addresses"]
 
 
 def test_a_child_that_dies_is_started_again_at_the_same_address(server: ServerProcess) -> None:

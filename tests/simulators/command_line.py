@@ -71,6 +71,7 @@ class CommandLine:
             sleep=self.waited_s.append,
             jitter=lambda: 0.5,
             watched=self.watched,
+            new_id=lambda: "a-run",
             ask=self._ask,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ __all__ = ["Call", "Flags", "Surroundings", "read_file", "real_surroundings", "t
 
 _FILE = "file2:"
 _PART_ATTEMPTS = 8
+_OPERATION_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class Surroundings:
         sleep: Waits so many seconds.
         jitter: Returns a number from 0 to 1, drawn anew each time.
         watched: Whether a person sits at a terminal and can answer.
+        new_id: Returns an id for a run that was given none.
+        operation: The id of this run, once it is known.
         ask: Puts a question to that person and returns the answer.
     """
 
@@ -58,6 +62,8 @@ class Surroundings:
     sleep: Callable[[float], None]
     jitter: Callable[[], float]
     watched: bool
+    new_id: Callable[[], str]
+    operation: str = ""
     ask: Callable[[str], str]
 
 
@@ -71,6 +77,7 @@ def real_surroundings() -> Surroundings:
         sleep=time.sleep,
         jitter=random.SystemRandom().random,
         watched=is_watched(),
+        new_id=lambda: secrets.token_hex(_OPERATION_BYTES),
         ask=_ask_at_terminal,
     )
 
@@ -188,7 +195,12 @@ class Call:
             UsageError: The token is none.
         """
         token = (self.settings.get("token", self.flags.token) or "").strip()
-        with Http(token=token, waits=self.waits(), insecure=self.flags.insecure) as http:
+        with Http(
+            token=token,
+            waits=self.waits(),
+            insecure=self.flags.insecure,
+            operation=self.around.operation,
+        ) as http:
             yield http
 
     @contextmanager

@@ -10,24 +10,29 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 import lockgate_release
+from lockgate_cli.hosts import MOST_REDIRECTS, check_redirect, is_loopback
+from lockgate_cli.http_errors import NeverConnectedError, as_transport_error
+from lockgate_cli.voice import VOICE
 from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import TransportError, UsageError
+from lockgate_release.log.cli_events import CLI_ASKED
+from lockgate_release.log.ids import OPERATION_HEADER, REQUEST_HEADER
+from lockgate_release.log.telling import bound, tell
 from lockgate_release.strict_json import JsonObject, dump_json
 from lockgate_release.trust.verify import NotFoundError
 
@@ -36,7 +41,6 @@ __all__ = [
     "Care",
     "Http",
     "SizedBody",
-    "is_loopback",
     "parse_answer",
 ]
 
@@ -89,14 +93,17 @@ class Answer:
 
 
 class _Bearer(AuthBase):
-    """Puts the token in. Also when there is none: else requests would look into ~/.netrc."""
+    """Puts token and run in. Also when there are none: else requests would look into ~/.netrc."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, operation: str = "") -> None:
         self._token = token
+        self._operation = operation
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
+        if self._operation:
+            request.headers[OPERATION_HEADER] = self._operation
         return request
 
 
@@ -113,13 +120,16 @@ class Http:
     Use it in a `with` block.
     """
 
-    def __init__(self, *, token: str, waits: WaitRules, insecure: bool = False) -> None:
+    def __init__(
+        self, *, token: str, waits: WaitRules, insecure: bool = False, operation: str = ""
+    ) -> None:
         """Open nothing yet.
 
         Args:
             token: What proves who asks, or "".
             waits: How failures are waited out.
             insecure: Whether the token may go over plain HTTP to another machine.
+            operation: The id of this run, which goes where the token goes; "" for none.
 
         Raises:
             UsageError: The token holds what no header can carry.
@@ -129,6 +139,7 @@ class Http:
         self._token = token
         self._waits = waits
         self._insecure = insecure
+        self._operation = operation
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _LargeBlocks(pool_maxsize=_CONNECTIONS))
@@ -225,41 +236,34 @@ class Http:
     def stream(self, url: str, *, start_bytes: int = 0, moved: bool = False) -> Iterator[bytes]:
         """Yield the body at `url`, without a token. It is not begun again when it breaks off.
 
-        The first `start_bytes` are left out. With `moved`, the server may send us elsewhere.
+        The first `start_bytes` are left out. With `moved`, the server may send us elsewhere, where
+        `check_redirect` lets it.
 
         Raises:
             NotFoundError: The server has no such file. Raised before the first chunk.
+            RepositoryError: We are sent to where nobody may send us.
             TransportError: Anything else that keeps the body from coming, also in its middle.
             UsageError: The address is none.
         """
-        with (
-            _as_transport_error(url),
-            self._session.get(
-                url,
-                auth=_Bearer(""),
-                headers={"Range": f"bytes={start_bytes}-"} if start_bytes else {},
-                timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
-                allow_redirects=moved,
-                stream=True,
-            ) as response,
-        ):
-            if response.status_code == HTTPStatus.NOT_FOUND:
-                raise NotFoundError("not there", subject=url)
-            is_part = response.status_code == HTTPStatus.PARTIAL_CONTENT
-            if response.status_code != HTTPStatus.OK and not (is_part and start_bytes):
-                raise TransportError(
-                    "unexpected answer",
-                    subject=url,
-                    expected="status 200",
-                    found=str(response.status_code),
-                )
-            left_out = start_bytes if is_part else 0
-            # What has come of a chunk is lost where the connection breaks, so chunks are small.
-            for chunk in response.iter_content(_CHUNK_BYTES // 8):
-                kept = chunk[max(0, start_bytes - left_out) :]
-                left_out += len(chunk) - len(kept)
-                if kept:
-                    yield kept
+        target = url
+        for _ in range(MOST_REDIRECTS + 1):
+            with as_transport_error(url), self._get(target, start_bytes) as response:
+                if not (moved and response.is_redirect):
+                    yield from _body(response, target, start_bytes)
+                    return
+                target = urljoin(target, response.headers["Location"])
+            check_redirect(url, target)
+        raise TransportError("redirected again and again", subject=url, found=repr(target[:200]))
+
+    def _get(self, url: str, start_bytes: int) -> requests.Response:
+        return self._session.get(
+            url,
+            auth=_Bearer(""),
+            headers={"Range": f"bytes={start_bytes}-"} if start_bytes else {},
+            timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S),
+            allow_redirects=False,
+            stream=True,
+        )
 
     def check_token_may_go(self, url: str) -> None:
         """Refuse where the token, if there is one, would travel unencrypted (rule 3).
@@ -281,7 +285,7 @@ class Http:
         if not authorised:
             return _Bearer("")
         self.check_token_may_go(url)
-        return _Bearer(self._token)
+        return _Bearer(self._token, self._operation)
 
     def _attempt(
         self,
@@ -293,9 +297,10 @@ class Http:
     ) -> Answer | TransportError:
         """Return the answer, or why there is none."""
         is_json = isinstance(body, bytes) and bool(body)
+        began_s = time.monotonic()
         try:
             with (
-                _as_transport_error(url),
+                as_transport_error(url),
                 self._session.request(
                     method,
                     url,
@@ -309,18 +314,54 @@ class Http:
             ):
                 data = _read_limited(response, url)
                 found = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(status=response.status_code, headers=found, body=data, url=url)
+                answer = Answer(status=response.status_code, headers=found, body=data, url=url)
+                _tell_exchange(method, answer, began_s)
+                return answer
         except TransportError as exc:
             return exc
 
 
+def _tell_exchange(method: str, answer: Answer, began_s: float) -> None:
+    """Tell of an exchange with `--verbose`: where to without the query, which may be a secret."""
+    with bound(request_id=answer.headers.get(REQUEST_HEADER.lower(), "")):
+        tell(
+            VOICE,
+            CLI_ASKED,
+            method=method,
+            path=urlsplit(answer.url).path,
+            status=answer.status,
+            ms=int((time.monotonic() - began_s) * 1000),
+        )
+
+
 def _may_repeat(method: str, outcome: Answer | TransportError, care: Care) -> bool:
     """Whether doing it again is safe, and may help (rule 2)."""
-    if isinstance(outcome, _NeverConnectedError):
+    if isinstance(outcome, NeverConnectedError):
         return True
     if method not in _IDEMPOTENT and not care.repeatable:
         return False
     return isinstance(outcome, TransportError) or outcome.status in _WORTH_REPEATING
+
+
+def _body(response: requests.Response, url: str, start_bytes: int) -> Iterator[bytes]:
+    """Yield what an answer brings from `start_bytes` on, whether it left them out or not."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise NotFoundError("not there", subject=url)
+    is_part = response.status_code == HTTPStatus.PARTIAL_CONTENT
+    if response.status_code != HTTPStatus.OK and not (is_part and start_bytes):
+        raise TransportError(
+            "unexpected answer",
+            subject=url,
+            expected="status 200",
+            found=str(response.status_code),
+        )
+    left_out = start_bytes if is_part else 0
+    # What has come of a chunk is lost where the connection breaks, so chunks are small.
+    for chunk in response.iter_content(_CHUNK_BYTES // 8):
+        kept = chunk[max(0, start_bytes - left_out) :]
+        left_out += len(chunk) - len(kept)
+        if kept:
+            yield kept
 
 
 def _read_limited(response: requests.Response, url: str) -> bytes:
@@ -332,51 +373,6 @@ def _read_limited(response: requests.Response, url: str) -> bytes:
                 "answer too large", subject=url, expected=f"at most {_MAX_ANSWER_BYTES} bytes"
             )
     return bytes(data)
-
-
-class _NeverConnectedError(TransportError):
-    """No connection came about, so the request cannot have had any effect."""
-
-
-@contextmanager
-def _as_transport_error(url: str) -> Iterator[None]:
-    try:
-        yield
-    except (
-        requests.exceptions.InvalidURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.MissingSchema,
-    ) as exc:
-        raise UsageError(
-            "not a web address", subject=url, expected="an address such as https://host:8081"
-        ) from exc
-    except requests.exceptions.ConnectTimeout as exc:
-        raise _NeverConnectedError("no connection in time", subject=url) from exc
-    except requests.exceptions.ConnectionError as exc:
-        reason = _reason_of(exc)
-        kind = _NeverConnectedError if "NewConnectionError" in repr(exc) else TransportError
-        raise kind("the connection failed", subject=url, found=reason) from exc
-    except requests.exceptions.Timeout as exc:
-        raise TransportError("no answer in time", subject=url) from exc
-    except requests.exceptions.RequestException as exc:
-        raise TransportError("the exchange failed", subject=url, found=_reason_of(exc)) from exc
-
-
-def _reason_of(exc: BaseException) -> str:
-    """Return the innermost reason: what the operating system said, without urllib3's wrapping."""
-    reason = getattr(exc.args[0], "reason", exc.args[0]) if exc.args else exc
-    return str(reason).rpartition(": ")[2][:200]
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` is an address on this machine, going by its host alone."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def parse_answer(answer: Answer) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
@@ -29,7 +30,11 @@ from lockgate_cli.commands.unrevoke import unrevoke
 from lockgate_cli.commands.upload import upload
 from lockgate_cli.context import Surroundings, real_surroundings
 from lockgate_cli.output import fail, say
+from lockgate_cli.speaking import begin, show_usage_error
+from lockgate_cli.voice import VOICE, Manner, speaking
 from lockgate_release.errors import ExitCode, LockgateError
+from lockgate_release.log.cli_events import CLI_ENDED
+from lockgate_release.log.telling import tell
 
 __all__ = ["INTERRUPTED", "lockgate", "main", "run"]
 
@@ -40,7 +45,25 @@ INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lockgate")
 @click.option("--debug", is_flag=True, help="Show where an unexpected error comes from.")
-def lockgate(*, debug: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Tell of each exchange with the server too.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors.")
+@click.option(
+    "--log-format", metavar="FORM", help="Words on stderr as text or json. [setting: log_format]"
+)
+@click.option(
+    "--operation", metavar="ID", help="This run's id in logs and audit. [setting: operation]"
+)
+@click.pass_context
+def lockgate(
+    context: click.Context,
+    /,
+    *,
+    debug: bool,
+    verbose: bool,
+    quiet: bool,
+    log_format: str | None,
+    operation: str | None,
+) -> None:
     """Publish releases, watch them, and take them back.
 
     Settings come from options, then LOCKGATE_* in the environment, then lockgate.toml here.
@@ -49,6 +72,10 @@ def lockgate(*, debug: bool) -> None:
     Exit codes: 0 done, 1 a bug, 2 say it differently, 20 refused by verification,
     21 network or server, 22 this machine, 23 not allowed, 24 somebody else moved first.
     """  # noqa: D301 (click's mark for lines that stay as they are)
+    del debug
+    around: Surroundings = context.obj
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    context.obj = begin(around, level, log_format, operation, str(context.invoked_subcommand))
 
 
 for _command in (
@@ -87,21 +114,27 @@ def run(
         around: What the command finds around it; None: this process.
         command: The command.
     """
+    around = around or real_surroundings()
+    began_s = around.clock()
+    with speaking(Manner()):
+        code = _end(arguments, around, command)
+        tell(VOICE, CLI_ENDED, exit_code=code, ms=int((around.clock() - began_s) * 1000))
+    return code
+
+
+def _end(arguments: Sequence[str], around: Surroundings, command: click.Command) -> int:
     try:
         code = command.main(
-            args=list(arguments),
-            prog_name="lockgate",
-            standalone_mode=False,
-            obj=around or real_surroundings(),
+            args=list(arguments), prog_name="lockgate", standalone_mode=False, obj=around
         )
     except (click.Abort, KeyboardInterrupt):
         say("interrupted; running it again goes on from here")
         return INTERRUPTED
     except click.ClickException as exc:
-        exc.show()
+        show_usage_error(exc)
         return ExitCode.USAGE
     except LockgateError as exc:
-        fail(str(exc))
+        fail(str(exc), exc.code, exc.exit_code)
         return exc.exit_code
     except Exception as exc:  # noqa: BLE001 (the last line of defence: it names the bug)
         say(f"This is a bug in Lockgate: {type(exc).__name__}: {exc}")

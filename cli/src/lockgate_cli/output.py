@@ -2,6 +2,9 @@
 
 Texts come from servers and documents too, so control characters are taken out of all of them: a
 reason for a revocation cannot move a maintainer's cursor.
+
+Words are events of `lockgate_release.log.cli_events`: sentences for people, or one JSON object a
+line where the run was told so. What a flag or a setting says of that holds for one run.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ from collections.abc import Sequence
 
 import click
 
+from lockgate_cli.voice import VOICE
 from lockgate_release.errors import LockgateError
+from lockgate_release.log.cli_events import CLI_FAILED, CLI_NOTE, CLI_WARNED
+from lockgate_release.log.telling import tell
 from lockgate_release.words import harmless
 
 __all__ = [
@@ -27,20 +33,22 @@ __all__ = [
     "warn",
 ]
 
+_log = VOICE
+
 
 def say(text: str = "") -> None:
     """Leave words for a person on stderr."""
-    click.echo(harmless(text), err=True)
+    tell(_log, CLI_NOTE, text=text)
 
 
 def warn(text: str) -> None:
     """Leave a warning for a person on stderr."""
-    click.echo(click.style("warning: ", fg="yellow") + harmless(text), err=True)
+    tell(_log, CLI_WARNED, text=text)
 
 
-def fail(text: str) -> None:
+def fail(text: str, code: str = "", exit_code: int | None = None) -> None:
     """Leave the reason why a command ends in failure on stderr."""
-    click.echo(click.style("error: ", fg="red") + harmless(text), err=True)
+    tell(_log, CLI_FAILED, text=text, code=code, exit_code=exit_code)
 
 
 def show(text: str) -> None:

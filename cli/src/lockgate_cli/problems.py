@@ -56,7 +56,9 @@ def raise_problem(answer: Answer) -> NoReturn:
     what = what.removesuffix(hint).rstrip().removesuffix(".")
     request = said.get("request_id", "")
     if kind is TransportError and request:
-        hint = f"{hint} The server's log knows it as request {request}.".lstrip()
+        operation = said.get("operation_id", "")
+        run = f" of operation {operation}" if operation else ""
+        hint = f"{hint} The server's log knows it as request {request}{run}.".lstrip()
     error = kind(what, hint=hint)
     for name in ("subject", "expected", "found"):
         setattr(error, name, said.get(name, ""))

@@ -348,7 +348,7 @@ def test_a_round_of_the_worker_does_every_job_and_tells_of_the_one_that_fails(
     scene.store = faulty
     faulty.plan(time_out(Moment.BEFORE, "list"))
     assert run_round(scene.deps(), "me")
-    assert ["a job failed" in record.getMessage() for record in caplog.records] == [True]
+    assert ["job.failed" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_an_upload_of_today_is_left_alone(scene: Scene) -> None:

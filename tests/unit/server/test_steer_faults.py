@@ -121,7 +121,7 @@ def test_a_rollout_that_cannot_be_judged_keeps_no_other_from_being_steered(
     scene.reports = broken
     assert _steer(scene) == ["halt"]
     assert _stage(scene) == (100, 1, 1)
-    assert "a rollout was not steered" in caplog.text
+    assert "rollout.not-steered" in caplog.text
     scene.reports = counts
     assert _steer(scene) == ["widen"]
 

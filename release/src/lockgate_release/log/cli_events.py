@@ -26,7 +26,11 @@ CLI_WARNED: Final = Event(
     name="cli.warned", level=logging.WARNING, sentence="{text}", fields=("text",), rate=_MANY
 )
 CLI_FAILED: Final = Event(
-    name="cli.failed", level=logging.ERROR, sentence="{text}", fields=("text",), rate=_MANY
+    name="cli.failed",
+    level=logging.ERROR,
+    sentence="{text}",
+    fields=("text", "code", "exit_code"),
+    rate=_MANY,
 )
 CLI_ASKED: Final = Event(
     name="cli.asked",
@@ -39,6 +43,6 @@ CLI_ENDED: Final = Event(
     name="cli.ended",
     level=logging.DEBUG,
     sentence="ended with {exit_code} after {ms} ms",
-    fields=("command", "exit_code", "ms"),
+    fields=("exit_code", "ms"),
     rate=_MANY,
 )

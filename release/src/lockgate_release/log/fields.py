@@ -71,6 +71,7 @@ FIELDS: Mapping[str, Field] = {
     "actor": _text("the token's label and id, or the user on the server itself"),
     "addresses": _text("where it answers"),
     "app": _text("the app"),
+    "backup": _text("the name of the backup"),
     "bytes": _integer("how long the answer's body is", "bytes"),
     "channel": _text("the channel"),
     "child": _text("which part of the server: `public`, `api` or `worker`"),

@@ -8,6 +8,8 @@ from typing import Final
 from lockgate_release.log.events import Event, Rate
 
 __all__ = [
+    "BACKUP_FAILED",
+    "BACKUP_MADE",
     "CHANGE_ABANDONED",
     "CHANGE_IN_FORCE",
     "CHANGE_UNCLEAR",
@@ -154,6 +156,18 @@ ROUND_FAILED: Final = Event(
     name="round.failed",
     level=logging.ERROR,
     sentence="no job could be run, and all are tried again: {reason}",
+    fields=("code", "reason"),
+)
+BACKUP_MADE: Final = Event(
+    name="backup.made",
+    level=logging.INFO,
+    sentence="the backup {backup} is made, and was restored to prove it",
+    fields=("backup", "ms"),
+)
+BACKUP_FAILED: Final = Event(
+    name="backup.failed",
+    level=logging.ERROR,
+    sentence="no backup was made, and it is tried again: {reason}",
     fields=("code", "reason"),
 )
 ROLLOUT_STEPPED: Final = Event(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lockgate_release.errors import ExitCode, LockgateError
+from lockgate_release.log.masking import mask
 from lockgate_release.names import AppName, parse_app_name
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.command.common import say
-from lockgate_server.logs import mask
 from lockgate_server.ports import Ledger
 
 __all__ = ["describe_refusal", "each_app", "named_apps"]

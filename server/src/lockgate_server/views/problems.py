@@ -18,12 +18,15 @@ from lockgate_release.errors import (
     TransportError,
     UsageError,
 )
+from lockgate_release.log.server_events import REQUEST_BUG
+from lockgate_release.log.telling import tell
 from lockgate_server.errors import (
     LengthRequiredError,
     NotFoundError,
     TooLargeError,
     UnauthenticatedError,
 )
+from lockgate_server.ports import UnsupportedError
 
 __all__ = ["install_error_handlers", "problem", "status_of"]
 
@@ -40,6 +43,7 @@ _STATUSES: tuple[tuple[type[LockgateError], int], ...] = (
     (UnauthenticatedError, 401),
     (DeniedError, 403),
     (ConflictError, 409),
+    (UnsupportedError, 501),
     (LocalError, 503),
     (TransportError, 503),
 )
@@ -59,6 +63,7 @@ _TITLES = {
     422: "Refused: it cannot be trusted",
     429: "Too often",
     500: "A fault of the server",
+    501: "The server's store cannot do this",
     503: "Not now",
     507: "The server's disk is full",
 }
@@ -79,7 +84,8 @@ def _is_disk_full(error: LockgateError) -> bool:
 
 
 def problem(status: int, code: str, detail: str = "", **members: object) -> Response:
-    """Return a problem; empty members are left out."""
+    """Return a problem; empty members are left out. The request's log line names it too."""
+    g.problem_code, g.problem_detail = code, detail
     body = {
         "type": "about:blank",
         "title": _TITLES.get(status, "An error"),
@@ -114,8 +120,6 @@ def install_error_handlers(app: Flask) -> None:
 
 def _on_lockgate_error(error: LockgateError) -> Response:
     status = status_of(error)
-    if status >= 500:
-        _log.error("refused: %s", error, extra={"lockgate": {"request_id": _request_id()}})
     return problem(
         status,
         error.code,
@@ -144,10 +148,5 @@ def _on_silence(error: BlockingIOError) -> Response:
 
 
 def _on_bug(error: Exception) -> Response:
-    _log.error("a fault of ours", exc_info=error, extra={"lockgate": {"request_id": _request_id()}})
+    tell(_log, REQUEST_BUG, reason=type(error).__name__, error=error)
     return problem(500, "error", "What went wrong stands in the server's log, under this request.")
-
-
-def _request_id() -> str:
-    found: str = g.get("request_id", "")
-    return found

@@ -18,6 +18,13 @@ from datetime import date, datetime, timedelta
 
 from lockgate_release.documents import ChannelDocument, ChannelOffer, RolloutState
 from lockgate_release.errors import LockgateError
+from lockgate_release.log.server_events import (
+    ROLLOUT_NOT_STEERED,
+    ROLLOUT_STANDS_STILL,
+    ROLLOUT_STEPPED,
+    ROLLOUT_STOPPED,
+)
+from lockgate_release.log.telling import tell
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.rollout.controller import judge
 from lockgate_release.rollout.counts import COHORT
@@ -87,19 +94,21 @@ class Steering:
         base = read_current(deps, app)
         taken = []
         for document, offer in _active_offers(base):
-            subject: JsonObject = {
-                "app": app,
-                "channel": document.channel,
-                "version": offer.version,
-            }
             try:
                 step = self._decide(deps, base, document, offer)
                 if step is not None and _take(deps, app, step, self.caller):
                     taken.append(step)
-                    _tell_step(step, subject)
+                    _tell_step(app, step)
             except LockgateError as exc:
-                fields = {**subject, "code": exc.code}
-                _log.error("a rollout was not steered: %s", exc, extra={"lockgate": fields})
+                tell(
+                    _log,
+                    ROLLOUT_NOT_STEERED,
+                    app=app,
+                    channel=document.channel,
+                    version=offer.version,
+                    code=exc.code,
+                    reason=str(exc),
+                )
         return tuple(taken)
 
     def _decide(
@@ -133,8 +142,14 @@ class Steering:
         if self._told.get(key) == now.date():
             return
         self._told[key] = now.date()
-        fields = {"app": app, "channel": channel, "version": version}
-        _log.warning("a rollout stands still: %s", verdict.text, extra={"lockgate": fields})
+        tell(
+            _log,
+            ROLLOUT_STANDS_STILL,
+            app=app,
+            channel=channel,
+            version=version,
+            reason=verdict.text,
+        )
 
 
 def judge_offer(
@@ -236,13 +251,15 @@ def _details(step: Step, offer: ChannelOffer, after: ChannelDocument) -> JsonObj
     return said
 
 
-def _tell_step(step: Step, subject: JsonObject) -> None:
+def _tell_step(app: AppName, step: Step) -> None:
     is_alarm = step.action in {Action.HALT, Action.PAUSE}
-    fields = {**subject, "action": step.action, "reason": step.reason}
-    _log.log(
-        logging.WARNING if is_alarm else logging.INFO,
-        "a rollout took a step: %s %s",
-        step.action,
-        step.details.get("text", ""),
-        extra={"lockgate": fields},
+    tell(
+        _log,
+        ROLLOUT_STOPPED if is_alarm else ROLLOUT_STEPPED,
+        app=app,
+        channel=step.channel,
+        version=step.version,
+        action=step.action,
+        verdict=step.reason,
+        text=str(step.details.get("text", "")),
     )
