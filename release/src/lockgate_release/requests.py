@@ -37,6 +37,7 @@ MAX_LIFETIME_S = 366 * 86400
 """How long a preview channel may last: an hour to a year."""
 
 _SUBJECT = "request"
+_OFFLINE_ROLE = r"(?!channels$|snapshot$|timestamp$)[a-z][a-z0-9_-]{0,31}"
 _WORDS = r"(?s).*\S.*"
 
 
@@ -283,7 +284,7 @@ class RenewRequest:
     """Put newer metadata of an offline role in force.
 
     Attributes:
-        role: `root`, `targets` or `releases`.
+        role: `root`, `targets`, `releases` or a further role of releases.
         metadata: The next metadata of that role, signed.
         documents: Targets that it names and the server may not have yet, by path.
     """
@@ -309,7 +310,7 @@ class RenewRequest:
         """
         fields = parse_json(data, subject=_SUBJECT)
         return cls(
-            role=fields.text("role", pattern="root|targets|releases"),
+            role=fields.text("role", pattern=_OFFLINE_ROLE),
             metadata=decode_bytes(fields, "metadata"),
             documents=decode_all(fields, "documents"),
         )

@@ -87,7 +87,7 @@ def test_what_is_no_metadata_is_refused(scene: Scene, role: str) -> None:
 
 def test_a_role_of_the_servers_is_not_renewed_from_outside(scene: Scene) -> None:
     request = RenewRequest(role="snapshot", metadata=b"{}")
-    refused(scene, request, UsageError, "expected root, targets or releases")
+    refused(scene, request, UsageError, "expected root, targets, or a role of releases")
 
 
 @pytest.mark.parametrize("role", ["root", "targets"])

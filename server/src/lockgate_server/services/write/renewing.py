@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tuf.api.metadata import Targets
+
 from lockgate_release.ceremony_requests import CeremonyRequest
 from lockgate_release.errors import ConflictError, UsageError
 from lockgate_release.names import AppName
 from lockgate_release.requests import PublishRequest, RenewRequest
-from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.chain import parse_metadata
+from lockgate_release.trust.roles import EXPIRY, Role, is_further_role
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.ceremony import hold_ceremony
 from lockgate_server.services.write.changing import Plan, change_app
@@ -37,7 +40,7 @@ class Renewed:
 
 
 def renew(deps: WriteDeps, app: AppName, request: RenewRequest, caller: Caller) -> Renewed:
-    """Put the next metadata of `root`, `targets` or `releases` in force.
+    """Put the next metadata of `root`, `targets` or a role of releases in force.
 
     Raises:
         NotFoundError: There is no such app.
@@ -60,12 +63,22 @@ def renew(deps: WriteDeps, app: AppName, request: RenewRequest, caller: Caller) 
             return Renewed(
                 timestamp_version=outcome.timestamp_version, version=outcome.releases_version
             )
+        case role if is_further_role(role):
+            publish_request = PublishRequest(
+                releases=request.metadata, documents=request.documents, role=role
+            )
+            outcome = publish(deps, app, publish_request, caller)
+            return Renewed(timestamp_version=outcome.timestamp_version, version=_number(request))
         case _:
             raise UsageError(
                 "not a role that is renewed from outside",
                 subject=request.role,
-                expected="root, targets or releases",
+                expected="root, targets, or a role of releases",
             )
+
+
+def _number(request: RenewRequest) -> int:
+    return parse_metadata(Targets, request.metadata, request.role).signed.version
 
 
 def _renew_targets(deps: WriteDeps, app: AppName, request: RenewRequest, caller: Caller) -> Renewed:

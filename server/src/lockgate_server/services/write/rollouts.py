@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from lockgate_release.documents import ChannelDocument, Rollout
+from lockgate_release.documents import ChannelDocument, Rollout, RolloutState
 from lockgate_release.errors import UsageError
 from lockgate_release.names import AppName, ChannelName, format_percentage
 from lockgate_release.rollout.progress import begin, read_progress
@@ -13,6 +13,7 @@ from lockgate_release.steering_requests import ChosenPlan, RolloutAction, Rollou
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.errors import NotFoundError
 from lockgate_server.services.write import steering
+from lockgate_server.services.write.bars import bars_of, check_bar
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import Allowed
@@ -63,6 +64,7 @@ def change_rollout(
             raise NotFoundError("no such channel", subject=f"{app}: {channel}")
         after = _apply(before, allowed_for(deps, base, channel), version, request, deps.now())
         answer = _describe(before, after, version, request)
+        _check_still_meets_bar(base, before, after, version)
         if after is before or request.dry_run:
             return Plan(change=None, answer=answer)
         change = Change(
@@ -73,6 +75,18 @@ def change_rollout(
         return Plan(change=change, answer=answer)
 
     return change_app(deps, app, caller, plan)
+
+
+def _check_still_meets_bar(
+    base: Base, before: ChannelDocument, after: ChannelDocument, version: str
+) -> None:
+    """Refuse to let a release reach further clients that would all refuse it."""
+    old, new = before.offer_of(version), after.offer_of(version)
+    if old is None or new is None:
+        return
+    is_wider = new.rollout.exposure_bp > old.rollout.exposure_bp
+    if is_wider or (old.rollout.state is not new.rollout.state is RolloutState.ACTIVE):
+        check_bar(bars_of(base), after, new)
 
 
 def _details(
@@ -131,7 +145,7 @@ def _move_on(
         before,
         allowed,
         version,
-        begin(wanted.plan, name=wanted.name, now=now),
+        begin(wanted.plan, name=wanted.name, now=now, start_at=wanted.start_at),
         now=now,
         expected_epoch=epoch,
         anyway=anyway,
@@ -139,12 +153,8 @@ def _move_on(
 
 
 def _need_plan(chosen: ChosenPlan | None) -> ChosenPlan:
-    if chosen is None or chosen.start_at is not None:
-        raise UsageError(
-            "a plan for a release that is offered already begins at once",
-            subject="chosen",
-            expected="a plan, and no start_at",
-        )
+    if chosen is None:
+        raise UsageError("no plan", subject="chosen", expected="the plan to follow")
     return chosen
 
 

@@ -18,7 +18,7 @@ __all__ = ["post_metadata"]
 def post_metadata(app: str) -> Response:
     """Put newer metadata in force: `releases` by publishers, the rest by administrators."""
     request = json_body(RenewRequest.parse)
-    if request.role != Role.RELEASES:
+    if request.role in {Role.ROOT, Role.TARGETS}:
         require(write_deps().ledger, Scope.ADMIN)
     renewed = renew(write_deps(), parse_app_name(app), request, caller())
     return answer({"timestamp_version": renewed.timestamp_version, "version": renewed.version})

@@ -10,6 +10,7 @@ from flask import Blueprint, Response
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Ledger, Scope
 from lockgate_server.views.api import (
+    approvals,
     apps,
     artifacts,
     audit,
@@ -290,6 +291,16 @@ ROUTES: tuple[Route, ...] = (
         refusals=(404, 409, 411, 413, 422, 507),
     ),
     *PENDING_ROUTES,
+    Route(
+        method="POST",
+        path=f"{_APP}/approvals",
+        view=approvals.post_approval,
+        scope=Scope.PUBLISH,
+        summary="Keep what people have signed to let a release into a channel",
+        request="ApproveRequest",
+        answers={200: "ApproveOutcome"},
+        refusals=(404, 409, 411, 413, 422, 507),
+    ),
     Route(
         method="POST",
         path=f"{_APP}/mirror-timestamps",

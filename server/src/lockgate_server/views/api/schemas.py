@@ -5,6 +5,7 @@ from __future__ import annotations
 from lockgate_release.rollout.situation import Action, Reason
 from lockgate_release.steering_requests import RolloutAction
 from lockgate_release.uploads import MAX_PARTS, MAX_URLS
+from lockgate_server.views.api.approval_schemas import APPROVAL_SCHEMAS
 from lockgate_server.views.api.key_schemas import KEY_SCHEMAS
 from lockgate_server.views.api.pending_schemas import PENDING_SCHEMAS
 from lockgate_server.views.api.schema_parts import BASE64 as _BASE64
@@ -68,8 +69,10 @@ SCHEMAS: dict[str, Schema] = {
             "releases": _BASE64,
             "documents": _map(_BASE64),
             "offer": _ref("WantedOffer"),
+            "role": _TEXT,
         },
     ),
+    **APPROVAL_SCHEMAS,
     "ChosenPlan": _object({"plan": _ref("Plan")}, {"name": _TEXT, "start_at": _INSTANT}),
     "Plan": {
         "type": "object",
@@ -128,7 +131,7 @@ SCHEMAS: dict[str, Schema] = {
         {"releases": _BASE64},
     ),
     "RenewRequest": _object(
-        {"role": {"enum": ["root", "targets", "releases"]}, "metadata": _BASE64},
+        {"role": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}, "metadata": _BASE64},
         {"documents": _map(_BASE64)},
     ),
     "MirrorRequest": _object({"valid_for_s": _NUMBER}),
