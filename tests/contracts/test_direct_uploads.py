@@ -246,6 +246,24 @@ def test_parts_that_the_store_holds_for_nobody_are_given_up(moto: Service, tmp_p
     store.close()
 
 
+def test_parts_are_given_up_also_where_everything_goes_through_the_server(
+    moto: Service, tmp_path: Path
+) -> None:
+    with emptied(moto.apart().open(BUCKET, S3Limits())) as store:
+        parts = S3Uploads(store.bucket)
+        scene = Scene(folder=tmp_path, store=store, uploads=parts)
+        scene.register()
+        assert Sender(scene.api(), SMALL).begin()["mode"] == "direct"
+        scene.uploads, scene.parts = None, parts  # the setting was changed meanwhile
+        assert Sender(scene.api(), SMALL).begin()["mode"] == "server"
+        assert list(parts.unfinished("")) == []
+        # A large write of the server's own breaks off too.
+        parts.begin(f"{APP}/artifacts/ab/abcd", content_type="x/y", cache_control="no-cache")
+        assert remove_old_uploads(scene.deps(), APP) == 1
+        assert list(parts.unfinished("")) == []
+    store.close()
+
+
 def test_the_setting_server_sends_everything_through_the_server(scene: Scene) -> None:
     scene.uploads = None
     sender = Sender(scene.api(), BIG)

@@ -185,6 +185,7 @@ def _api(folder: Path, store: ObjectStore, ledger: SqliteLedger) -> ApiDeps:
         sleep=lambda _: None,
         reports=SqliteReportLedger(folder / "reports.sqlite3"),
         uploads=find_uploads(store),
+        parts=find_uploads(store),
     )
     context = ApiContext(write=write, version="0.1.0")
     return ApiDeps(context=context, health=_health(store, ledger), new_id=lambda: "request-1")

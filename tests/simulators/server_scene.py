@@ -119,6 +119,7 @@ class Scene:
         publisher: Who signs.
         reports: What clients reported.
         uploads: How clients send parts straight to the store, if they can.
+        parts: What the store holds of such uploads, where clients send here; else as `uploads`.
         room: How many bytes more the store has for uploads, if it can tell.
     """
 
@@ -130,6 +131,7 @@ class Scene:
     app: AppName = APP
     reports: ReportLedger = field(default_factory=MemoryReportLedger)
     uploads: DirectUploads | None = None
+    parts: DirectUploads | None = None
     room: int | None = None
     naps: list[float] = field(default_factory=list)
     between_tries: Callable[[], object] = lambda: None
@@ -146,6 +148,7 @@ class Scene:
             sleep=self._sleep,
             reports=self.reports,
             uploads=self.uploads,
+            parts=self.parts or self.uploads,
             room=lambda: self.room,
         )
 

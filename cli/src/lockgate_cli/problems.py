@@ -16,7 +16,12 @@ from lockgate_release.errors import (
     UsageError,
 )
 
-__all__ = ["raise_problem"]
+__all__ = ["UnableError", "raise_problem"]
+
+
+class UnableError(TransportError):
+    """The server, or its store, will never do this: asking again is for nothing."""
+
 
 _PROBLEMS: Mapping[int, type[LockgateError]] = {
     400: UsageError,
@@ -29,6 +34,7 @@ _PROBLEMS: Mapping[int, type[LockgateError]] = {
     413: UsageError,
     415: UsageError,
     422: RepositoryError,
+    501: UnableError,
 }
 _UNSAID: Mapping[int, tuple[str, str]] = {
     401: (
@@ -55,7 +61,7 @@ def raise_problem(answer: Answer) -> NoReturn:
     hint = said.get("hint", "") if said else to_do
     what = what.removesuffix(hint).rstrip().removesuffix(".")
     request = said.get("request_id", "")
-    if kind is TransportError and request:
+    if issubclass(kind, TransportError) and request:
         operation = said.get("operation_id", "")
         run = f" of operation {operation}" if operation else ""
         hint = f"{hint} The server's log knows it as request {request}{run}.".lstrip()

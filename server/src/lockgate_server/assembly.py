@@ -151,6 +151,7 @@ def make_write_deps(
         sleep=time.sleep,
         reports=SqliteReportLedger(settings.reports_path),
         uploads=_choose_uploads(settings, store),
+        parts=find_uploads(store),
         room=partial(find_room, store),
         patience=settings.patience,
     )

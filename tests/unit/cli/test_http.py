@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from lockgate_cli.http import Answer, Care, Http, is_loopback, parse_answer
+from lockgate_cli.hosts import MOST_REDIRECTS, check_redirect, is_loopback
+from lockgate_cli.http import Answer, Care, Http, parse_answer
 from lockgate_cli.waits import WaitRules
-from lockgate_release.errors import TransportError, UsageError
+from lockgate_release.errors import RepositoryError, TransportError, UsageError
 from lockgate_release.trust.verify import NotFoundError
 from tests.simulators.scripted_api import Scripted, serve_script
 
@@ -100,6 +101,86 @@ def test_a_streamed_answer_of_another_kind_is_refused(http: Http) -> None:
     moved = Scripted(status=302, headers={"Location": "/x"})
     with serve_script(moved) as server, pytest.raises(TransportError, match="302"):
         list(http.stream(server.address))
+
+
+def test_a_stream_that_may_be_moved_goes_to_where_it_is_sent(http: Http) -> None:
+    with serve_script(Scripted(body=b"from the cache")) as other:
+        moved = Scripted(status=302, headers={"Location": f"{other.address}/elsewhere"})
+        with serve_script(moved) as server:
+            assert b"".join(http.stream(server.address, start_bytes=5, moved=True)) == b"the cache"
+        (asked,) = other.asked
+        assert "authorization" not in asked.headers
+        assert (asked.path, asked.headers["range"]) == ("/elsewhere", "bytes=5-")
+
+
+def test_a_stream_that_is_moved_in_circles_ends(http: Http) -> None:
+    moved = [Scripted(status=302, headers={"Location": "/again"})] * (MOST_REDIRECTS + 1)
+    with serve_script(*moved) as server:
+        with pytest.raises(TransportError, match="again and again"):
+            list(http.stream(server.address, moved=True))
+        assert len(server.asked) == MOST_REDIRECTS + 1
+
+
+def test_a_stream_is_not_moved_out_of_the_web(http: Http) -> None:
+    moved = Scripted(status=302, headers={"Location": "file:///etc/hostname"})
+    with serve_script(moved) as server, pytest.raises(RepositoryError, match="no repository"):
+        list(http.stream(server.address, moved=True))
+
+
+PUBLIC, TLS = "http://93.184.215.14/app", "https://93.184.215.14/app"
+"""An address that is anybody's."""
+
+NAMES = {
+    "localhost": ["127.0.0.1"],
+    "0x7f.1": ["127.0.0.1"],
+    "2130706433": ["127.0.0.1"],
+    "both.example": ["1.1.1.1", "10.0.0.1"],
+    "cdn.example": ["1.1.1.1", "2606:4700::1111"],
+    "inner.example": ["fe80::1%eth0"],
+}
+
+
+def known(host: str) -> list[str]:
+    """What a resolver says: an address stands for itself, and most names for nobody."""
+    is_address = host.count(".") == 3 or ":" in host
+    return NAMES.get(host, [host] if is_address else [])
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (TLS, PUBLIC),  # never back to plain HTTP
+        (TLS, "ftp://93.184.215.14/app"),
+        (PUBLIC, "https:///no-host"),
+        *((PUBLIC, f"http://{host}/") for host in (
+            "127.0.0.1:8081", "localhost", "10.1.2.3", "192.168.1.1", "172.16.0.1",
+            "169.254.169.254", "[::1]", "[fd00::1]", "[fe80::1]", "[::ffff:127.0.0.1]", "0.0.0.0",
+            "0x7f.1", "2130706433", "both.example", "inner.example",
+        )),
+    ],
+)  # fmt: skip
+def test_nobody_on_the_internet_sends_a_copy_into_an_inner_network(
+    source: str, target: str
+) -> None:
+    with pytest.raises(RepositoryError, match="no repository may send"):
+        check_redirect(source, target, known)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (PUBLIC, "http://1.1.1.1/x"),
+        (PUBLIC, "https://1.1.1.1/x"),
+        (TLS, "https://[2606:4700::1111]/x"),
+        ("http://10.0.0.1/", "http://10.0.0.2/"),  # who copies there is sent about there
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:9090/"),
+        ("http://10.0.0.1/", "https://1.1.1.1/"),
+        (PUBLIC, "https://cdn.example/x"),
+        (PUBLIC, "https://nobody-knows.example/x"),  # the connection, or a proxy, says more
+    ],
+)
+def test_a_copy_is_sent_on_among_equals_and_outwards(source: str, target: str) -> None:
+    check_redirect(source, target, known)
 
 
 def test_a_stream_carries_no_token(http: Http) -> None:

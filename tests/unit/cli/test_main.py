@@ -41,6 +41,7 @@ def ask_status(person: CommandLine, server: ScriptedServer) -> int:
         (418, ExitCode.TRANSPORT),
         (500, ExitCode.TRANSPORT),
         (503, ExitCode.TRANSPORT),
+        (501, ExitCode.TRANSPORT),
         (507, ExitCode.TRANSPORT),
     ],
 )
@@ -67,6 +68,13 @@ def test_a_token_that_the_server_does_not_know_is_called_that(person: CommandLin
 def test_a_fault_of_the_server_names_the_request(person: CommandLine) -> None:
     with serve_script(API, problem(500, detail="oops", request_id="abc-1")) as server:
         assert "abc-1" in person.run("status", "--server", server.address).err
+
+
+def test_what_the_server_can_never_do_is_asked_for_once(person: CommandLine) -> None:
+    said = problem(501, detail="the store is not able to do this", request_id="abc-2")
+    with serve_script(API, said) as server:
+        assert "abc-2" in person.run("status", "--server", server.address).err
+        assert len(server.asked) == 2
 
 
 def test_a_gateway_s_page_is_a_failed_transport(person: CommandLine) -> None:

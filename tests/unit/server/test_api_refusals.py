@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from lockgate_server.ports import Always
+from lockgate_server.ports import Always, UnsupportedError
 from lockgate_server.views.api.slots import Slots, slots_of
-from tests.simulators.faulty_store import FaultyStore, Moment, time_out
+from tests.simulators.faulty_store import FaultyStore, Moment, meanwhile, time_out
 from tests.simulators.server_scene import APP, Client, Scene
 
 BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -276,6 +276,20 @@ def test_a_store_that_does_not_answer_is_not_now(scene: Scene) -> None:
     answer = api("GET", "/apps/demo")
     assert_problem(answer, 503, "transport")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_what_a_store_can_never_do_is_told_apart_from_not_now(scene: Scene) -> None:
+    faulty = FaultyStore(scene.store)
+
+    def never() -> None:
+        raise UnsupportedError("the object store is not able to do this", found="501")
+
+    faulty.plan(meanwhile("put", "*/metadata/timestamp.json", never, times=-1))
+    scene.store = faulty
+    said = {"version": "1.0.0", "reason": "bad"}
+    answer = scene.api()("POST", "/apps/demo/revocations", said)
+    assert_problem(answer, 501, "local.store-unsupported", "not able")
+    assert "Retry-After" not in answer.headers
 
 
 def test_a_store_that_was_put_back_is_refused_with_what_was_expected(

@@ -26,6 +26,7 @@ from lockgate_server.ports.objects import (
     ObjectInfo,
     ObjectStore,
     StoredObject,
+    UnsupportedError,
 )
 from lockgate_server.ports.pending import (
     Attempt,
@@ -56,4 +57,5 @@ __all__ = [
     "Scope",
     "StoredObject",
     "TokenInfo",
+    "UnsupportedError",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, NewType, Protocol, TypeAlias
 
-from lockgate_release.errors import ConflictError
+from lockgate_release.errors import ConflictError, LocalError
 
 __all__ = [
     "MAX_REPLACED_BYTES",
@@ -38,6 +38,12 @@ class LostRaceError(ConflictError):
     """A conditional write found another state than the one it was conditional on."""
 
     code = "conflict.lost-race"
+
+
+class UnsupportedError(LocalError):
+    """The store says that it is not able to do this, ever: asking again is for nothing."""
+
+    code = "local.store-unsupported"
 
 
 @dataclass(frozen=True, slots=True)

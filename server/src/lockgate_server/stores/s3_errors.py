@@ -18,7 +18,7 @@ from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 
 from lockgate_release.errors import LocalError, LockgateError, TransportError
-from lockgate_server.ports import LostRaceError
+from lockgate_server.ports import LostRaceError, UnsupportedError
 
 __all__ = ["UnsupportedError", "answer_code", "answer_status", "s3_errors"]
 
@@ -36,12 +36,6 @@ _NETWORK = (
     urllib3.exceptions.HTTPError,
     OSError,
 )
-
-
-class UnsupportedError(LocalError):
-    """The store says that it is not able to do this, ever."""
-
-    code = "local.store-unsupported"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from lockgate_server.ports import Always, Condition, Etag, IfAbsent, IfMatch, Lo
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
-from lockgate_server.stores.s3_errors import UnsupportedError
+from lockgate_server.ports import UnsupportedError
 from tests.simulators.scripted_s3 import (
     CONDITIONS,
     KEY,

@@ -29,6 +29,9 @@ class WriteDeps:
         sleep: Waits for as many seconds, between two tries.
         reports: What clients reported.
         uploads: How clients send parts straight to the store; None where they come here.
+        parts: What the store holds of uploads in parts, to give up what broke off; also where
+            clients send here, for the server's own large writes, and what was begun before. None
+            where it has no such thing.
         room: Returns how many bytes more the store has for uploads; None where nobody can tell.
         open_uploads: How many uploads were open, as far as this process has counted lately.
         patience: For how long caches must be waited for, when keys change.
@@ -42,6 +45,7 @@ class WriteDeps:
     sleep: Callable[[float], None]
     reports: ReportLedger
     uploads: DirectUploads | None = None
+    parts: DirectUploads | None = None
     room: Callable[[], int | None] = lambda: None
     open_uploads: OpenUploads = field(default_factory=OpenUploads)
     patience: Patience = field(default_factory=Patience)

@@ -57,11 +57,11 @@ def _remove(deps: WriteDeps, app: AppName, name: str, infos: Iterable[ObjectInfo
 
 
 def _give_up_unfinished(deps: WriteDeps, app: AppName, oldest: datetime) -> int:
-    if deps.uploads is None:
+    if deps.parts is None:
         return 0
     # The server's own large writes break off too, so the whole app is looked through.
-    found = deps.uploads.unfinished(f"{app}/")
+    found = deps.parts.unfinished(f"{app}/")
     old = [item for item in found if item.begun_at < oldest]
     for item in old:
-        deps.uploads.abort(item.key, item.store_id)
+        deps.parts.abort(item.key, item.store_id)
     return len(old)

@@ -140,8 +140,8 @@ def forget_upload(
         LocalError: The disk is in the way.
     """
     deps.store.delete(upload_record_key(app, upload_id))
-    if record is not None and record.store_id and deps.uploads is not None:
-        deps.uploads.abort(record.data_key, record.store_id)
+    if record is not None and record.store_id and deps.parts is not None:
+        deps.parts.abort(record.data_key, record.store_id)
     for info in list(deps.store.list(upload_prefix(app, upload_id))):
         deps.store.delete(info.key)
 
