@@ -10,14 +10,21 @@ from uuid import UUID
 
 import pytest
 
-from lockgate_release.decision_values import Offer
+from lockgate_release.decision_values import Held, Offer
 from lockgate_release.gate import Arm, bucket
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.reports import MAX_REPORTS, dump_reports
-from lockgate_release.requests import OfferRequest
+from lockgate_release.requests import MIN_LIFETIME_S, OfferRequest
 from lockgate_release.rollout.plan import DEFAULT_PLAN, Plan
 from lockgate_release.steering_requests import ChosenPlan
-from lockgate_server.stores.sqlite_reports import SqliteReportLedger
+from lockgate_server.assembly import open_write_deps
+from lockgate_server.children.common import make_health, new_request_id
+from lockgate_server.public import PublicDeps, create_public_app
+from lockgate_server.services.reports.in_force import View
+from lockgate_server.services.reports.intake import Intake, IntakeLimits
+from lockgate_server.services.write.deps import Caller
+from lockgate_server.services.write.publish import publish
+from lockgate_server.settings import ServerSettings
 from lockgate_updater import Updater
 from tests.simulators.fleet import FleetSimulator
 from tests.simulators.publisher import PublisherSimulator
@@ -102,6 +109,35 @@ def _wait_for(server: ServerProcess, publisher: PublisherSimulator, epoch: int) 
     return _rollout(server, publisher)
 
 
+def _post_three_hours_ago(server: ServerProcess, app: AppName) -> None:
+    """Have a fleet report whose windows have closed: over HTTP, while the clock was behind."""
+    ago = datetime.now(UTC) - timedelta(hours=3)
+    settings = ServerSettings(data=server.data)
+    fleet = FleetSimulator(app=app, version=NEW)
+    sent = [
+        *fleet.reports(Arm.OFFERED, 60, bad=3, epoch=1, hour=ago),
+        *fleet.reports(Arm.CONTROL, 180, bad=18, epoch=1, hour=ago),
+    ]
+    with open_write_deps(settings, {}) as deps:
+        intake = Intake(
+            ledger=deps.reports,
+            view=View(deps.store, deps.ledger, time.monotonic),
+            now=lambda: ago,
+            monotonic_s=time.monotonic,
+            limits=IntakeLimits(share_bp=10_000),
+        )
+        health = make_health(deps.store, deps.ledger, deps.reports)
+        web = create_public_app(
+            PublicDeps(
+                store=deps.store, health=health, api_port=0, new_id=new_request_id, intake=intake
+            )
+        ).test_client()
+        for first in range(0, len(sent), MAX_REPORTS):
+            answer = web.post(f"/{app}/reports", data=dump_reports(sent[first:][:MAX_REPORTS]))
+            assert (answer.status_code, answer.get_json()["dropped"]) == (202, 0)
+        intake.stop()
+
+
 def test_a_bad_release_is_halted_by_what_its_clients_report(
     server: ServerProcess, tmp_path: Path
 ) -> None:
@@ -134,12 +170,7 @@ def test_a_good_release_reaches_those_who_were_held_back(
     _publish(server, publisher, QUICK)
     client = _outsider(server, publisher, tmp_path / "home", 2_500)
     assert _offered(client) == "1.0.0"
-    # Reports of three hours ago, whose window has closed.
-    ledger = SqliteReportLedger(server.data / "reports.sqlite3")
-    fleet, now = FleetSimulator(app=app, version=NEW), datetime.now(UTC)
-    ago = now - timedelta(hours=3)
-    fleet.tell(ledger, canaries=(60, 3), control=(180, 18), now=ago)
-    ledger.close()
+    _post_three_hours_ago(server, app)
     detail = f"/api/v1/apps/{app}/channels/stable/rollouts/{NEW}"
     verdict = server.call("GET", detail).json()["verdict"]
     assert (verdict["action"], verdict["reason"]) == ("widen", "proven")
@@ -148,3 +179,38 @@ def test_a_good_release_reaches_those_who_were_held_back(
     assert (rollout["state"], rollout["exposure_bp"]) == ("active", 10_000)
     again = Updater.open(client.home, flags={"repository": server.public})
     assert _offered(again) == NEW
+
+
+def test_a_preview_that_is_over_is_emptied_and_its_clients_are_told(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    app, preview = AppName("previewed"), ChannelName("pr-7")
+    publisher = _begin(server, app)
+    build = publisher.build("1.1.0-pr.7")
+    server.upload(publisher, build)
+    request = publisher.publish(server.chain(publisher), build, channels=[preview])
+    offer = OfferRequest(channel=preview, version=build.version, lifetime_s=MIN_LIFETIME_S)
+    assert server.stop() == 0
+    # It was published two hours ago, and its clients had it.
+    ago = datetime.now(UTC) - timedelta(hours=2)
+    with open_write_deps(ServerSettings(data=server.data), {}) as deps:
+        then = replace(deps, now=lambda: ago)
+        publish(then, app, replace(request, offer=offer), Caller(actor="a test"))
+    server.start()
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while server.channel(publisher, preview)["offers"]:
+        assert time.monotonic() < deadline, server.said()
+        time.sleep(0.1)
+    client = Updater.create(
+        tmp_path / "home",
+        app=app,
+        repository=server.public,
+        channel=preview,
+        root=publisher.root,
+    )
+    found = client.check()
+    assert isinstance(found, Held), found
+    assert "was a preview and has ended" in found.reason
+    (entry,) = server.call("GET", f"/api/v1/apps/{app}/audit?limit=1").json()["entries"]
+    assert (entry["actor"], entry["action"]) == ("worker", "channel.end")
+    assert server.channel(publisher)["offers"][0]["version"] == "1.0.0"

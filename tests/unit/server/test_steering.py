@@ -221,6 +221,26 @@ def test_a_plan_set_later_never_narrows_and_counts_from_then_on() -> None:
     assert set_plan(document, ALLOWED, NEW, wanted, now=LATER) is document
 
 
+def test_a_plan_set_later_waits_for_its_time_and_leaves_the_rollout_where_it_is() -> None:
+    wanted = begin(DEFAULT_PLAN, name="canary", now=NOW, start_at=LATER)
+    waiting = set_plan(_document(None, 300), ALLOWED, NEW, wanted, now=NOW)
+    rollout = _rollout(waiting)
+    assert (rollout.exposure_bp, rollout.control_bp, rollout.epoch) == (300, 9_700, 2)
+    assert (_progress(waiting).stage_epochs, _progress(waiting).start_at) == ((), LATER)
+    assert set_plan(waiting, ALLOWED, NEW, wanted, now=NOW) is waiting
+    started = next_step(waiting, ALLOWED, NEW, LATER)
+    assert (_rollout(started).exposure_bp, _progress(started).stage_epochs) == (500, (3,))
+    sooner = replace(wanted, start_at=None)
+    assert _rollout(set_plan(waiting, ALLOWED, NEW, sooner, now=NOW)).exposure_bp == 500
+    assert set_plan(started, ALLOWED, NEW, wanted, now=LATER) is started
+
+
+def test_a_plan_whose_time_has_come_begins_at_once() -> None:
+    wanted = begin(DEFAULT_PLAN, name="canary", now=NOW, start_at=NOW)
+    document = set_plan(_document(None, 300), ALLOWED, NEW, wanted, now=LATER)
+    assert _rollout(document).exposure_bp == 500
+
+
 def test_no_plan_is_set_where_everybody_is_offered_it() -> None:
     with pytest.raises(UsageError, match="no plan has a step left"):
         set_plan(_document(None, 100), ALLOWED, OLD, _begun(), now=NOW)
@@ -320,7 +340,7 @@ def test_a_rollout_that_changed_since_somebody_looked_is_a_conflict(
         change(moved, ALLOWED, NEW, expected_epoch=1)
 
 
-def test_a_plan_that_cannot_be_read_keeps_nobody_from_stopping_it() -> None:
+def _unreadable() -> ChannelDocument:
     document = _document(_begun())
     offers = tuple(
         offer.with_rollout(replace(offer.rollout, progress={"plan": {"newer": True}}))
@@ -328,7 +348,22 @@ def test_a_plan_that_cannot_be_read_keeps_nobody_from_stopping_it() -> None:
         else offer
         for offer in document.offers
     )
-    strange = replace(document, offers=offers)
+    return replace(document, offers=offers)
+
+
+def test_a_plan_that_cannot_be_read_keeps_no_channel_from_starting_again() -> None:
+    stopped = stop_channel(_unreadable(), ALLOWED, reason="fire", now=NOW)
+    started = start_again(stopped, ALLOWED, who="a", needed=1, now=LATER)
+    assert started.stop is None
+    assert _rollout(started).state is RolloutState.PAUSED
+    freed = set_exposure(started, ALLOWED, NEW, 200, anyway=True)
+    assert _states(freed)[0] == (NEW, 200, "paused")
+    again = resume_rollout(freed, ALLOWED, NEW, now=LATER)
+    assert _states(again)[0] == (NEW, 200, "active")
+
+
+def test_a_plan_that_cannot_be_read_keeps_nobody_from_stopping_it() -> None:
+    strange = _unreadable()
     assert _rollout(pause_rollout(strange, ALLOWED, NEW)).state is RolloutState.PAUSED
     assert _rollout(halt_rollout(strange, ALLOWED, NEW)).state is RolloutState.HALTED
     stopped = stop_channel(strange, ALLOWED, reason="fire", now=NOW)

@@ -162,12 +162,22 @@ def finish_rollout(call: Call, *, anyway: bool, **said: object) -> None:
 @_acts
 @click.option("--rollout", "name", metavar="NAME", help="A plan by its name, such as canary.")
 @click.option("--plan", "file", metavar="FILE", help="A plan's file, TOML or JSON.")
+@click.option("--start-at", metavar="INSTANT", help="When the plan starts. Default: at once.")
 @_ANYWAY
 def plan_rollout(
-    call: Call, *, name: str | None, file: str | None, anyway: bool, **said: object
+    call: Call,
+    *,
+    name: str | None,
+    file: str | None,
+    start_at: str | None,
+    anyway: bool,
+    **said: object,
 ) -> None:
-    """Let VERSION of APP follow a plan from now on, from the stage it has reached."""
-    wish = PlanWish(name, file, None)
+    """Let VERSION of APP follow a plan from now on, from the stage it has reached.
+
+    With --start-at the rollout stays where it is until then.
+    """
+    wish = PlanWish(name, file, start_at)
     if not wish.is_said:
         raise UsageError("no plan", expected="--rollout NAME or --plan FILE")
     channel = parse_field("--channel", parse_channel_name, str(said["channel"]))

@@ -95,17 +95,8 @@ def set_exposure(
     rollout = find_rollout(document, version, expected_epoch)
     if rollout.exposure_bp == exposure_bp and rollout.progress is None:
         return document
-    if exposure_bp >= rollout.exposure_bp:
-        check_moving(document)
-    _check_evidence(document, version, rollout, anyway=anyway)
-    changed = replace(
-        rollout,
-        exposure_bp=exposure_bp,
-        control_bp=MAX_EXPOSURE_BP - exposure_bp,
-        epoch=rollout.epoch + 1,
-        progress=None,
-    )
-    return replace_rollout(document, allowed, version, changed)
+    wanted = replace(rollout, exposure_bp=exposure_bp)
+    return _steer_by_hand(document, allowed, version, wanted, anyway=anyway)
 
 
 def finish_rollout(
@@ -126,12 +117,22 @@ def finish_rollout(
     rollout = find_rollout(document, version, expected_epoch)
     if rollout.is_full:
         return document
-    check_moving(document)
+    wanted = replace(rollout, exposure_bp=MAX_EXPOSURE_BP, state=RolloutState.ACTIVE)
+    return _steer_by_hand(document, allowed, version, wanted, anyway=anyway)
+
+
+def _steer_by_hand(
+    document: ChannelDocument, allowed: Allowed, version: str, wanted: Rollout, *, anyway: bool
+) -> ChannelDocument:
+    """Return the document with a rollout at a person's exposure and state, without its plan."""
+    rollout = find_rollout(document, version, 0)
+    if wanted.exposure_bp >= rollout.exposure_bp:
+        check_moving(document)  # whoever narrows need not wait
     _check_evidence(document, version, rollout, anyway=anyway)
     changed = replace(
-        _in_state(rollout, RolloutState.ACTIVE),
-        exposure_bp=MAX_EXPOSURE_BP,
-        control_bp=0,
+        wanted,
+        control_bp=MAX_EXPOSURE_BP - wanted.exposure_bp,
+        epoch=rollout.epoch + 1,
         progress=None,
     )
     return replace_rollout(document, allowed, version, changed)
@@ -266,7 +267,8 @@ def set_plan(
     """Return the document with a rollout that follows a plan from now on.
 
     It begins with the first stage that is no narrower than what the rollout has reached, and with
-    nothing counted. The same plan again changes nothing.
+    nothing counted; at its time, if it has one, and until then the rollout stays where it is. The
+    same plan again changes nothing.
 
     Args:
         document: What the channel offers.
@@ -285,20 +287,24 @@ def set_plan(
     rollout = find_rollout(document, version, expected_epoch)
     plan = _cut_plan(document, version, rollout, wanted.plan)
     known = read_progress(rollout)
-    if known is not None and known.plan == plan and not anyway:
+    if known is not None and _is_same_plan(known, plan, wanted) and not anyway:
         return document
     check_moving(document)
     _check_evidence(document, version, rollout, anyway=anyway)
-    progress = begin(plan, name=wanted.name, now=now).step(epoch=rollout.epoch + 1, now=now)
-    first = plan.stages[0]
-    changed = replace(
-        rollout,
-        exposure_bp=first.exposure_bp,
-        control_bp=first.control_bp,
-        epoch=rollout.epoch + 1,
-        progress=progress.to_json(),
-    )
+    epoch, start_at = rollout.epoch + 1, wanted.start_at
+    progress = begin(plan, name=wanted.name, now=now, start_at=start_at)
+    if start_at is None or start_at <= now:
+        first = plan.stages[0]
+        progress = progress.step(epoch=epoch, now=now)
+        rollout = replace(rollout, exposure_bp=first.exposure_bp, control_bp=first.control_bp)
+    changed = replace(rollout, epoch=epoch, progress=progress.to_json())
     return replace_rollout(document, allowed, version, changed)
+
+
+def _is_same_plan(known: Progress, plan: Plan, wanted: Progress) -> bool:
+    """Whether a plan is followed already; one that has not begun may be given another time."""
+    has_begun = known.here is not None
+    return known.plan == plan and (has_begun or known.start_at == wanted.start_at)
 
 
 def _cut_plan(document: ChannelDocument, version: str, rollout: Rollout, plan: Plan) -> Plan:

@@ -1,7 +1,8 @@
 """Stopping a whole channel, and starting it again. Pure, like `channels`.
 
 A stop pauses what is unfinished and remembers which; a start lets just those go on, once as many
-people as it needs have asked for it. In between nothing new is offered and nothing widens.
+people as it needs have asked for it. In between nothing new is offered and nothing widens. What
+follows a plan that cannot be read is stopped like everything, and stays paused after a start.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from lockgate_release.documents import ChannelDocument, RolloutState, Stop
+from lockgate_release.documents import ChannelDocument, Rollout, RolloutState, Stop
+from lockgate_release.errors import DocumentError
 from lockgate_server.services.write.channels import Allowed, replace_rollout
 from lockgate_server.services.write.steering import go_on, pause_rollout
 
@@ -75,5 +77,16 @@ def start_again(
             epoch,
             RolloutState.PAUSED,
         ):
-            document = replace_rollout(document, allowed, version, go_on(offer.rollout, now))
+            document = _let_go_on(document, allowed, version, offer.rollout, now)
     return document
+
+
+def _let_go_on(
+    document: ChannelDocument, allowed: Allowed, version: str, rollout: Rollout, now: datetime
+) -> ChannelDocument:
+    try:
+        return replace_rollout(document, allowed, version, go_on(rollout, now))
+    except DocumentError:
+        # A plan that this server cannot read keeps no other rollout, and no channel, from going on.
+        # It stays paused, an alarm names it, and a person gives it another plan or an exposure.
+        return document
