@@ -14,36 +14,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tuf.api.metadata import Targets
-
-from lockgate_release.errors import (
-    ConflictError,
-    DocumentError,
-    LocalError,
-    LockgateError,
-    TransportError,
-    TrustError,
-)
-from lockgate_release.layout import metadata_key
+from lockgate_release.errors import ConflictError, LocalError, LockgateError, TransportError
 from lockgate_release.names import AppName, Sha256Hex
-from lockgate_release.pending_requests import PendingRequest, SignaturesRequest, Wishes
-from lockgate_release.strict_json import Fields, Json, JsonObject
-from lockgate_release.trust.chain import parse_metadata, verify_next_releases
+from lockgate_release.pending_requests import PendingRequest, SignaturesRequest
+from lockgate_release.strict_json import Json
 from lockgate_release.trust.partial import PartlySigned, read_partly_signed, without_signatures
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange, PendingSignature
-from lockgate_server.services.objects import read_held
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome, Plan, change_app, read_settled
-from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.condemned import check_spared
 from lockgate_server.services.write.deps import Caller, WriteDeps
-from lockgate_server.services.write.publish import changed_channels, check_releases, offer_all
-from lockgate_server.services.write.publishing import ReleaseList, read_list, read_verified
-from lockgate_server.services.write.unrevoking import lift_revocations
+from lockgate_server.services.write.pending_live import check_change, list_in, live_change
 from lockgate_server.services.write.waiting import (
     find_change,
     is_in_force,
@@ -53,7 +37,7 @@ from lockgate_server.services.write.waiting import (
 )
 from lockgate_server.services.write.withdrawing import drop, intent_of
 
-__all__ = ["Signed", "begin", "finish_pending", "read_wishes", "sign", "why_not_live"]
+__all__ = ["Signed", "begin", "finish_pending", "sign"]
 
 _SHOWN = 12
 
@@ -100,7 +84,7 @@ def begin(deps: WriteDeps, app: AppName, request: PendingRequest, caller: Caller
         _make_room(deps, base, request, caller)
         change = _new_change(deps, base, request, partly, caller)
         # What stands in the store now may be collected before the last signature comes.
-        change = replace(change, documents=_check(deps, base, _list_in(change), change)[0])
+        change = replace(change, documents=check_change(deps, base, list_in(change), change)[0])
         is_new = deps.ledger.begin_pending(
             change,
             intent_of(caller, change, "pending.begin"),
@@ -147,28 +131,6 @@ def _new_change(
     )
 
 
-def read_wishes(change: PendingChange) -> Wishes:
-    """Return what is to be done with a change once it is in force.
-
-    Raises:
-        DocumentError: What is kept are no wishes.
-    """
-    return Wishes.read(Fields(change.wishes, subject=change.title, path=""))
-
-
-def _check(
-    deps: WriteDeps, base: Base, live: ReleaseList, change: PendingChange
-) -> tuple[Mapping[str, bytes], frozenset[str], Base]:
-    """Return the documents, what they build on, and the state with everything that is wished."""
-    documents, builds_on = check_releases(deps, base, live, change.documents)
-    wishes = read_wishes(change)
-    after = base
-    for lift in wishes.lifts:
-        lifted = {document.channel: document for document in lift_revocations(after, live, lift)}
-        after = replace(after, channels={**after.channels, **lifted})
-    return documents, builds_on, offer_all(deps, after, live, wishes.offers)
-
-
 def _check_nothing_went(deps: WriteDeps, base: Base, change: PendingChange, caller: Caller) -> None:
     """Check once more, now that collection sees the change, that nothing it names is going.
 
@@ -176,7 +138,7 @@ def _check_nothing_went(deps: WriteDeps, base: Base, change: PendingChange, call
         ConflictError: It is being removed at this moment. The change is dropped.
     """
     try:
-        _, builds_on, _ = _check(deps, base, _list_in(change), change)
+        _, builds_on, _ = check_change(deps, base, list_in(change), change)
         check_spared(deps.store, base.app, builds_on)
     except (TransportError, LocalError):
         raise
@@ -184,11 +146,6 @@ def _check_nothing_went(deps: WriteDeps, base: Base, change: PendingChange, call
         with contextlib.suppress(ConflictError):
             drop(deps, base, change, caller, "pending.drop", "what it names was being removed")
         raise
-
-
-def _list_in(change: PendingChange) -> ReleaseList:
-    signed = parse_metadata(Targets, change.metadata, f"the next {change.role}").signed
-    return read_list(signed, role=change.role)
 
 
 def sign(
@@ -207,6 +164,19 @@ def sign(
         TransportError: The store cannot be reached.
         LocalError: The ledger or the online key cannot be used.
     """
+    try:
+        return _sign_once(deps, app, change_id, request, caller)
+    except ConflictError:
+        # Who signed at the same moment may have put it in force, between our look and our step.
+        base = read_settled(deps, app)
+        if not _is_live(base, change_id):
+            raise
+        return _find_live(base, change_id)
+
+
+def _sign_once(
+    deps: WriteDeps, app: AppName, change_id: str, request: SignaturesRequest, caller: Caller
+) -> Signed:
     base = read_settled(deps, app)
     change = find_change(deps.ledger, app, change_id)
     if change is None:
@@ -232,8 +202,12 @@ def sign(
     )
 
 
+def _is_live(base: Base, change_id: str) -> bool:
+    return any(is_in_force(base, role, change_id) for role in base.chain.release_roles)
+
+
 def _find_live(base: Base, change_id: str) -> Signed:
-    if any(is_in_force(base, role, change_id) for role in base.chain.release_roles):
+    if _is_live(base, change_id):
         return replace(_signed(base, None, changed=False), change_id=change_id)
     raise NotFoundError(
         "no such change waits for signatures",
@@ -303,76 +277,9 @@ def _put_in_force(
             )
         if is_outdated(base, change):
             raise _outdated(base, change)
-        return Plan(change=_change(deps, base, change), answer=None)
+        return Plan(change=live_change(deps, base, change), answer=None)
 
     return change_app(deps, app, caller, plan)
-
-
-def _change(deps: WriteDeps, base: Base, change: PendingChange) -> Change:
-    partly = weigh(base, change)
-    verified = verify_next_releases(base.chain, _bytes_of(deps, base, partly), role=change.role)
-    live = read_verified(verified, role=change.role)
-    documents, builds_on, after = _check(deps, base, live, change)
-    return Change(
-        action="pending.live",
-        details=_describe_live(change, partly),
-        channels=changed_channels(base, after),
-        releases=verified,
-        role=change.role,
-        documents=documents,
-        builds_on=builds_on,
-        pending=change.change_id,
-    )
-
-
-def _bytes_of(deps: WriteDeps, base: Base, partly: PartlySigned) -> bytes:
-    """Return the list as it is put in force: as it stands in the store, where somebody was at it.
-
-    Another signature may have come since, and a number is never taken twice.
-    """
-    data = partly.to_bytes()
-    key = metadata_key(base.app, partly.role, partly.signed_list.version)
-    found = read_held(deps.store, key)
-    if found is None or found.data == data:
-        return data
-    with contextlib.suppress(DocumentError, TrustError, ConflictError):
-        stands = read_partly_signed(base.app, base.chain, partly.role, found.data)
-        if stands.change_id == partly.change_id and stands.is_complete:
-            return found.data
-    return data
-
-
-def _describe_live(change: PendingChange, partly: PartlySigned) -> JsonObject:
-    wishes = read_wishes(change)
-    offers: list[Json] = [offer.to_json() for offer in wishes.offers]
-    lifts: list[Json] = [lift.to_json() for lift in wishes.lifts]
-    keys: list[Json] = list(partly.signed)
-    return {
-        "change": change.change_id,
-        "title": change.title,
-        "role": change.role,
-        "releases_version": change.number,
-        "begun_by": change.actor,
-        "keys": keys,
-        "offers": offers,
-        **({"lifts": lifts} if lifts else {}),
-    }
-
-
-def why_not_live(deps: WriteDeps, base: Base, change: PendingChange) -> str:
-    """Return why a change that is signed to the end could not come into force now, or "".
-
-    Raises:
-        TransportError: The store cannot be reached.
-        LocalError: The disk is in the way.
-    """
-    try:
-        _change(deps, base, change)
-    except (TransportError, LocalError):
-        raise
-    except LockgateError as exc:
-        return str(exc)
-    return ""
 
 
 def finish_pending(deps: WriteDeps, app: AppName, caller: Caller) -> int:

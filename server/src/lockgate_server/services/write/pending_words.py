@@ -10,7 +10,8 @@ from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.deps import WriteDeps
-from lockgate_server.services.write.pending import Signed, read_wishes, why_not_live
+from lockgate_server.services.write.pending import Signed
+from lockgate_server.services.write.pending_live import read_wishes, why_not_live
 from lockgate_server.services.write.status import describe_app, read_current
 from lockgate_server.services.write.waiting import (
     find_change,
