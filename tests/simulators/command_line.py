@@ -41,7 +41,9 @@ class CommandLine:
         answers: What they will answer when asked, in turn; KeyboardInterrupt to interrupt, or
             something that happens while they think.
         questions: What they were asked.
+        secrets: What they will type when asked for a passphrase or a PIN, in turn.
         waited_s: How long commands wanted to wait.
+        while_waiting: What happens meanwhile, given how long it takes in seconds.
     """
 
     folder: Path
@@ -50,7 +52,9 @@ class CommandLine:
     watched: bool = False
     answers: list[str | BaseException | Callable[[], str]] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
     waited_s: list[float] = field(default_factory=list)
+    while_waiting: Callable[[float], object] = float
 
     def pass_time(self, **span: float) -> None:
         self.now += timedelta(**span)
@@ -62,17 +66,26 @@ class CommandLine:
             raise answer
         return answer if isinstance(answer, str) else answer()
 
+    def _sleep(self, wait_s: float) -> None:
+        self.waited_s.append(wait_s)
+        self.while_waiting(wait_s)
+
+    def _ask_secret(self, question: str) -> str:
+        self.questions.append(question)
+        return self.secrets.pop(0)
+
     def surroundings(self) -> Surroundings:
         return Surroundings(
             environ=self.environ,
             folder=self.folder,
             now=lambda: self.now,
             clock=lambda: 0.0,
-            sleep=self.waited_s.append,
+            sleep=self._sleep,
             jitter=lambda: 0.5,
             watched=self.watched,
             new_id=lambda: "a-run",
             ask=self._ask,
+            ask_secret=self._ask_secret,
         )
 
     def run(self, *arguments: str, command: click.Command = lockgate) -> Ended:

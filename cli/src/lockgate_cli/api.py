@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from lockgate_cli.http import Answer, Care, Http, parse_answer
 from lockgate_cli.problems import raise_problem
+from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.errors import DeniedError, TransportError, UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
@@ -290,6 +291,24 @@ class Api:
             LockgateError: The server refused, or could not be reached.
         """
         return self._ask("POST", f"apps/{app}/metadata", request.to_json())
+
+    def hold_ceremony(self, app: AppName, request: CeremonyRequest) -> CeremonyOutcome:
+        """Put what several people have signed in force, as far as caches allow it now.
+
+        Raises:
+            ConflictError: Somebody else moved it first.
+            LockgateError: The server refused, or could not be reached.
+        """
+        body = self._ask("POST", f"apps/{app}/ceremony", request.to_json())
+        return CeremonyOutcome.parse(json.dumps(body).encode())
+
+    def next_online_key(self, app: AppName) -> JsonDict:
+        """Return the server's next key, which signs beside the one in force from now on.
+
+        Raises:
+            LockgateError: The server refused, or could not be reached.
+        """
+        return self._ask("POST", f"apps/{app}/online-key/next")
 
     def sign_for_mirror(self, app: AppName, request: MirrorRequest) -> MirrorSignature:
         """Have a longer-lived state signed for a copy, and return its files.

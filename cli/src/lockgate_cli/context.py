@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+from tuf.api.metadata import Root
 
 from lockgate_cli.api import Api, find_api
 from lockgate_cli.fields import DEFAULT_PARALLEL, parse_field, parse_parallel
@@ -30,6 +31,7 @@ from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.instants import utc_now
 from lockgate_release.names import AppName, parse_app_name
 from lockgate_release.settings import Settings, load_settings
+from lockgate_release.trust.chain import parse_metadata
 
 __all__ = ["Call", "Flags", "Surroundings", "read_file", "real_surroundings", "takes"]
 
@@ -53,6 +55,7 @@ class Surroundings:
         new_id: Returns an id for a run that was given none.
         operation: The id of this run, once it is known.
         ask: Puts a question to that person and returns the answer.
+        ask_secret: The same, and what is typed is not shown.
     """
 
     environ: Mapping[str, str]
@@ -65,6 +68,7 @@ class Surroundings:
     new_id: Callable[[], str]
     operation: str = ""
     ask: Callable[[str], str]
+    ask_secret: Callable[[str], str]
 
 
 def real_surroundings() -> Surroundings:
@@ -79,11 +83,17 @@ def real_surroundings() -> Surroundings:
         watched=is_watched(),
         new_id=lambda: secrets.token_hex(_OPERATION_BYTES),
         ask=_ask_at_terminal,
+        ask_secret=_ask_secretly,
     )
 
 
 def _ask_at_terminal(question: str) -> str:
     answer: str = click.prompt(question, default="", show_default=False, err=True)
+    return answer
+
+
+def _ask_secretly(question: str) -> str:
+    answer: str = click.prompt(question, hide_input=True, default="", show_default=False, err=True)
     return answer
 
 
@@ -149,9 +159,13 @@ class Call:
         Raises:
             UsageError: It is said nowhere.
             LocalError: It cannot be read.
+            DocumentError: It is no root.
         """
-        path = self.settings.need("root", self.flags.root)
-        return read_file(self.settings.path(path), hint="`lockgate init` wrote it as root.json.")
+        path = self.settings.path(self.settings.need("root", self.flags.root))
+        data = read_file(path, hint="`lockgate init` wrote it as root.json.")
+        # Here it is known which file was meant; further on it is just the pinned root.
+        parse_metadata(Root, data, str(path))
+        return data
 
     def key_uris(self, setting: Literal["keys", "root_keys"]) -> tuple[str, ...]:
         """Return where the keys to sign with are, files with their whole path.
@@ -165,6 +179,11 @@ class Call:
         said = self.settings.get_all(setting, self.flags.keys)
         return tuple(_whole_uri(uri, self.around.folder) for uri in said)
 
+    @property
+    def ask_secret(self) -> Callable[[str], str] | None:
+        """What asks a person for a passphrase or a PIN, or None where nobody is there."""
+        return self.around.ask_secret if self.around.watched else None
+
     def waits(self) -> WaitRules:
         """Return how failures of the network are waited out."""
         return WaitRules(sleep=self.around.sleep, jitter=self.around.jitter)
@@ -176,7 +195,7 @@ class Call:
         Raises:
             UsageError: The settings ask for an impossible number of parts at once.
         """
-        said = self.settings.get("upload_parallel", self.flags.parallel)
+        said = self.settings.get_number("upload_parallel", self.flags.parallel)
         rules = Rules(
             parallel=DEFAULT_PARALLEL if said is None else parse_parallel(said),
             waits=replace(self.waits(), attempts=_PART_ATTEMPTS),

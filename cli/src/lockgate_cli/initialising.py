@@ -7,12 +7,12 @@ answer, not our memory, says whether the app is registered, and so whether to si
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from lockgate_cli.api import Api
+from lockgate_cli.ceremonies.files import write_whole
 from lockgate_cli.output import say
 from lockgate_release.documents import PolicyDocument
 from lockgate_release.errors import (
@@ -41,7 +41,7 @@ from lockgate_release.trust.sign import (
 )
 from lockgate_release.versions import VersionScheme
 
-__all__ = ["KeyFolder", "NewApp", "initialise"]
+__all__ = ["KeyFolder", "NewApp", "check_thresholds", "initialise", "load_or_make_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,10 @@ class NewApp:
 
     Attributes:
         app: The app.
-        maintainers: How many maintainers' keys, > 0.
-        threshold: How many of them must sign, 1 to `maintainers`.
-        publishers: How many publishers' keys, > 0.
-        publisher_threshold: How many of them must sign, 1 to `publishers`.
+        maintainers: How many maintainers' keys are made.
+        threshold: How many of the maintainers' keys must sign, from 1 on.
+        publishers: How many publishers' keys are made.
+        publisher_threshold: How many of the publishers' keys must sign, from 1 on.
         versions: How the app's versions are ordered.
     """
 
@@ -94,29 +94,34 @@ def initialise(api: Api, new: NewApp, folder: KeyFolder, now: datetime) -> bool:
         LocalError: The folder cannot be read or written.
         LockgateError: The server refused, or could not be reached.
     """
-    _check_thresholds(new)
+    check_thresholds(new)
     try:
         online = parse_public_key(api.online_key(new.app), subject="online key")
     except ConflictError:
         _check_registered(api, new.app, folder)
         return False
-    maintainers = [
-        _load_or_make(folder.maintainer(number)) for number in range(1, new.maintainers + 1)
-    ]
-    publishers = [
-        _load_or_make(folder.publisher(number)) for number in range(1, new.publishers + 1)
-    ]
+    maintainers, publishers = load_or_make_all(new, folder)
     request = _sign(new, maintainers, publishers, online, now)
     # Before the server has it: a lost answer must not leave a registered app without its anchor.
-    _write(folder.root, request.root)
+    write_whole(folder.root, request.root)
     api.register(new.app, request)
     return True
 
 
-def _check_thresholds(new: NewApp) -> None:
+def check_thresholds(new: NewApp, *, maintainers: int = 0, publishers: int = 0) -> None:
+    """Refuse thresholds that nobody could reach.
+
+    Args:
+        new: What is wanted.
+        maintainers: How many maintainers' keys other people have given.
+        publishers: How many publishers' keys.
+
+    Raises:
+        UsageError: One cannot be reached.
+    """
     pairs = {
-        "--threshold": (new.threshold, new.maintainers),
-        "--publisher-threshold": (new.publisher_threshold, new.publishers),
+        "--threshold": (new.threshold, new.maintainers + maintainers),
+        "--publisher-threshold": (new.publisher_threshold, new.publishers + publishers),
     }
     for option, (threshold, number) in pairs.items():
         if not 1 <= threshold <= number:
@@ -149,6 +154,20 @@ def _check_registered(api: Api, app: AppName, folder: KeyFolder) -> None:
         )
 
 
+def load_or_make_all(new: NewApp, folder: KeyFolder) -> tuple[list[Signer], list[Signer]]:
+    """Return the maintainers' and the publishers' signers of a folder, new ones where none are.
+
+    Raises:
+        LocalError: A key cannot be read or written.
+    """
+    maintainers = range(1, new.maintainers + 1)
+    publishers = range(1, new.publishers + 1)
+    return (
+        [_load_or_make(folder.maintainer(number)) for number in maintainers],
+        [_load_or_make(folder.publisher(number)) for number in publishers],
+    )
+
+
 def _load_or_make(path: Path) -> Signer:
     """Return the signer whose key is at `path`, with a new key where there was none."""
     if path.exists():
@@ -176,17 +195,3 @@ def _sign(
         releases=to_bytes(next_releases(None, {}, publishers, now)),
         documents={POLICY_PATH: policy.to_bytes()},
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Leave exactly these bytes at `path`, or what was there before."""
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as exc:
-        raise LocalError("cannot be written", subject=str(path), found=str(exc)) from exc

@@ -15,6 +15,7 @@ from lockgate_cli.commands.channels import channels
 from lockgate_cli.commands.completion import completion
 from lockgate_cli.commands.explain import explain
 from lockgate_cli.commands.init import init
+from lockgate_cli.commands.keys import keys
 from lockgate_cli.commands.mirror import mirror
 from lockgate_cli.commands.promote import promote
 from lockgate_cli.commands.publish import publish
@@ -23,6 +24,7 @@ from lockgate_cli.commands.renew import renew
 from lockgate_cli.commands.revoke import revoke
 from lockgate_cli.commands.rollout import rollout
 from lockgate_cli.commands.rollout_test import test_rollouts
+from lockgate_cli.commands.root_changes import root
 from lockgate_cli.commands.simulate import simulate
 from lockgate_cli.commands.status import status
 from lockgate_cli.commands.stop import start, stop
@@ -91,6 +93,8 @@ for _command in (
     revoke,
     unrevoke,
     renew,
+    keys,
+    root,
     status,
     explain,
     simulate,

@@ -19,6 +19,7 @@ from lockgate_cli.lifetimes import add_lifetime
 from lockgate_cli.listing import Listing, NextList, describe_list, listing_of
 from lockgate_cli.output import say, say_again
 from lockgate_cli.plan import plan_offers, plan_release
+from lockgate_cli.problems import UnableError
 from lockgate_cli.programs import check_programs
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base, Stored, load_stored
@@ -285,6 +286,8 @@ def submit_plan(call: Call, api: Api, plan: Plan, plan_again: Callable[[], Plan]
     for attempt in range(1, _ATTEMPTS):
         try:
             return _submit_once(call, api, plan)
+        except UnableError:
+            raise
         except (ConflictError, TransportError) as exc:
             # A lost answer may have been a yes: reading the state again tells.
             say_again(exc)
@@ -321,6 +324,7 @@ def load_keys(call: Call, base: Base) -> tuple[Signer, ...]:
         keys=keys,
         threshold=threshold,
         environ=call.around.environ,
+        ask=call.ask_secret,
     )
 
 

@@ -18,9 +18,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from lockgate_cli.api import Api
 from lockgate_cli.context import Call
-from lockgate_cli.repository import Base, load_base, read_chain
+from lockgate_cli.repository import Base, FileReader, load_base, read_chain
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import LocalError, StaleMirrorError
 from lockgate_release.names import AppName
@@ -98,7 +97,7 @@ def check_not_older(app: AppName, remembered: Remembered, found: Remembered, pat
             )
 
 
-def load_newest_base(call: Call, api: Api, app: AppName, pinned: bytes) -> Base:
+def load_newest_base(call: Call, api: FileReader, app: AppName, pinned: bytes) -> Base:
     """Return the app's verified state, which is none that was left behind here before.
 
     Raises:
@@ -113,7 +112,7 @@ def load_newest_base(call: Call, api: Api, app: AppName, pinned: bytes) -> Base:
     return base
 
 
-def read_newest_chain(call: Call, api: Api, app: AppName, pinned: bytes) -> Chain:
+def read_newest_chain(call: Call, api: FileReader, app: AppName, pinned: bytes) -> Chain:
     """Return the app's verified metadata, however old; but none that was left behind here before.
 
     Raises:

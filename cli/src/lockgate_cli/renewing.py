@@ -7,6 +7,7 @@ from datetime import datetime
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.output import say_again
+from lockgate_cli.problems import UnableError
 from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.signing import keys_of, load_signers
 from lockgate_release.errors import ConflictError, TransportError
@@ -64,6 +65,8 @@ def renew_role(
         chain = read_newest_chain(call, api, app, pinned)
         try:
             return _renew_once(call, api, app, role, chain, policy)
+        except UnableError:
+            raise
         except (ConflictError, TransportError) as exc:
             say_again(exc)
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
@@ -81,6 +84,7 @@ def _renew_once(
         keys=keys,
         threshold=threshold,
         environ=call.around.environ,
+        ask=call.ask_secret,
     )
     base = getattr(chain, role.value).metadata
     following = renewed(base, role, signers, call.around.now(), policy=policy)

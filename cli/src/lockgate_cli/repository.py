@@ -37,6 +37,7 @@ __all__ = [
     "load_base",
     "load_stored",
     "read_chain",
+    "read_document",
 ]
 
 _LONG_LIVED = (Role.ROOT, Role.TARGETS, Role.RELEASES)
@@ -106,14 +107,14 @@ def load_base(api: FileReader, app: AppName, pinned: bytes, *, now: datetime) ->
         TransportError: It could not be fetched.
     """
     chain = read_chain(api, app, pinned, now=now)
-    policy = parse_policy(_need(api, app, chain, POLICY_PATH))
+    policy = parse_policy(read_document(api, app, chain, POLICY_PATH))
     if policy.app != app:
         raise TrustError(
             "another app's policy", subject=POLICY_PATH, expected=app, found=policy.app
         )
     channels = {}
     for path in chain.channels.signed.targets:
-        document = parse_channel(_need(api, app, chain, path), subject=path)
+        document = parse_channel(read_document(api, app, chain, path), subject=path)
         if document.app != app:
             raise DocumentError("another app's", subject=path, expected=app, found=document.app)
         channels[document.channel] = document
@@ -130,10 +131,10 @@ def load_stored(api: FileReader, base: Base, version: str) -> Stored | None:
     path = release_path(version)
     if path not in base.entries:
         return None
-    data = _need(api, base.app, base.chain, path)
+    data = read_document(api, base.app, base.chain, path)
     extras = None
     if base.chain.target(extras_path(version)) is not None:
-        extras = parse_extras(_need(api, base.app, base.chain, extras_path(version)))
+        extras = parse_extras(read_document(api, base.app, base.chain, extras_path(version)))
     document = parse_release(data, subject=path)
     if (document.app, document.version) != (base.app, version):
         raise DocumentError(
@@ -145,8 +146,14 @@ def load_stored(api: FileReader, base: Base, version: str) -> Stored | None:
     return Stored(document=document, document_bytes=data, extras=extras)
 
 
-def _need(api: FileReader, app: AppName, chain: Chain, path: str) -> bytes:
-    """Return the document at `path`, proved by its entry."""
+def read_document(api: FileReader, app: AppName, chain: Chain, path: str) -> bytes:
+    """Return the document at `path`, proved by its entry.
+
+    Raises:
+        TrustError: No entry names it.
+        DigestMismatchError: It has other bytes.
+        TransportError: It could not be fetched.
+    """
     target = chain.target(path)
     if target is None or "sha256" not in target.hashes:
         raise TrustError("missing from the repository", subject=path)

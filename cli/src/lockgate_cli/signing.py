@@ -10,7 +10,7 @@ from lockgate_cli.listing import NextList
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import UsageError
 from lockgate_release.trust.chain import Chain
-from lockgate_release.trust.keys import load_signer
+from lockgate_release.trust.keys import Ask, load_signer
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import (
     Document,
@@ -45,6 +45,7 @@ def load_signers(
     keys: tuple[Key, ...],
     threshold: int,
     environ: Mapping[str, str],
+    ask: Ask | None = None,
 ) -> tuple[Signer, ...]:
     """Return those signers among `uris` that the role knows: as many as must sign, or more.
 
@@ -53,7 +54,8 @@ def load_signers(
         role: What is to be signed.
         keys: The public keys that may sign it.
         threshold: How many of them must.
-        environ: The environment, for `env:NAME`.
+        environ: The environment, for `env:NAME`, passphrase and PIN.
+        ask: Asks a person for a secret that the environment does not hold.
 
     Raises:
         UsageError: Too few of the keys are the role's.
@@ -63,7 +65,7 @@ def load_signers(
     signers: dict[str, Signer] = {}
     strangers = []
     for uri in uris:
-        signer = load_signer(uri, known_keys=keys, environ=environ)
+        signer = load_signer(uri, known_keys=keys, environ=environ, ask=ask)
         if signer.public_key.keyid in known:
             signers[signer.public_key.keyid] = signer
         else:

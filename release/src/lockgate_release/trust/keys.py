@@ -40,6 +40,7 @@ __all__ = [
     "load_signer",
     "parse_public_key",
     "public_keys_of",
+    "secret_asker",
     "write_private_key",
 ]
 
@@ -139,7 +140,15 @@ def load_signer(
             )
         return signer
     keys = [key for key in known_keys if wanted in {"", key.keyid}]
-    return _try_each(uri, keys, lambda what: _need_secret(what, uri, environ, ask))
+    return _try_each(uri, keys, secret_asker(uri, environ, ask))
+
+
+def secret_asker(uri: str, environ: Mapping[str, str], ask: Ask | None) -> Ask:
+    """Return what finds a secret of this key, `passphrase` or `pin`: once, however often asked.
+
+    What it returns raises `LocalError` where the secret is nowhere and nobody can be asked.
+    """
+    return functools.cache(lambda what: _need_secret(what, uri, environ, ask))
 
 
 def find_passphrase(environ: Mapping[str, str]) -> str | None:
@@ -214,11 +223,9 @@ def _parse_pem(pem: bytes, uri: str, environ: Mapping[str, str], ask: Ask | None
 
 def _try_each(uri: str, keys: list[Key], secret: Ask) -> Signer:
     failures = []
-    # One key may be tried under several public halves: whoever is asked is asked once.
-    remembered = functools.cache(secret)
     for key in keys:
         try:
-            signer = Signer.from_priv_key_uri(uri, key, remembered)
+            signer = Signer.from_priv_key_uri(uri, key, secret)
             if len(keys) > 1:
                 # A service signs under whatever public key it was given: only this tells.
                 key.verify_signature(signer.sign(_PROBE), _PROBE)

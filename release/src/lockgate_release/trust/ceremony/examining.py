@@ -202,7 +202,7 @@ def _check_end(role: str, expires: datetime, now: datetime) -> None:
             subject=role,
             expected=f"an end from {format_instant(now)} to {format_instant(latest)}",
             found=format_instant(expires),
-            hint="Begin the ceremony anew." if expires <= now else "",
+            hint="Begin the ceremony anew." if expires <= now else "Is this machine's clock right?",
         )
 
 

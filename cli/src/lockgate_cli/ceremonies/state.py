@@ -1,0 +1,87 @@
+"""The state that a ceremony follows, read and verified by whoever has the file in hand."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lockgate_cli.context import Call
+from lockgate_cli.remembering import read_newest_chain
+from lockgate_cli.repository import FileReader, read_document
+from lockgate_release.documents import PolicyDocument, parse_policy
+from lockgate_release.errors import ConflictError, UsageError
+from lockgate_release.layout import POLICY_PATH
+from lockgate_release.names import AppName
+from lockgate_release.trust.ceremony import Ceremony, Examined, examine
+from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.roles import Role
+
+__all__ = ["State", "check_same_app", "examine_file", "read_state"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What is in force.
+
+    Attributes:
+        chain: The verified metadata, however old; None before the app's first.
+        policy: The policy in force, or None before the first.
+    """
+
+    chain: Chain | None
+    policy: PolicyDocument | None
+
+
+def read_state(call: Call, source: FileReader, app: AppName) -> State:
+    """Return the state of an app that is registered, verified from the pinned root.
+
+    Raises:
+        UsageError: No root is said.
+        RepositoryError: It cannot be verified, or is older than one that was.
+        TransportError: It could not be fetched.
+        LocalError: The root, or what is remembered, cannot be read.
+    """
+    chain = read_newest_chain(call, source, app, call.pinned_root())
+    policy = parse_policy(read_document(source, app, chain, POLICY_PATH))
+    return State(chain=chain, policy=policy)
+
+
+def examine_file(call: Call, source: FileReader, ceremony: Ceremony) -> tuple[Examined, State]:
+    """Return what a ceremony changes, and the state that it was compared with.
+
+    Raises:
+        LockgateError: As `examine` and `read_state`.
+    """
+    check_same_app(call, ceremony)
+    if ceremony.is_first:
+        _check_unknown(call, ceremony)
+        state = State(chain=None, policy=None)
+    else:
+        state = read_state(call, source, ceremony.app)
+    return examine(ceremony, state.chain, call.around.now()), state
+
+
+def check_same_app(call: Call, ceremony: Ceremony) -> None:
+    """Refuse a file that is about another app than the one this folder is about.
+
+    Raises:
+        UsageError: It is.
+    """
+    said = call.app_if_said
+    if said is not None and said != ceremony.app:
+        raise UsageError(
+            "another app's ceremony", subject="FILE", expected=said, found=ceremony.app
+        )
+
+
+def _check_unknown(call: Call, ceremony: Ceremony) -> None:
+    """Refuse a first root for an app that is known here: whoever signs it founds another app."""
+    with suppress(UsageError):
+        pinned = call.pinned_root()
+        if pinned != ceremony.parts.get(Role.ROOT.value):
+            raise ConflictError(
+                "this app is known here, and the file would register it anew",
+                subject=ceremony.app,
+                hint="Whoever signs it founds another app of the same name: ask why. For an app "
+                "that is really new, begin in a folder without its root.json.",
+            )
