@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.metadata import Metadata, Root, Targets
@@ -97,7 +97,7 @@ class Ceremonies:
         base: bytes,
         kind: type[T],
         role: Role,
-        change: Callable[[T], None],
+        change: Callable[[Any], None],
         signers: Iterable[CryptoSigner],
     ) -> bytes:
         signed = Metadata[kind].from_bytes(base).signed  # type: ignore[valid-type]

@@ -168,7 +168,9 @@ def learn(
     known_still = _without_lifted(memory, channel, seen)
     latest_at = {v: at for v, at in memory.revoked_at.get(channel, {}).items() if v in known_still}
     for item in document.revoked:
-        latest_at[item.version] = max(item.at, latest_at.get(item.version, item.at))
+        # No later than it was signed: else who has the key would put it beyond every lift.
+        at = min(item.at, document.issued_at)
+        latest_at[item.version] = max(at, latest_at.get(item.version, at))
     return replace(
         memory,
         scheme=scheme,

@@ -5,6 +5,8 @@
 3. A document counts only with the length and the digest that the chain names for it.
 4. A state below the highest that was ever signed here is refused: the store was put back.
 5. A state of which the ledger has no record is refused: after a lost database, a person decides.
+6. A state whose numbers no server reaches is refused: whoever has the online key would leave none
+   to count on with, once that key is replaced.
 """
 
 from __future__ import annotations
@@ -49,6 +51,10 @@ __all__ = [
     "read_state",
     "read_target",
 ]
+
+
+_HIGHEST = 2**52
+"""Half of the numbers there are: what is above has not been counted up to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,10 +253,11 @@ def further_sequence(role: str) -> str:
 
 
 def check_recorded(base: Base) -> None:
-    """Refuse a state that the ledger does not know, or that is older than one it knows (4, 5).
+    """Refuse a state that the ledger does not know, or that is older or far newer (4 to 6).
 
     Raises:
         StaleMirrorError: The state is older, or nothing is known of it.
+        TrustError: Its numbers are driven up.
     """
     recorded = base.recorded
     if recorded is None:
@@ -277,4 +284,13 @@ def check_recorded(base: Base) -> None:
                 expected=f"at least {newest}",
                 found=str(current),
                 hint="Nothing is signed on top of it. Bring the newest files back.",
+            )
+        if current > _HIGHEST:
+            raise TrustError(
+                "a number that no server reaches: somebody else has signed with its key",
+                subject=f"{base.app}: {name}",
+                expected=f"at most {_HIGHEST}",
+                found=str(current),
+                hint="Bring this server's own files back, and replace its key: "
+                "docs/how-to/rotate-the-online-key.md",
             )
