@@ -216,3 +216,23 @@ def test_the_api_makes_the_next_key_for_administrators_and_shows_the_keys_to_rea
     assert shown is not None
     assert [key["part"] for key in shown["keys"]] == ["in-force", "next"]
     assert shown["keys"][1]["keyid"] == made["keyid"]
+
+
+def test_the_status_shows_the_keys_and_says_what_comes_next(scene: Scene) -> None:
+    def told() -> tuple[list[str], str]:
+        status = scene.api()("GET", f"/apps/{APP}").json
+        assert status is not None
+        return [key["part"] for key in status["online_keys"]], " ".join(status["warnings"])
+
+    assert told() == (["in-force"], "")
+    make_next_key(scene.deps(), APP, CALLER)
+    shown, words = told()
+    assert shown == ["in-force", "next"]
+    assert "signs along: maintainers name it next" in words
+    rotate(scene)
+    shown, words = told()
+    assert shown == ["in-force", "old"]
+    assert "signs along until 2026-02-01T08:02:00Z" in words
+    (scene.folder / "keys" / f"{APP}.pem").unlink()
+    (scene.folder / "keys" / f"{APP}.next.pem").unlink()
+    assert "nothing can be signed: online key of demo" in told()[1]

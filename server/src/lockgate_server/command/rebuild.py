@@ -24,6 +24,7 @@ from lockgate_server.command.common import (
 )
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import ObjectStore
+from lockgate_server.services.write.composing import online_keys
 from lockgate_server.services.write.rebuilding import (
     Found,
     apps_in_store,
@@ -181,9 +182,7 @@ def _write(
 
 
 def _warn_of_key(settings: ServerSettings, environ: Mapping[str, str], found: Found) -> None:
-    root = found.base.chain.root.signed
-    keys = [root.keys[key_id] for key_id in found.base.chain.online_key_ids()]
     try:
-        KeyRing(settings.data / "keys", environ).signer(found.base.app, keys)
+        KeyRing(settings.data / "keys", environ).signers(found.base.app, online_keys(found.base))
     except LockgateError as exc:
         say(f"warning: the server's key is missing, so nothing can be signed yet: {exc}")

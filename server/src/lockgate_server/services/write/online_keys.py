@@ -19,11 +19,11 @@ from securesystemslib.exceptions import UnverifiedSignatureError, VerificationEr
 from securesystemslib.signer import Key
 from tuf.api.metadata import Root
 
-from lockgate_release.errors import ConflictError, UsageError
+from lockgate_release.errors import ConflictError, LocalError, UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import metadata_key
 from lockgate_release.names import AppName
-from lockgate_release.strict_json import JsonObject
+from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import Intent
@@ -35,11 +35,11 @@ from lockgate_server.services.write.standing import older_roots
 
 __all__ = [
     "KeyState",
+    "describe_for_status",
     "describe_keys",
     "drop_key",
     "end_overlap",
     "key_states",
-    "key_warnings",
     "make_next_key",
 ]
 
@@ -118,22 +118,29 @@ def describe_keys(deps: WriteDeps, base: Base) -> JsonObject:
     return {"keys": [state.to_json() for state in key_states(deps, base)]}
 
 
-def key_warnings(deps: WriteDeps, base: Base) -> list[str]:
-    """Return what people should know of a rotation that is not over.
+def describe_for_status(deps: WriteDeps, base: Base) -> tuple[list[Json], list[str]]:
+    """Return the keys as the status shows them, and what people should know of them.
 
     Raises:
-        LocalError: No key can be read.
         TransportError: The store cannot be reached.
     """
+    try:
+        states = key_states(deps, base)
+    except (LocalError, UsageError) as exc:
+        return [], [f"nothing can be signed: {exc}"]
     warnings = []
-    for state in key_states(deps, base):
+    if not any(state.is_named for state in states):
+        warnings.append("nothing can be signed: root names another key than this server has")
+    for state in states:
+        short = f"{state.key_id[:16]}…"
         if state.part == "next":
-            warnings.append("a next online key signs along: maintainers name it, or you drop it")
-        elif state.is_old and state.overlap_ends_at is None and state.variable:
-            warnings.append(
-                f"the old online key is not needed any more: {state.variable} still names it"
-            )
-    return warnings
+            warnings.append(f"the next online key {short} signs along: maintainers name it next")
+        elif state.is_old and state.overlap_ends_at is not None:
+            ends = format_instant(state.overlap_ends_at)
+            warnings.append(f"the old online key {short} signs along until {ends}")
+        elif state.is_old and state.variable:
+            warnings.append(f"the old online key {short} is not needed: empty {state.variable}")
+    return [state.to_json() for state in states], warnings
 
 
 def _overlap_end(

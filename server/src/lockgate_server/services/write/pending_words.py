@@ -10,6 +10,7 @@ from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.online_keys import describe_for_status
 from lockgate_server.services.write.pending import Signed
 from lockgate_server.services.write.pending_live import read_wishes, why_not_live
 from lockgate_server.services.write.status import describe_app, read_current
@@ -46,7 +47,13 @@ def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
     ]
     warnings = said["warnings"]
     assert isinstance(warnings, list)
-    return {**said, "warnings": [*warnings, *troubles], "pending": list(waiting)}
+    keys, of_keys = describe_for_status(deps, base)
+    return {
+        **said,
+        "warnings": [*warnings, *of_keys, *troubles],
+        "pending": list(waiting),
+        "online_keys": keys,
+    }
 
 
 def describe_pending(deps: WriteDeps, base: Base) -> list[Json]:

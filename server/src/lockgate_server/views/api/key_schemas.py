@@ -13,6 +13,7 @@ from lockgate_server.views.api.schema_parts import (
     map_of,
     nullable,
     object_of,
+    ref,
 )
 
 __all__ = ["KEY_SCHEMAS"]
@@ -21,20 +22,15 @@ _NUMBER = integer(1)
 
 KEY_SCHEMAS: dict[str, Schema] = {
     "OnlineKey": object_of({"keyid": TEXT, "key": {"type": "object"}}),
-    "OnlineKeys": object_of(
+    "OnlineKeyState": object_of(
         {
-            "keys": array(
-                object_of(
-                    {
-                        "keyid": TEXT,
-                        "part": {"enum": ["in-force", "next", "old"]},
-                        "variable": TEXT,
-                        "overlap_ends_at": nullable(INSTANT),
-                    }
-                )
-            )
+            "keyid": TEXT,
+            "part": {"enum": ["in-force", "next", "old"]},
+            "variable": TEXT,
+            "overlap_ends_at": nullable(INSTANT),
         }
     ),
+    "OnlineKeys": object_of({"keys": array(ref("OnlineKeyState"))}),
     "CeremonyRequest": object_of(
         {},
         {

@@ -204,6 +204,7 @@ SCHEMAS: dict[str, Schema] = {
             "releases": _integer(),
             "warnings": _array(_TEXT),
             "pending": _array(_ref("PendingChange")),
+            "online_keys": _array(_ref("OnlineKeyState")),
         }
     ),
     "ReleaseList": _object({"releases": _array(_object(_ENTRY))}),
