@@ -27,15 +27,18 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_release.instants import format_instant
+from lockgate_release.layout import timestamp_key
 from lockgate_release.names import AppName
-from lockgate_release.strict_json import JsonObject, dump_json
+from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.keys import write_private_key
 from lockgate_server.backups.drafts import sync_folder
 from lockgate_server.backups.manifest import LEDGER, REPORTS, AppNote, Manifest
+from lockgate_server.backups.notes import note_begun, note_done
 from lockgate_server.backups.places import Held
 from lockgate_server.backups.refilling import Refill, is_in_store, plan_refill, refill
 from lockgate_server.backups.verifying import Unpacked
 from lockgate_server.ports import Highest, Intent, Ledger, ObjectStore
+from lockgate_server.services.objects import read_object
 from lockgate_server.services.write.base import check_recorded, highest_of
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.services.write.rebuilding import Found, check_named, find_state
@@ -45,17 +48,7 @@ from lockgate_server.stores.ledger_migrations import SCHEMA as LEDGER_SCHEMA
 from lockgate_server.stores.sqlite_copies import seal
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 
-__all__ = [
-    "AppPlan",
-    "Fate",
-    "Named",
-    "RestorePlan",
-    "carry_out",
-    "check_free",
-    "check_same_backup",
-    "finish_broken_off",
-    "plan_restore",
-]
+__all__ = ["AppPlan", "Fate", "Named", "RestorePlan", "carry_out", "plan_restore"]
 
 Tell = Callable[[str], None]
 
@@ -82,11 +75,13 @@ class Named:
         numbers: The newest timestamp's number, by app.
         believes_store: Whether the store is taken at its word for the others.
         may_wait: Whether an app may stay unconfirmed.
+        goes_on: Whether a restore of this backup broke off here: it may have filled the store.
     """
 
     numbers: Mapping[AppName, int] = field(default_factory=dict)
     believes_store: bool = False
     may_wait: bool = False
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,61 +145,6 @@ class RestorePlan:
         return self.unpacked.manifest
 
 
-def finish_broken_off(settings: ServerSettings, manifest_sha256: str) -> bool:
-    """Take away the note of a restore of this backup that was killed at its very end.
-
-    The database is the last thing that is put in place, and no server starts while the note is
-    there: so where both are, nothing but taking it away was left to do.
-
-    Raises:
-        LocalError: The disk is in the way.
-    """
-    if _noted(settings) != manifest_sha256 or not settings.ledger_path.exists():
-        return False
-    with disk_errors(str(settings.data)):
-        settings.restore_file.unlink()
-        sync_folder(settings.data)
-    return True
-
-
-def check_free(settings: ServerSettings) -> None:
-    """Refuse a folder in which a server is.
-
-    Raises:
-        UsageError: One is.
-    """
-    if settings.restore_file.exists():
-        return
-    for path in sorted(settings.data.glob(f"{LEDGER}*")):
-        raise UsageError(
-            "a server's database is there",
-            subject=str(path),
-            expected="a folder without one",
-            hint="Move it away first, if it is lost or damaged: nothing is overwritten.",
-        )
-
-
-def check_same_backup(settings: ServerSettings, manifest_sha256: str) -> None:
-    """Refuse a folder in which the restore of another backup has broken off.
-
-    Raises:
-        UsageError: One has.
-    """
-    if _noted(settings) not in {"", manifest_sha256}:
-        raise UsageError(
-            "the restore of another backup broke off here",
-            subject=str(settings.data),
-            hint="Finish that one, or begin in an empty folder.",
-        )
-
-
-def _noted(settings: ServerSettings) -> str:
-    try:
-        return settings.restore_file.read_text("utf-8").strip().strip('"')
-    except OSError:
-        return ""
-
-
 def plan_restore(
     settings: ServerSettings,
     unpacked: Unpacked,
@@ -262,7 +202,15 @@ def _plan_app(
         return AppPlan(note=note, fate=Fate.REFILLED, source=plan)
     found = find_state(store, note.app, ledger.pinned_root(note.app))
     check_recorded(replace(found.base, recorded=note.highest))
+    if named.goes_on and source is not None and _is_from(source, found):
+        return AppPlan(note=note, fate=Fate.REFILLED, found=found)
     return _confirm(note, found, named)
+
+
+def _is_from(source: ObjectStore, found: Found) -> bool:
+    """Whether a state is the very one that the backup holds."""
+    pointer = read_object(source, timestamp_key(found.base.app))
+    return pointer is not None and pointer.data == found.base.chain.timestamp.data
 
 
 def _confirm(note: AppNote, found: Found, named: Named) -> AppPlan:
@@ -307,7 +255,7 @@ def carry_out(
         TransportError: The store does not answer.
     """
     data, unpacked = settings.data, plan.unpacked
-    _note_begun(settings, plan.manifest)
+    note_begun(settings, plan.manifest)
     _refill(plan, store, held, tell)
     tell("keys and databases")
     for name, signer in unpacked.keys.items():
@@ -317,18 +265,7 @@ def carry_out(
     if plan.manifest.find(REPORTS) is not None and not (data / REPORTS).exists():
         _put_in_place(unpacked.folder / REPORTS, data / REPORTS)
     _put_in_place(unpacked.folder / LEDGER, data / LEDGER)
-    with disk_errors(str(data)):
-        settings.restore_file.unlink()
-        sync_folder(data)
-
-
-def _note_begun(settings: ServerSettings, manifest: Manifest) -> None:
-    path = settings.restore_file
-    with disk_errors(str(path)):
-        new = path.with_name(f"{path.name}.new")
-        new.write_bytes(dump_json(digest_bytes(manifest.to_bytes())))
-        new.replace(path)
-        sync_folder(path.parent)
+    note_done(settings)
 
 
 def _refill(plan: RestorePlan, store: ObjectStore | None, held: Held, tell: Tell) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 
 from lockgate_server.assembly import open_write_deps
+from lockgate_server.backups.schedule import start_backups
 from lockgate_server.children.common import begin
 from lockgate_server.worker import holder_name, jobs_for, run_forever
 
@@ -22,6 +23,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     told = begin("worker", arguments, environ)
     with open_write_deps(told.settings, environ) as deps:
+        start_backups(told.settings, environ, deps.ledger, holder_name(), stop)
         run_forever(deps, holder_name(), stop, jobs_for(told.settings))
 
 

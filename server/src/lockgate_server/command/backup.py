@@ -14,6 +14,8 @@ from lockgate_release.trust.keys import find_secret
 from lockgate_server.backups.making import Wanted, make_backup, prune
 from lockgate_server.backups.manifest import Manifest
 from lockgate_server.backups.places import Place, find_backup, open_place
+from lockgate_server.backups.record import BackupRecord, write_record
+from lockgate_server.backups.schedule import PASSPHRASE
 from lockgate_server.backups.scratch import scratch_folder
 from lockgate_server.backups.verifying import Unpacked, verify_backup
 from lockgate_server.command.common import (
@@ -27,9 +29,7 @@ from lockgate_server.command.common import (
 from lockgate_server.command.progress import Progress, format_bytes
 from lockgate_server.settings import ServerSettings
 
-__all__ = ["PASSPHRASE", "backup", "read_passphrase"]
-
-PASSPHRASE = "LOCKGATE_BACKUP_PASSPHRASE"  # noqa: S105 (the name of a variable)
+__all__ = ["backup", "read_passphrase"]
 
 
 class _Group(click.Group):
@@ -91,7 +91,7 @@ def make(
     passphrase = read_passphrase(here.environ, twice=True) if with_keys else None
     wanted = Wanted(passphrase=passphrase, has_objects=objects)
     with open_place(dest) as place:
-        manifest = _make(settings, here.environ, place, wanted, is_proven=not no_verify)
+        manifest = _make(settings, here.environ, dest, place, wanted, is_proven=not no_verify)
         gone = prune(place, keep, spare=manifest.name) if keep is not None else ()
     if as_json:
         told: JsonObject = {
@@ -111,6 +111,7 @@ def make(
 def _make(
     settings: ServerSettings,
     environ: Mapping[str, str],
+    dest: str,
     place: Place,
     wanted: Wanted,
     *,
@@ -122,6 +123,14 @@ def _make(
         if is_proven:
             with scratch_folder(settings.data) as scratch, place.open(name) as held:
                 verify_backup(held, scratch, passphrase=wanted.passphrase, tell=tell)
+    record = BackupRecord(
+        to=dest,
+        name=manifest.name,
+        made_at=manifest.made_at,
+        verified_at=utc_now() if is_proven else None,
+        size_bytes=manifest.size_bytes,
+    )
+    write_record(settings.backup_file, record)
     return manifest
 
 

@@ -15,20 +15,19 @@ from lockgate_release.names import AppName, parse_app_name
 from lockgate_release.strict_json import JsonObject
 from lockgate_server.assembly import make_folder
 from lockgate_server.backups.manifest import Manifest
+from lockgate_server.backups.notes import check_free, check_same_backup, finish_broken_off
 from lockgate_server.backups.places import Held, find_backup
 from lockgate_server.backups.restoring import (
     Fate,
     Named,
     RestorePlan,
     carry_out,
-    check_free,
-    check_same_backup,
-    finish_broken_off,
     plan_restore,
 )
+from lockgate_server.backups.schedule import PASSPHRASE
 from lockgate_server.backups.scratch import scratch_folder
 from lockgate_server.backups.verifying import Unpacked, verify_backup
-from lockgate_server.command.backup import PASSPHRASE, read_passphrase
+from lockgate_server.command.backup import read_passphrase
 from lockgate_server.command.common import (
     Invocation,
     data_options,
@@ -105,6 +104,7 @@ def restore(
             numbers=_parse_numbers(numbers, unpacked.manifest),
             believes_store=yes,
             may_wait=unconfirmed,
+            goes_on=settings.restore_file.exists(),
         )
         with _source(held, scratch, unpacked, is_wanted=objects) as source:
             plan = plan_restore(settings, unpacked, store, source, named, tell=tell)

@@ -179,6 +179,7 @@ def test_keys_are_encrypted_or_left_out(site: ServerSite) -> None:
     secret = site.folder / "passphrase"
     secret.write_text(f"{PASSPHRASE}\n", "utf-8")
     backup = site.back_up("--with-keys", LOCKGATE_BACKUP_PASSPHRASE_FILE=str(secret))
+    site.environ.clear()
     verify = ("backup", "verify", backup)
     site.type(*verify, says="can be decrypted", LOCKGATE_BACKUP_PASSPHRASE=PASSPHRASE)
     site.type(*verify, says="keys not tried")

@@ -112,7 +112,7 @@ def test_a_dry_run_proves_everything_and_does_nothing(site: ServerSite) -> None:
     backup = site.back_up()
     site.lose_database()
     site.restore("--yes", "--dry-run", says="would be restored")
-    assert sorted(path.name for path in site.data.iterdir()) == ["keys", "objects"]
+    assert sorted(path.name for path in site.data.iterdir()) == ["backup.json", "keys", "objects"]
     (backup / "settings.json").write_bytes(b"{}")
     site.restore("--yes", "--dry-run", code=ExitCode.REFUSED, says="settings.json")
 
@@ -172,7 +172,7 @@ def test_a_restore_that_broke_off_is_gone_on_with_and_no_server_starts_before(
             path.unlink()
         with pytest.raises(Exception, match="a restore broke off"):
             prepare(settings)
-        site.restore("--objects", "--yes", says="broke off")
+        site.restore("--objects", says="broke off")
         assert not note.exists()
         assert {path for path in whole if not path.exists()} == set()
         site.open()
