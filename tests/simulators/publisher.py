@@ -288,7 +288,9 @@ class PublisherSimulator:
             documents: Bytes of documents that are new or changed, by path.
             signers: Who signs; all publishers by default.
         """
-        entries = chain.entries()
+        entries = {
+            path: entry for path, entry in chain.entries().items() if path.startswith("releases/")
+        }
         change(entries)
         targets = _list_targets(chain.releases.signed, entries, documents or {})
         return self.sign_releases(chain, targets, signers=signers)

@@ -30,7 +30,7 @@ from lockgate_release.documents import (
     parse_channel,
     parse_release,
 )
-from lockgate_release.layout import artifact_key, channel_path, release_path, target_key
+from lockgate_release.layout import artifact_key, channel_path, target_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import (
     PublishRequest,
@@ -272,14 +272,15 @@ class Scene:
             self.publisher.root,
             now=self.now,
         )
-        for path, target in chain.releases.signed.targets.items():
-            self._check_release(source, path, target)
+        for held in chain.lists.values():
+            for path, target in held.signed.targets.items():
+                self._check_release(source, path, target)
         channels = {}
         for path, target in chain.channels.signed.targets.items():
             document = parse_channel(self._read(source, path, target))
             assert channel_path(document.channel) == path
             for offer in document.offers:
-                assert release_path(offer.version) in chain.entries()
+                assert offer.path in chain.entries()
             channels[str(document.channel)] = document
         return Sight(chain=chain, channels=channels)
 

@@ -53,6 +53,8 @@ __all__ = [
     "follow_roots",
     "further_roles",
     "load_chain",
+    "named_in",
+    "numbers_in_force",
     "parse_metadata",
     "verify_first_releases",
     "verify_next_releases",
@@ -171,6 +173,26 @@ def further_roles(targets: Targets) -> tuple[str, ...]:
     delegations = targets.delegations
     roles = (delegations and delegations.roles) or {}
     return tuple(name for name in roles if name not in DELEGATED_PATHS)
+
+
+def named_in(chain: Chain) -> dict[str, Verified[Targets]]:
+    """Return the metadata that the snapshot names, by its role."""
+    return {
+        Role.TARGETS.value: chain.targets,
+        **chain.lists,
+        Role.CHANNELS.value: chain.channels,
+    }
+
+
+def numbers_in_force(chain: Chain) -> dict[str, int]:
+    """Return the number of each role's metadata; 0 for a role of releases without a list."""
+    return {
+        Role.ROOT.value: chain.root.version,
+        Role.TIMESTAMP.value: chain.timestamp.version,
+        Role.SNAPSHOT.value: chain.snapshot.version,
+        **dict.fromkeys(chain.release_roles, 0),
+        **{role: verified.version for role, verified in named_in(chain).items()},
+    }
 
 
 def parse_metadata(kind: type[S], data: bytes, name: str) -> Metadata[S]:

@@ -39,19 +39,19 @@ def read_older_snapshot(root: Root, number: int, data: bytes, now: datetime) -> 
     return None if signed.version != number or signed.is_expired(now) else signed
 
 
-def find_role(snapshot: Snapshot, role: Role, data: bytes) -> Targets | None:
+def find_role(snapshot: Snapshot, role: str, data: bytes) -> Targets | None:
     """Return the metadata of a role that a snapshot names, or None where these bytes are not it.
 
     Args:
         snapshot: From `read_older_snapshot`.
-        role: Targets, releases or channels.
+        role: Targets, channels or a role of releases.
         data: The bytes at the number that the snapshot names.
     """
-    meta = snapshot.meta.get(f"{role.value}.json")
+    meta = snapshot.meta.get(f"{role}.json")
     if meta is None:
         return None
     try:
         meta.verify_length_and_hashes(data)
-        return parse_metadata(Targets, data, f"{meta.version}.{role.value}.json").signed
+        return parse_metadata(Targets, data, f"{meta.version}.{role}.json").signed
     except (DocumentError, tuf_errors.LengthOrHashMismatchError):
         return None

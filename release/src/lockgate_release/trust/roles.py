@@ -15,6 +15,7 @@ __all__ = [
     "DELEGATED_PATHS",
     "EXPIRY",
     "ONLINE_ROLES",
+    "ROLE_NAME",
     "Role",
     "expiry_of",
     "is_further_role",
@@ -52,12 +53,13 @@ DELEGATED_PATHS = {
 }
 """Which target paths each delegated role speaks for: disjoint, so the path tells the role."""
 
-_FURTHER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+ROLE_NAME = "[a-z][a-z0-9_-]{0,31}"
+"""What the name of a role, and so of a folder of releases, looks like: a regular expression."""
 
 
 def is_further_role(name: str) -> bool:
     """Whether a further role of releases may have this name, which is also its folder."""
-    return _FURTHER.fullmatch(name) is not None and name not in Role._value2member_map_
+    return re.fullmatch(ROLE_NAME, name) is not None and name not in Role._value2member_map_
 
 
 def paths_of(role: str) -> tuple[str, ...]:

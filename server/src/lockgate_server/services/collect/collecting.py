@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from lockgate_release.errors import ConflictError, RepositoryError, TransportError
 from lockgate_release.layout import condemned_key, metadata_key
 from lockgate_release.names import AppName
+from lockgate_release.trust.chain import numbers_in_force
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import Condition, Etag, IfAbsent, IfMatch, LostRaceError
 from lockgate_server.services.collect.keys import Kind, parse_key
@@ -163,8 +164,10 @@ def _check_list_is_fresh(base: Base, keys: frozenset[str]) -> None:
     Raises:
         TransportError: It does.
     """
-    for role in (Role.SNAPSHOT, Role.TARGETS, Role.RELEASES, Role.CHANNELS):
-        key = metadata_key(base.app, role, getattr(base.chain, role.value).version)
+    for role, number in numbers_in_force(base.chain).items():
+        if number == 0 or role in {Role.ROOT, Role.TIMESTAMP}:
+            continue
+        key = metadata_key(base.app, role, number)
         if key not in keys:
             raise TransportError(
                 "the store's list of objects is behind the objects themselves",
@@ -175,14 +178,13 @@ def _check_list_is_fresh(base: Base, keys: frozenset[str]) -> None:
 
 def rules_for(base: Base, *, grace: timedelta, now: datetime) -> Rules:
     """Return the rules by which an app's objects are judged in this state."""
-    numbers = {role: getattr(base.chain, role.value).version for role in Role}
-    return Rules(app=base.app, grace=grace, now=now, in_force=numbers)
+    return Rules(app=base.app, grace=grace, now=now, in_force=numbers_in_force(base.chain))
 
 
 def snapshots_in(app: AppName, keys: Sequence[str]) -> list[int]:
     """Return the numbers of the snapshots among keys."""
     found = [parse_key(app, key) for key in keys]
-    return [one.number for one in found if one.kind is Kind.METADATA and one.role is Role.SNAPSHOT]
+    return [one.number for one in found if one.kind is Kind.METADATA and one.role == Role.SNAPSHOT]
 
 
 def _read_list(deps: WriteDeps, app: AppName) -> tuple[CondemnedList | None, Condition]:

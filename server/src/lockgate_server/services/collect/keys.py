@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from lockgate_release.layout import condemned_key
 from lockgate_release.names import AppName
-from lockgate_release.trust.roles import Role
+from lockgate_release.trust.roles import ROLE_NAME, Role
 
 __all__ = ["Kind", "StoredKey", "parse_key"]
 
@@ -38,16 +38,17 @@ class StoredKey:
     """
 
     kind: Kind
-    role: Role | None = None
+    role: str | None = None
     number: int = 0
     sha256: str = ""
 
 
-_NUMBERED = "|".join(role.value for role in Role if role is not Role.TIMESTAMP)
-_METADATA = re.compile(rf"metadata/(?P<number>[1-9][0-9]{{0,15}})\.(?P<role>{_NUMBERED})\.json")
+_METADATA = re.compile(
+    rf"metadata/(?P<number>[1-9][0-9]{{0,15}})\.(?!{Role.TIMESTAMP}\.)(?P<role>{ROLE_NAME})\.json"
+)
 _SHA256 = r"(?P<sha256>[0-9a-f]{64})"
 _DOCUMENTS = (
-    re.compile(rf"targets/releases/[^/]+/{_SHA256}\.(?:release|extras)\.json"),
+    re.compile(rf"targets/{ROLE_NAME}/[^/]+/{_SHA256}\.(?:release|extras)\.json"),
     re.compile(rf"targets/channels/[^/]+/{_SHA256}\.version\.json"),
     re.compile(rf"targets/{_SHA256}\.policy\.json"),
 )
@@ -59,7 +60,7 @@ def parse_key(app: AppName, key: str) -> StoredKey:
     """Return what lies at a key of an app; what Lockgate never writes there is `UNKNOWN`."""
     path = key.removeprefix(f"{app}/")
     if found := _METADATA.fullmatch(path):
-        return StoredKey(kind=Kind.METADATA, role=Role(found["role"]), number=int(found["number"]))
+        return StoredKey(kind=Kind.METADATA, role=found["role"], number=int(found["number"]))
     for pattern in _DOCUMENTS:
         if found := pattern.fullmatch(path):
             return StoredKey(kind=Kind.DOCUMENT, sha256=found["sha256"])

@@ -72,13 +72,13 @@ class Rules:
         app: The app.
         grace: What is not older stays.
         now: The present, aware.
-        in_force: The number of each role's metadata in force.
+        in_force: The number of each role's metadata in force; 0 where there is none yet.
     """
 
     app: AppName
     grace: timedelta
     now: datetime
-    in_force: Mapping[Role, int]
+    in_force: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,8 @@ class Verdict:
 def judge(info: ObjectInfo, claims: Mapping[str, Claim], rules: Rules) -> Verdict:
     """Return what becomes of an object of the app (rules 1 to 8)."""
     found = parse_key(rules.app, info.key)
+    if found.role and found.role not in rules.in_force:
+        found = StoredKey(kind=Kind.UNKNOWN)
     claim = claims.get(info.key)
     if claim is not None:
         return Verdict(info=info, what=found, goes=False, why=claim.why, by=claim.by)
@@ -127,7 +129,7 @@ def _why_it_stays(found: StoredKey, info: ObjectInfo, rules: Rules) -> Why | Non
             return Why.NOTE
         case Kind.POINTER:
             return Why.IN_FORCE
-        case Kind.METADATA if found.role is Role.ROOT:
+        case Kind.METADATA if found.role == Role.ROOT:
             return Why.ROOT
         case Kind.METADATA if found.role and found.number > rules.in_force[found.role]:
             return Why.TAKEN
@@ -138,10 +140,11 @@ def _why_it_stays(found: StoredKey, info: ObjectInfo, rules: Rules) -> Why | Non
 def order_of_removal(verdicts: Iterable[Verdict]) -> list[Verdict]:
     """Return what goes, in an order in which nothing is left that names what is gone already."""
     kinds = {kind: place for place, kind in enumerate(Kind)}
-    roles = {role: place for place, role in enumerate(reversed(Role))}
+    roles = {role.value: place for place, role in enumerate(reversed(Role))}
+    releases = roles[Role.RELEASES.value]
 
     def place(verdict: Verdict) -> tuple[int, int, str]:
         role = verdict.what.role
-        return kinds[verdict.what.kind], roles[role] if role else 0, verdict.info.key
+        return kinds[verdict.what.kind], roles.get(role, releases) if role else 0, verdict.info.key
 
     return sorted((verdict for verdict in verdicts if verdict.goes), key=place)

@@ -27,7 +27,12 @@ from lockgate_release.layout import (
 )
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.strict_json import Json
-from lockgate_release.trust.chain import verify_next_releases, verify_next_targets
+from lockgate_release.trust.chain import (
+    named_in,
+    numbers_in_force,
+    verify_next_releases,
+    verify_next_targets,
+)
 from lockgate_release.trust.older import find_role, read_older_snapshot
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import ObjectStore, PendingChange
@@ -38,7 +43,6 @@ from lockgate_server.services.write.base import Base, read_target
 __all__ = ["Fault", "Walker", "claims_of_waiting"]
 
 _ARTIFACT_PATH = re.compile(r"artifacts/[0-9a-f]{2}/([0-9a-f]{64})")
-_NAMED = (Role.TARGETS, Role.RELEASES, Role.CHANNELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +117,10 @@ class Walker:
         for number in range(1, chain.root.version + 1):
             data = chain.root.data if number == chain.root.version else None
             yield metadata_key(app, Role.ROOT, number), _claim(Why.ROOT, "", data)
-        for role in (Role.SNAPSHOT, *_NAMED):
-            verified = getattr(chain, role.value)
+        snapshot, named = chain.snapshot, named_in(chain)
+        key = metadata_key(app, Role.SNAPSHOT, snapshot.version)
+        yield key, _claim(Why.IN_FORCE, by, snapshot.data)
+        for role, verified in named.items():
             key = metadata_key(app, role, verified.version)
             yield key, _claim(Why.IN_FORCE, by, verified.data)
         self.tell(f"{app}: {by}")
@@ -122,25 +128,23 @@ class Walker:
             target = chain.channels.signed.targets[channel_path(channel)]
             sha256 = target.hashes["sha256"]
             yield channel_copy_key(app, channel), Claim(why=Why.IN_FORCE, by=by, sha256=sha256)
-        for role in _NAMED:
-            signed = getattr(chain, role.value).signed
-            yield from self._walk_targets(signed, Why.IN_FORCE, by, strict=self.strict)
+        for verified in named.values():
+            yield from self._walk_targets(verified.signed, Why.IN_FORCE, by, strict=self.strict)
 
     def _walk_pending(self, base: Base) -> Iterator[tuple[str, Claim]]:
         chain = base.chain
-        for role, number in (
-            (Role.TARGETS, chain.targets.version + 1),
-            (Role.RELEASES, chain.releases.version + 1),
-        ):
+        in_force = numbers_in_force(chain)
+        for role in (Role.TARGETS.value, *chain.release_roles):
+            number = in_force[role] + 1
             key = metadata_key(self.app, role, number)
             found = read_held(self.store, key)
             if found is None:
                 continue
             try:
-                if role is Role.TARGETS:
+                if role == Role.TARGETS:
                     verified = verify_next_targets(chain.root.signed, chain.targets, found.data)
                 else:
-                    verified = verify_next_releases(chain, found.data)
+                    verified = verify_next_releases(chain, found.data, role=role)
             except RepositoryError:
                 continue  # not signed: whatever it names, it cannot come into force
             by = f"{number}.{role}"
@@ -157,13 +161,11 @@ class Walker:
             return
         by = f"snapshot {number}, until {snapshot.expires:%Y-%m-%d}"
         yield key, Claim(why=Why.OLDER, by=by)
-        for role in _NAMED:
-            meta = snapshot.meta.get(f"{role.value}.json")
-            if meta is not None:
-                yield from self._walk_role(snapshot, role, meta, by)
+        for name, meta in snapshot.meta.items():
+            yield from self._walk_role(snapshot, name.removesuffix(".json"), meta, by)
 
     def _walk_role(
-        self, snapshot: Snapshot, role: Role, meta: MetaFile, by: str
+        self, snapshot: Snapshot, role: str, meta: MetaFile, by: str
     ) -> Iterator[tuple[str, Claim]]:
         """Follow the metadata of a role, unless a newer snapshot has named the same."""
         key = metadata_key(self.app, role, meta.version)
@@ -184,7 +186,7 @@ class Walker:
             sha256 = Sha256Hex(target.hashes.get("sha256", ""))
             key = target_key(self.app, path, sha256)
             yield key, Claim(why=why, by=by, sha256=sha256, size_bytes=target.length)
-            if not path.startswith("releases/"):
+            if not path.endswith(("/release.json", "/extras.json")):
                 continue
             for named in self._read_artifacts(key, path, target, strict=strict):
                 yield (

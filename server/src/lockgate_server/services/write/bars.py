@@ -62,8 +62,15 @@ class Bars:
                 expected=rule.unchecked,
                 found="a server that is too old for it",
             )
+        role = role_for(self.targets, offer.path)
+        if not role:
+            return Shortfall(
+                what="no role of releases speaks for its path any more",
+                expected=offer.path.split("/", 1)[0],
+                found="no such delegation",
+            )
         standing = read_standing(rule, document, offer, self.targets, self.lists)
-        if rule.signatures and role_for(self.targets, offer.path) in self.unsigned:
+        if rule.signatures and role in self.unsigned:
             standing = replace(standing, signatures=Count(found=(), is_enough=True))
         return rule.shortfall(offer.path, standing)
 

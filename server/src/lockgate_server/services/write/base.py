@@ -36,6 +36,7 @@ from lockgate_release.errors import (
 from lockgate_release.layout import POLICY_PATH, target_key, timestamp_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.chain import Chain, Read, load_chain
+from lockgate_release.trust.roles import Role
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Etag, Highest, Ledger, ObjectStore
 from lockgate_server.services.objects import HeldObject, read_object
@@ -239,9 +240,22 @@ def highest_of(base: Base) -> Highest:
         releases=base.chain.releases.version,
         sequences={
             **{name: document.sequence for name, document in base.channels.items()},
-            **{further_sequence(role): held.version for role, held in base.chain.further.items()},
+            **_further_numbers(base.chain),
         },
     )
+
+
+def _further_numbers(chain: Chain) -> dict[str, int]:
+    """Return the numbers of further lists, also of roles that are delegated no more.
+
+    A snapshot never drops a name.
+    """
+    main = {f"{role.value}.json" for role in (Role.TARGETS, Role.RELEASES, Role.CHANNELS)}
+    return {
+        further_sequence(name.removesuffix(".json")): meta.version
+        for name, meta in chain.snapshot.signed.meta.items()
+        if name not in main
+    }
 
 
 def further_sequence(role: str) -> str:

@@ -25,12 +25,14 @@ from tuf.api.metadata import Root, Targets
 from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import PolicyDocument
-from lockgate_release.errors import ConflictError, LockgateError
+from lockgate_release.errors import ConflictError, LockgateError, UsageError
 from lockgate_release.layout import POLICY_PATH, metadata_key
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.chain import (
+    Chain,
     Verified,
+    further_roles,
     parse_metadata,
     verify_next_releases,
     verify_next_root,
@@ -137,6 +139,7 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
             lists = {**standing.lists, Role.RELEASES.value: releases}
             standing = replace(standing, lists=lists)
         check_targets(targets, standing, now)
+        _check_names_are_new(chain, targets)
         policy, new = _check_policy(deps, base, targets, request.documents)
         base = replace(base, policy=policy)
         documents.update(new)
@@ -150,6 +153,17 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
     return _Parts(
         root=root, targets=targets, releases=releases, documents=documents, builds_on=builds_on
     )
+
+
+def _check_names_are_new(chain: Chain, targets: Verified[Targets]) -> None:
+    """Refuse to delegate once more what was dropped: the snapshot names its last list for ever."""
+    for role in further_roles(targets.signed):
+        if chain.list_of(role) is None and f"{role}.json" in chain.snapshot.signed.meta:
+            raise UsageError(
+                "a role of that name was dropped before",
+                subject=f"targets: {role}",
+                expected="a name that was never used",
+            )
 
 
 def _next_root(base: Base, data: bytes | None) -> Verified[Root] | None:

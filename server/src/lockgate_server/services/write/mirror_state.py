@@ -26,8 +26,6 @@ from lockgate_server.services.write.deps import Caller, WriteDeps
 
 __all__ = ["sign_for_mirror"]
 
-_BY_PEOPLE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
-
 
 def sign_for_mirror(
     deps: WriteDeps, app: AppName, request: MirrorRequest, caller: Caller, *, limit_s: int
@@ -89,7 +87,12 @@ def sign_for_mirror(
 def _end(base: Base, now: datetime, valid_for_s: int) -> tuple[datetime, str]:
     """Return when the state is to expire, and the role that makes it sooner than asked for."""
     asked = now + timedelta(seconds=valid_for_s)
-    ends = [(getattr(base.chain, role.value).signed.expires, role.value) for role in _BY_PEOPLE]
+    chain = base.chain
+    ends = [(chain.root.signed.expires, "root"), (chain.targets.signed.expires, "targets")]
+    ends += [(chain.releases.signed.expires, "releases")]
+    # Of a further role, what has run out keeps nobody's copy from lasting.
+    further = [(held.signed.expires, role) for role, held in chain.further.items()]
+    ends += [(expires, role) for expires, role in further if expires > now]
     first, role = min(ends)
     if first <= now:
         raise ExpiredError(

@@ -204,15 +204,15 @@ def _check_mark(path: str, version: str, entry: ReleaseEntry) -> None:
 
 
 def _check_distinct(versions: Iterable[Version]) -> None:
-    seen: dict[object, str] = {}
+    seen: dict[object, Version] = {}
     for version in versions:
         for key in (version, version.text.lower()):
-            other = seen.setdefault(key, version.text)
-            if other != version.text:
+            other = seen.setdefault(key, version)
+            if other is not version:
                 raise UsageError(
                     "equal to another live version, or different only by case",
                     subject=version.text,
-                    found=other,
+                    found=other.text,
                     hint="Publish under a version that comes after it.",
                 )
 

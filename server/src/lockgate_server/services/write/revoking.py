@@ -19,8 +19,8 @@ from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import full_version, revoke_release
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.lists import all_live
 from lockgate_server.services.write.publish import allowed_for, channel_or_new
-from lockgate_server.services.write.publishing import read_list
 from lockgate_server.services.write.status import read_current
 
 __all__ = ["Revoked", "Sitting", "count_sitting", "describe_revoked", "revoke"]
@@ -158,7 +158,7 @@ def count_sitting(deps: WriteDeps, app: AppName, version: str) -> Sitting | None
 
 def _choose_channels(base: Base, request: RevokeRequest) -> tuple[ChannelName, ...]:
     """Return where to revoke: every channel there is, and those where it could appear yet."""
-    found = read_list(base.chain.releases.signed).find(request.version)
+    found = all_live(base).find(request.version)
     known = sorted({*base.channels, *(found[1].channels if found else ())})
     unknown = sorted(set(request.channels) - set(known))
     if unknown:
@@ -190,7 +190,7 @@ def _find_warnings(
                 f"channel {new.channel} has nothing for everybody: only who is in the rollout of "
                 f"{new.offers[0].version} is offered anything"
             )
-    if read_list(base.chain.releases.signed).find(version) is None:
+    if all_live(base).find(version) is None:
         warnings.append(f"{version} is not a live release: nothing offers it")
     return tuple(warnings)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tuf.api.metadata import Signed
+
 from lockgate_release.documents import ChannelDocument, ReleaseEntry, parse_extras
 from lockgate_release.errors import RepositoryError, UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import extras_path
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import Json, JsonObject, parse_json
-from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.roles import ONLINE_ROLES, Role, expiry_of
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import AuditEntry
 from lockgate_server.services.steer.alarms import find_alarms
@@ -22,7 +24,7 @@ from lockgate_server.services.write.base import (
     read_target,
 )
 from lockgate_server.services.write.deps import WriteDeps
-from lockgate_server.services.write.publishing import read_list
+from lockgate_server.services.write.lists import all_live
 
 __all__ = [
     "describe_app",
@@ -36,7 +38,6 @@ __all__ = [
 ]
 
 _WHOLE_BP = 10_000
-_OFFLINE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
 
 
 def read_current(deps: WriteDeps, app: AppName) -> Base:
@@ -76,7 +77,7 @@ def summarise_app(deps: WriteDeps, app: AppName) -> JsonObject:
 
 def describe_app(base: Base, now: datetime) -> JsonObject:
     """Return everything there is to say of an app."""
-    roles = {role.value: _describe_role(base, role, now) for role in Role}
+    roles = {role: _describe_role(signed, role, now) for role, signed in _signed(base).items()}
     channels = [describe_channel(base.channels[name]) for name in sorted(base.channels)]
     return {
         "app": base.app,
@@ -89,8 +90,16 @@ def describe_app(base: Base, now: datetime) -> JsonObject:
     }
 
 
-def _describe_role(base: Base, role: Role, now: datetime) -> JsonObject:
-    signed = getattr(base.chain, role.value).signed
+def _signed(base: Base) -> dict[str, Signed]:
+    """Return what each role has signed, those without a list left out."""
+    chain = base.chain
+    return {
+        **{role.value: getattr(chain, role.value).signed for role in Role},
+        **{role: held.signed for role, held in chain.further.items()},
+    }
+
+
+def _describe_role(signed: Signed, role: str, now: datetime) -> JsonObject:
     return {
         "version": signed.version,
         "expires_at": format_instant(signed.expires),
@@ -98,8 +107,8 @@ def _describe_role(base: Base, role: Role, now: datetime) -> JsonObject:
     }
 
 
-def _fraction_left_bp(expires_at: datetime, role: Role, now: datetime) -> int:
-    fraction = (expires_at - now) / EXPIRY[role]
+def _fraction_left_bp(expires_at: datetime, role: str, now: datetime) -> int:
+    fraction = (expires_at - now) / expiry_of(role)
     return max(0, min(_WHOLE_BP, int(fraction * _WHOLE_BP)))
 
 
@@ -113,8 +122,9 @@ def describe_channel(document: ChannelDocument) -> JsonObject:
 
 def _find_warnings(base: Base, now: datetime) -> list[str]:
     warnings = []
-    for role in _OFFLINE:
-        signed = getattr(base.chain, role.value).signed
+    for role, signed in _signed(base).items():
+        if role in ONLINE_ROLES:
+            continue
         if _fraction_left_bp(signed.expires, role, now) * 3 < _WHOLE_BP:
             warnings.append(
                 f"{role} expires at {format_instant(signed.expires)}: lockgate renew signs it again"
@@ -166,7 +176,7 @@ def describe_release(deps: WriteDeps, base: Base, version: str) -> JsonObject:
         RepositoryError: A document is missing or not the one that was signed.
         TransportError: The store cannot be reached.
     """
-    found = read_list(base.chain.releases.signed).find(version)
+    found = all_live(base).find(version)
     if found is None:
         raise NotFoundError("no live release", subject=f"{base.app}: {version}")
     path, entry = found
@@ -174,13 +184,14 @@ def describe_release(deps: WriteDeps, base: Base, version: str) -> JsonObject:
     return {
         **_describe_entry(base, path, entry),
         "document": document.to_json(),
-        "extras": _read_extras(deps, base, version),
+        "extras": _read_extras(deps, base, path),
     }
 
 
-def _read_extras(deps: WriteDeps, base: Base, version: str) -> JsonObject:
-    path = extras_path(version)
-    target = base.chain.releases.signed.targets.get(path)
+def _read_extras(deps: WriteDeps, base: Base, release: str) -> JsonObject:
+    folder, version, _ = release.split("/")
+    path = extras_path(version, folder=folder)
+    target = base.chain.target(path)
     if target is None:
         return {}
     data = read_target(deps.store, base.app, path, target)
