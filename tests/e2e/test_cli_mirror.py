@@ -67,6 +67,30 @@ def installed(desk: ReleaseDesk, folder: str = "copy", *, home: str = "client") 
     return link.rpartition("-")[0]
 
 
+def test_an_address_without_the_app_says_what_an_address_is(desk: ReleaseDesk) -> None:
+    (desk.folder / "nothing").mkdir()
+    mirror(desk)
+    for address in (
+        (desk.folder / "nothing").as_uri(),
+        (desk.folder / "missing").as_uri(),
+        (desk.folder / "copy" / APP).as_uri(),
+        f"{desk.api}/{APP}",
+    ):
+        arguments = ["mirror", "other", "--from", address]
+        desk.person.must_end(ExitCode.REFUSED, arguments, "no repository", "--from names")
+    assert files_of(desk.folder / "other") == {}
+
+
+def test_a_root_that_is_none_is_called_by_its_own_name(desk: ReleaseDesk) -> None:
+    wrong = desk.folder / "wrong.json"
+    targets = desk.folder / "copy" / APP / "metadata" / "1.targets.json"
+    mirror(desk)
+    for content in (b"{}", b"\x00", b"", targets.read_bytes()):
+        wrong.write_bytes(content)
+        arguments = ["mirror", "copy", "--root", "wrong.json"]
+        desk.person.must_end(ExitCode.REFUSED, arguments, "wrong.json")
+
+
 def test_a_copy_serves_the_updater_as_the_server_would(desk: ReleaseDesk) -> None:
     mirror(desk)
     assert installed(desk) == "1.0.0"

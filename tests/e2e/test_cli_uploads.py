@@ -174,6 +174,24 @@ def test_an_impossible_number_of_parts_at_once_is_refused(desk: ReleaseDesk, sai
     desk.person.must_end(ExitCode.USAGE, ["upload", "app"], "upload_parallel")
 
 
+@pytest.mark.parametrize("said", ["3", '"3"'])
+def test_the_settings_file_says_the_number_of_parts_as_a_number_or_a_text(
+    desk: ReleaseDesk, said: str
+) -> None:
+    (desk.folder / "app").write_bytes(b"x")
+    settings = desk.folder / "lockgate.toml"
+    settings.write_text(f"{settings.read_text()}\nupload_parallel = {said}\n")
+    desk.person.must("upload", "app")
+
+
+@pytest.mark.parametrize("said", ["0", "33", "true", "1.5", "[4]"])
+def test_an_impossible_number_in_the_settings_file_is_refused(desk: ReleaseDesk, said: str) -> None:
+    (desk.folder / "app").write_bytes(b"x")
+    settings = desk.folder / "lockgate.toml"
+    settings.write_text(f"{settings.read_text()}\nupload_parallel = {said}\n")
+    desk.person.must_end(ExitCode.USAGE, ["upload", "app"], "upload_parallel")
+
+
 # Straight to a bucket, everything real: the command, the server, and the services that stand in
 # for S3 and R2.
 

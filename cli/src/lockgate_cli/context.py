@@ -109,6 +109,7 @@ class Flags:
     insecure: bool = False
     parallel: str | None = None
     quiet: bool = False
+    unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,12 +278,20 @@ _SENDING = (
     ),
     click.option("--quiet", is_flag=True, help="Say nothing of how far it has got."),
 )
+_WAITING = (
+    click.option(
+        "--unsigned",
+        is_flag=True,
+        help="Sign nothing here: it waits until the publishers have signed it.",
+    ),
+)
 _CHOICES = {
     "app": (_APP,),
     "root": (_ROOT,),
     "keys": (_KEYS,),
     "server": _SERVER,
     "sending": _SENDING,
+    "waiting": _WAITING,
 }
 
 
@@ -290,7 +299,7 @@ def takes(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the shared options of these groups, and hands over a `Call`.
 
     Args:
-        groups: Of `app`, `server`, `root`, `keys` and `sending`.
+        groups: Of `app`, `server`, `root`, `keys`, `sending` and `waiting`.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -110,6 +110,25 @@ class Settings:
             )
         return value
 
+    def get_number(self, name: SettingName, flag: str | None = None) -> str | None:
+        """Return a setting that is a number, as it was said, or None.
+
+        In the file it is a number, or the same as a text.
+
+        Raises:
+            UsageError: The file holds something else.
+        """
+        value = self.table.get(name)
+        is_said_before = flag is not None or bool(self.environ.get(_PREFIX + name.upper()))
+        if is_said_before or value is None or isinstance(value, str):
+            return self.get(name, flag)
+        # In Python, true is a number too.
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise UsageError(
+                "wrong type of setting", subject=f"{self.origin}: {name}", expected="a number"
+            )
+        return str(value)
+
     def need(self, name: SettingName, flag: str | None = None) -> str:
         """Return the value of a text setting that the command cannot do without.
 

@@ -150,6 +150,26 @@ def test_another_machine_is_not_even_asked_over_a_line_that_would_show_the_token
     assert TOKEN not in ended.err
 
 
+_INTERRUPTED_EARLY = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from lockgate_cli.entry import main
+main()
+"""
+
+
+def test_a_command_that_is_interrupted_while_it_is_loaded_shows_no_traceback() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _INTERRUPTED_EARLY], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (INTERRUPTED, "")
+    assert ended.stderr == "interrupted; nothing was done\n"
+
+
 def test_an_interrupted_command_ends_as_shells_expect(person: CommandLine) -> None:
     person.watched = True
     person.answers = [KeyboardInterrupt()]

@@ -132,11 +132,23 @@ def _read_state(source: Source, folder: MirrorFolder, wanted: Wanted) -> tuple[B
         base = load_base(reader, wanted.app, wanted.pinned, now=wanted.now)
         return base, gather(reader, base, wanted.channels)
 
+    _check_is_there(source, wanted)
     try:
         return read(held)
     except RepositoryError:
         # It may be a file in the folder that is damaged: then the repository's own is right.
         return read(None)
+
+
+def _check_is_there(source: Source, wanted: Wanted) -> None:
+    if POINTER in wanted.overlay or source.read_file(wanted.app, POINTER) is not None:
+        return
+    raise TrustError(
+        "no repository of this app is there",
+        subject=f"{wanted.app}/{POINTER}",
+        hint=f"--from names what the folder {wanted.app} is in, as clients' `repository` does; "
+        "else look at the app's name.",
+    )
 
 
 def check_not_older(folder: MirrorFolder, base: Base) -> Chain | None:
