@@ -10,8 +10,10 @@ from lockgate_release.documents import ChannelPolicy, PolicyDocument
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
+from lockgate_release.steering_requests import StopRequest
 from lockgate_server.errors import NotFoundError
 from lockgate_server.services.write.lifetimes import end_channel, end_due_channels
+from lockgate_server.services.write.stopping import stop
 from lockgate_server.worker import JOBS
 from tests.simulators.publisher import NOW, PublisherSimulator
 from tests.simulators.server_scene import APP, CALLER, STABLE, Scene
@@ -118,3 +120,12 @@ def test_maintainers_may_forbid_channels_that_they_have_not_named(tmp_path: Path
     scene.publish("1.0.0")
     with pytest.raises(UsageError, match="the policy does not allow its path in this channel"):
         preview(scene, "1.1.0-pr.1")
+
+
+def test_ending_a_channel_is_no_way_around_those_who_must_agree_to_a_start(scene: Scene) -> None:
+    preview(scene, "1.1.0-pr.1")
+    stop(scene.deps(), APP, StopRequest(reason="fire"), CALLER, needed=2)
+    end_channel(scene.deps(), APP, PR, CALLER)
+    assert scene.look().channels[PR].stop is not None
+    with pytest.raises(UsageError, match="stopped"):
+        preview(scene, "1.1.0-pr.2")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lockgate_release.documents import Rollout
-from lockgate_release.errors import StaleMirrorError
+from lockgate_release.errors import StaleMirrorError, UsageError
 from lockgate_release.gate import Arm
+from lockgate_release.names import ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.rollout.counts import Opening
 from lockgate_release.rollout.plan import DEFAULT_PLAN, Approval, Plan
@@ -45,8 +46,13 @@ def counts() -> ToldCounts:
     return ToldCounts()
 
 
-def _publish(scene: Scene, plan: Plan = DEFAULT_PLAN, start_at: datetime | None = None) -> None:
-    request = scene.prepare(NEW)
+def _publish(
+    scene: Scene,
+    plan: Plan = DEFAULT_PLAN,
+    start_at: datetime | None = None,
+    channels: tuple[str, ...] = (STABLE,),
+) -> None:
+    request = scene.prepare(NEW, channels=channels)
     chosen = ChosenPlan(plan=plan, name="canary", start_at=start_at)
     offer = OfferRequest(channel=STABLE, version=NEW, chosen=chosen)
     scene.send(replace(request, offer=offer))
@@ -125,6 +131,36 @@ def test_a_bad_release_is_halted_with_its_evidence_in_the_audit_log(
     assert evidence["canary"]["bad"] == 300
     assert float(evidence["harm"]["e_value"]) > float(evidence["harm"]["limit"])
     assert _steer(scene) == []
+
+
+def test_what_evidence_has_stopped_in_one_channel_begins_in_no_other(
+    scene: Scene, counts: ToldCounts
+) -> None:
+    _publish(scene, channels=(STABLE, "beta"))
+    _fare_badly(counts, scene.now)
+    scene.pass_time(scene.now + DAY + timedelta(hours=2))
+    counts.heard_at = scene.now
+    assert _steer(scene) == [("halt", "worse-than-control")]
+    promotion = PublishRequest(offer=OfferRequest(channel=ChannelName("beta"), version=NEW))
+    with pytest.raises(UsageError, match="stopped by evidence in another channel"):
+        scene.send(promotion)
+    again = ChosenPlan(plan=DEFAULT_PLAN, name="canary")
+    scene.send(PublishRequest(offer=OfferRequest(channel=STABLE, version=NEW, chosen=again)))
+    _do(scene, "resume", anyway=True, reason="the lab was on fire")
+    scene.send(promotion)
+    assert scene.look().offers("beta") == [(NEW, 10_000)]
+
+
+def test_what_a_person_has_halted_may_begin_in_another_channel(scene: Scene) -> None:
+    _publish(scene, channels=(STABLE, "beta"))
+    _do(scene, "halt")
+    scene.send(PublishRequest(offer=OfferRequest(channel=ChannelName("beta"), version=NEW)))
+    assert scene.look().offers("beta") == [(NEW, 10_000)]
+
+
+def test_no_plan_starts_in_a_year_that_nobody_meant(scene: Scene) -> None:
+    with pytest.raises(UsageError, match="starts too late"):
+        _publish(scene, start_at=NOW + timedelta(days=367))
 
 
 def test_to_hold_writes_nothing(scene: Scene) -> None:

@@ -323,6 +323,15 @@ def test_where_two_are_needed_one_person_starts_nothing_however_often() -> None:
     assert start_again(once, ALLOWED, who="b", needed=2, now=LATER).stop is None
 
 
+def test_whoever_stops_once_more_takes_back_what_was_said_for_a_start() -> None:
+    stopped = stop_channel(_document(_begun()), ALLOWED, reason="fire", now=NOW)
+    once = start_again(stopped, ALLOWED, who="a", needed=2, now=LATER)
+    again = stop_channel(once, ALLOWED, reason="still burning", now=LATER)
+    assert again.stop is not None
+    assert (again.stop.approvals, again.stop.paused) == ((), {NEW: 2})
+    assert start_again(again, ALLOWED, who="b", needed=2, now=LATER).stop is not None
+
+
 def test_a_channel_that_goes_on_has_nothing_to_start() -> None:
     document = _document(_begun())
     assert start_again(document, ALLOWED, who="a", needed=1, now=NOW) is document

@@ -20,9 +20,21 @@ from lockgate_release.errors import UsageError
 from lockgate_release.names import MAX_EXPOSURE_BP, format_percentage, parse_percentage
 from lockgate_release.strict_json import Fields, JsonObject
 
-__all__ = ["DEFAULT_PLAN", "Approval", "Plan", "Stage", "WeekDay", "Window", "read_plan"]
+__all__ = [
+    "DEFAULT_PLAN",
+    "MAX_WINDOW_S",
+    "Approval",
+    "Plan",
+    "Stage",
+    "WeekDay",
+    "Window",
+    "read_plan",
+]
 
 T = TypeVar("T")
+
+MAX_WINDOW_S = 30 * 86400
+"""For how long a client may be silent at most, in seconds: so long its nonce is remembered."""
 
 _MOST_STAGES = 20
 _MOST_WINDOWS = 21
@@ -221,7 +233,7 @@ def read_plan(fields: Fields) -> Plan:
     default = DEFAULT_PLAN
     plan = Plan(
         stages=_read_stages(fields) if fields.has("stages") else default.stages,
-        window_s=_span(fields, "window", default.window_s, least_s=60),
+        window_s=_span(fields, "window", default.window_s, least_s=60, most_s=MAX_WINDOW_S),
         alpha_bp=_share(fields, "alpha", default.alpha_bp, 1, 2000),
         beta_bp=_share(fields, "beta", default.beta_bp, 1, 2000),
         worst_ratio_percent=fields.integer(
@@ -328,15 +340,14 @@ def _share(fields: Fields, name: str, default: int | None, least_bp: int, most_b
     return share_bp
 
 
-def _span(fields: Fields, name: str, default: int, *, least_s: int) -> int:
+def _span(
+    fields: Fields, name: str, default: int, *, least_s: int, most_s: int | None = None
+) -> int:
     seconds = _read(fields, name, default, parse_duration, format_duration)
-    if seconds < least_s:
-        fields.fail(
-            name,
-            "out of range",
-            expected=f"at least {format_duration(least_s)}",
-            found=format_duration(seconds),
-        )
+    if seconds < least_s or (most_s is not None and seconds > most_s):
+        least = f"at least {format_duration(least_s)}"
+        most = "" if most_s is None else f", at most {format_duration(most_s)}"
+        fields.fail(name, "out of range", expected=least + most, found=format_duration(seconds))
     return seconds
 
 

@@ -7,14 +7,17 @@ is, and a lost database loses none. What was reported is not in here: that is co
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lockgate_release.documents import Rollout
+from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.rollout.plan import Plan, Stage, read_plan
 from lockgate_release.strict_json import MAX_INTEGER, Fields, JsonObject
 
 __all__ = ["Progress", "begin", "read_progress"]
+
+_LATEST_START = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,18 @@ class Progress:
 
 
 def begin(plan: Plan, *, name: str, now: datetime, start_at: datetime | None = None) -> Progress:
-    """Return the progress of a plan that has reached no stage yet."""
+    """Return the progress of a plan that has reached no stage yet.
+
+    Raises:
+        UsageError: It would start in more than a year: a slip, of which nothing would ever remind.
+    """
+    if start_at is not None and start_at - now > _LATEST_START:
+        raise UsageError(
+            "starts too late",
+            subject="start_at",
+            expected=f"{format_instant(now + _LATEST_START)} at the latest",
+            found=format_instant(start_at),
+        )
     return Progress(plan=plan, name=name, stage_since=now, start_at=start_at)
 
 

@@ -70,6 +70,7 @@ def test_a_tenth_of_a_percent_is_ten_basis_points_and_never_nobody() -> None:
         ("worst_ratio_percent=100", "out of range"),
         ('ceiling="100%"', "out of range"),
         ('window="1s"', "at least 1m"),
+        ('window="31d"', "at most 30d"),
         ('window="soon"', "not a span of time"),
         ('approval="maybe"', "one of none, last, each"),
         ('ceilling="5%"', "ceilling.*no such field of a plan"),

@@ -18,11 +18,11 @@ from tuf.api.metadata import TargetFile
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ChannelOffer, parse_channel, parse_release
-from lockgate_release.errors import LockgateError, TransportError, TrustError
+from lockgate_release.errors import DocumentError, LockgateError, TransportError, TrustError
 from lockgate_release.gate import Arm
 from lockgate_release.layout import target_key, timestamp_key
 from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
-from lockgate_release.rollout.plan import DEFAULT_PLAN
+from lockgate_release.rollout.plan import DEFAULT_PLAN, MAX_WINDOW_S, Plan
 from lockgate_release.rollout.progress import read_progress
 from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_server.ports import Etag, ObjectStore
@@ -30,7 +30,7 @@ from lockgate_server.services.objects import read_object
 
 __all__ = ["LONGEST_WINDOW", "InForce", "Line", "Roots", "View"]
 
-LONGEST_WINDOW = timedelta(days=30)
+LONGEST_WINDOW = timedelta(seconds=MAX_WINDOW_S)
 """For how long an hour's reports are taken at most, whatever a plan says."""
 
 _HIGHEST_RATIO = 100.0
@@ -186,13 +186,11 @@ class View:
         if target is None:
             raise TrustError("no live release", subject=offer.path)
         release = parse_release(self._target(app, offer.path, target), subject=offer.path)
-        progress = read_progress(offer.rollout)
-        plan = DEFAULT_PLAN if progress is None else progress.plan
         return Line(
             epoch=offer.rollout.epoch,
             exposure_bp=offer.rollout.exposure_bp,
             control_bp=offer.rollout.control_bp,
-            window=min(LONGEST_WINDOW, timedelta(seconds=plan.window_s)),
+            window=min(LONGEST_WINDOW, timedelta(seconds=_plan_of(offer).window_s)),
             platforms=frozenset(artifact.platform for artifact in release.artifacts),
         )
 
@@ -202,3 +200,12 @@ class View:
         if found is None or digest_bytes(found.data) != sha256:
             raise TrustError("not the bytes that were signed", subject=path, expected=sha256)
         return found.data
+
+
+def _plan_of(offer: ChannelOffer) -> Plan:
+    """Return the plan of a rollout; one that cannot be read keeps nobody from being heard."""
+    try:
+        progress = read_progress(offer.rollout)
+    except DocumentError:
+        return DEFAULT_PLAN
+    return DEFAULT_PLAN if progress is None else progress.plan

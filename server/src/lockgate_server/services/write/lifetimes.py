@@ -3,8 +3,9 @@
 1. A channel is given a lifetime when it is made, and only then: one that lasts gets none by a slip.
 2. Publishing into it with a lifetime sets the end anew, counted from then; without, the end stays.
 3. At its end it is emptied, by the worker or by a person: offers and what they fell back to go,
-   revocations stay. Clients are told by its document, which stays too: they never go back below a
-   sequence that they have seen.
+   revocations stay, and so does a stop: ending is no way around those who must agree to a start.
+   Clients are told by its document, which stays too: they never go back below a sequence that they
+   have seen.
 4. What has ended begins again only with a lifetime.
 """
 
@@ -62,7 +63,7 @@ def _ended(document: ChannelDocument, now: datetime) -> ChannelDocument:
     if document.has_ended(now) and not (document.offers or document.once_full):
         return document
     retire_at = min(now, document.retire_at or now)
-    return replace(document, offers=(), once_full=(), stop=None, retire_at=retire_at)
+    return replace(document, offers=(), once_full=(), retire_at=retire_at)
 
 
 def end_channel(

@@ -41,6 +41,7 @@ from lockgate_server.services.write.publishing import (
     read_verified,
 )
 from lockgate_server.services.write.recovery import size_in_store
+from lockgate_server.services.write.steering import check_no_evidence_elsewhere
 from lockgate_server.services.write.waiting import refuse_while_pending
 
 __all__ = [
@@ -201,6 +202,8 @@ def _offer(
     document = channel_or_new(deps, base, wanted.channel)
     check_offer(document, wanted.version, live, bars)
     check_not_revoked(wanted.channel, wanted.version, live, base.channels.values())
+    if document.offer_of(wanted.version) is None:
+        check_no_evidence_elsewhere(wanted.channel, wanted.version, base.channels.values())
     if wanted.channel not in base.channels:
         check_app_moving(base.channels.values())
     return offer_release(

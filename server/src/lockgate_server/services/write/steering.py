@@ -4,19 +4,21 @@
 2. Whoever sets the exposure by hand, or finishes, ends the plan: from then on a person steers.
 3. Whoever stops something never needs to read its plan: that works whatever stands there.
 4. What evidence has stopped goes on only if a person says that it should anyway. What was counted
-   so far is set aside then, and the rest of the plan begins afresh, in the stage it is in.
+   so far is set aside then, and the rest of the plan begins afresh, in the stage it is in. Until
+   then no other channel begins to offer it.
 
 Stopping a whole channel is in `stops`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from lockgate_release.documents import ChannelDocument, Rollout, RolloutState
 from lockgate_release.errors import UsageError
-from lockgate_release.names import MAX_EXPOSURE_BP, format_percentage
+from lockgate_release.names import MAX_EXPOSURE_BP, ChannelName, format_percentage
 from lockgate_release.rollout.plan import Plan
 from lockgate_release.rollout.progress import Progress, begin, read_progress
 from lockgate_release.rollout.situation import Reason
@@ -30,6 +32,7 @@ from lockgate_server.services.write.channels import (
 __all__ = [
     "STOPPED_BY_EVIDENCE",
     "approve_step",
+    "check_no_evidence_elsewhere",
     "finish_rollout",
     "go_on",
     "halt_rollout",
@@ -339,6 +342,29 @@ def _need_progress(document: ChannelDocument, version: str, rollout: Rollout) ->
             hint="`lockgate rollout set` moves it, `lockgate rollout plan` gives it a plan.",
         )
     return progress
+
+
+def check_no_evidence_elsewhere(
+    channel: ChannelName, version: str, documents: Iterable[ChannelDocument]
+) -> None:
+    """Refuse to begin to offer, in a channel, what evidence has stopped in another one (rule 4).
+
+    Raises:
+        UsageError: It has.
+    """
+    for document in documents:
+        offer = document.offer_of(version)
+        if offer is None or document.channel == channel:
+            continue
+        reason = (offer.rollout.progress or {}).get("reason")
+        if offer.rollout.state is not RolloutState.ACTIVE and reason in STOPPED_BY_EVIDENCE:
+            raise UsageError(
+                "stopped by evidence in another channel",
+                subject=f"{channel}: {version}",
+                found=f"{reason} in {document.channel}",
+                hint="`lockgate rollout show` shows it; `rollout resume --anyway` there sets it"
+                " aside, and needs a --reason.",
+            )
 
 
 def _check_evidence(

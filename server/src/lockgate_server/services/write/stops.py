@@ -28,7 +28,8 @@ def stop_channel(
 ) -> ChannelDocument:
     """Return the document with the channel stopped, or the same one if it is.
 
-    What everybody is offered stays offered: to take it back, halt or revoke it.
+    Whoever stops once more takes back what others have said for a start meanwhile. What everybody
+    is offered stays offered: to take it back, halt or revoke it.
 
     Args:
         document: What the channel offers.
@@ -38,9 +39,9 @@ def stop_channel(
         is_whole_app: Whether every channel of the app is stopped, those to come included.
     """
     if document.stop is not None:
-        if document.stop.is_whole_app or not is_whole_app:
-            return document
-        return replace(document, stop=replace(document.stop, is_whole_app=True, approvals=()))
+        reach = document.stop.is_whole_app or is_whole_app
+        stop = replace(document.stop, is_whole_app=reach, approvals=())
+        return document if stop == document.stop else replace(document, stop=stop)
     paused: dict[str, int] = {}
     for offer in document.offers:
         if offer.rollout.state is RolloutState.ACTIVE and not offer.rollout.is_full:
