@@ -42,10 +42,12 @@ class Terminal:
     Attributes:
         folder: Where they are, and their home.
         rewrites: What they type instead, by what stands on the page.
+        server_environ: What a server that a page starts finds in its environment.
     """
 
     folder: Path
     rewrites: dict[str, str] = field(default_factory=dict)
+    server_environ: dict[str, str] = field(default_factory=dict)
     _servers: list[ServerProcess] = field(default_factory=list)
 
     def __enter__(self) -> "Terminal":
@@ -104,7 +106,7 @@ class Terminal:
     def _start(self, words: list[str]) -> str:
         assert words[2] == "--data", "the harness knows how to start a server with --data alone"
         assert len(words) == 4, words
-        server = ServerProcess(self.folder / words[3])
+        server = ServerProcess(self.folder / words[3], **self.server_environ)
         server.start()
         self._servers.append(server)
         self.rewrites |= {_PUBLIC: server.public, _API: server.api, _EXAMPLE: server.public}

@@ -137,3 +137,44 @@ def test_a_rollout_by_evidence_ends_as_it_says(terminal: Terminal, tmp_path: Pat
     settings.write_text(settings.read_text("utf-8") + plan.text, "utf-8")
     typed = terminal.follow(_blocks(page, ""))
     assert sum(bool(ended.line.comment) for ended in typed) >= 6, "the page claims too little"
+
+
+def test_the_keys_of_a_team_are_kept_and_changed_as_the_pages_say(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    # What caches are waited for is not what the pages are about.
+    terminal.server_environ = {"LOCKGATE_ROOT_WAITS": "1s", "LOCKGATE_ONLINE_KEY_OVERLAP": "1s"}
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    terminal.type("export LOCKGATE_KEY_PASSPHRASE='correct horse battery'")
+    # At a terminal it asks whether to sign; here nobody is there to type yes.
+    terminal.rewrites["lockgate root sign"] = "lockgate root sign --yes"
+    typed = terminal.follow(_blocks(HOW_TO / "keys.md", ""))
+    assert terminal.type("lockgate keys generate dora.pem --name dora").code == 0
+    typed += terminal.follow(_blocks(HOW_TO / "change-keys.md", ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 15, "the pages claim too little"
+    listed = json.loads(terminal.type("lockgate keys list --json 2>/dev/null").said)["keys"]
+    assert {one["name"] for one in listed if one["role"] == "root"} == {"anna", "bert", "dora"}
+    assert {one["name"] for one in listed if one["role"] == "releases"} == {"ci-2"}
+    # No server, no file that went round, holds anything secret.
+    secrets = [(tmp_path / f"{name}.pem").read_bytes() for name in ("anna", "bert", "ci")]
+    carried = [path.read_bytes() for path in tmp_path.glob("*.json")]
+    assert carried
+    assert not [data for data in carried if any(secret in data for secret in secrets)]
+
+
+def test_the_server_s_key_is_replaced_as_the_page_says(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.server_environ = {"LOCKGATE_ROOT_WAITS": "1s"}
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    init = "lockgate init myapp --keys keys --server http://127.0.0.1:8080"
+    assert terminal.type(init).code == 0
+    terminal.rewrites["lockgate root sign"] = "lockgate root sign --yes"
+    before = (tmp_path / "data" / "keys" / "myapp.pem").read_bytes()
+    typed = terminal.follow(_blocks(HOW_TO / "rotate-the-online-key.md", ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 9, "the page claims too little"
+    (left,) = (tmp_path / "data" / "keys").iterdir()
+    assert left.name == "myapp.pem"
+    assert left.read_bytes() != before

@@ -7,9 +7,9 @@
 A key outside this machine does not tell its public half: it is found among those that the role's
 metadata lists, by letting it sign and asking each. `URI#KEYID` says which it is, and saves that.
 
-A passphrase, and the PIN of a token, come from the environment (`LOCKGATE_KEY_PASSPHRASE`,
-`LOCKGATE_KEY_PIN`, or the file that the same name with `_FILE` says), else from whoever can be
-asked.
+A passphrase comes from `LOCKGATE_KEY_PASSPHRASE`, or from the file that
+`LOCKGATE_KEY_PASSPHRASE_FILE` names; the PIN of a token from `LOCKGATE_KEY_PIN` or
+`LOCKGATE_KEY_PIN_FILE`. Where the environment has neither, whoever can be asked is asked.
 """
 
 from __future__ import annotations
@@ -49,6 +49,12 @@ Ask: TypeAlias = Callable[[str], str]
 
 _PASSPHRASE = "LOCKGATE_KEY_PASSPHRASE"  # noqa: S105 (the name of a variable)
 _PIN = "LOCKGATE_KEY_PIN"
+_HINTS = {
+    _PASSPHRASE: "Set LOCKGATE_KEY_PASSPHRASE, or LOCKGATE_KEY_PASSPHRASE_FILE to a file with it, "
+    "or type it at a terminal.",
+    _PIN: "Set LOCKGATE_KEY_PIN, or LOCKGATE_KEY_PIN_FILE to a file with it, or type it at a "
+    "terminal.",
+}
 _RECODE = "Write it anew as PKCS#8: openssl pkcs8 -topk8 -in OLD.pem -out NEW.pem"
 _LOCAL_SCHEMES = ("file2:", "env:")
 _PROBE = b"lockgate: which key is this?"
@@ -189,7 +195,7 @@ def _need_secret(what: str, uri: str, environ: Mapping[str, str], ask: Ask | Non
         raise LocalError(
             state,
             subject=uri,
-            hint=f"Set {name}, or {name}_FILE to a file that holds it, or type it at a terminal.",
+            hint=_HINTS[name],
         )
     return ask(f"{what} of {uri.removeprefix('file2:')}")
 
