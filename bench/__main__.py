@@ -15,6 +15,7 @@ NAMES = (
     "publish",
     "rollout_evidence",
     "ingest",
+    "read_path",
     "rollout_simulation",
 )
 

@@ -46,6 +46,12 @@ class NginxProgram:
         """Where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its master, above its workers."""
+        assert self._process is not None
+        return self._process.pid
+
     def __enter__(self) -> Self:
         assert _PROGRAM is not None
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from flask import Flask, Response
 from lockgate_server.ports import ObjectStore
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.reports.intake import Intake
-from lockgate_server.views.files import files_blueprint
+from lockgate_server.views.files import FilesDoor, files_blueprint
 from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers, problem
 from lockgate_server.views.reports import ReportsDoor, reports_blueprint
@@ -64,6 +64,12 @@ def create_public_app(deps: PublicDeps) -> Flask:
 
     app.add_url_rule("/api/", "wrong_side", wrong_side, methods=_METHODS)
     app.add_url_rule("/api/<path:path>", "wrong_side", wrong_side, methods=_METHODS)
+    app.wsgi_app = FilesDoor(  # type: ignore[method-assign]
+        inside=app.wsgi_app,
+        store=deps.store,
+        redirect_to=deps.redirect_to,
+        new_id=deps.new_id,
+    )
     if deps.intake is not None:
         app.wsgi_app = ReportsDoor(  # type: ignore[method-assign]
             inside=app.wsgi_app,

@@ -1,10 +1,17 @@
-"""Files as they are: ranges, conditions, and the file itself handed to the operating system."""
+"""Files as they are: ranges, conditions, and the file itself handed to the operating system.
+
+Nearly all that clients ask for is a file, whole. So a door before Flask answers that; what is asked
+with a range or a condition, and what is not there, is the view's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
@@ -12,15 +19,109 @@ from werkzeug.datastructures import ETags
 from werkzeug.http import quote_etag
 from werkzeug.wsgi import wrap_file
 
+from lockgate_release.errors import LockgateError
+from lockgate_release.log.server_events import REQUEST_SERVED
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import ObjectInfo, ObjectStore, StoredObject
 from lockgate_server.services.read.files import MISSING_CACHE_CONTROL, FileKind, find_file
+from lockgate_server.views.doors import REFUSAL, begin_exchange
 from lockgate_server.views.problems import problem
 
-__all__ = ["files_blueprint"]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["FilesDoor", "files_blueprint"]
 
 
 _REDIRECT_CACHE_CONTROL = "public, max-age=300"
+
+_AT_ONCE_BYTES = 1 << 16
+"""Up to here a file is read and sent with its headers; the operating system sends larger ones."""
+
+_KNOWN_PATHS = 4096
+_CONDITIONS = (
+    "HTTP_RANGE",
+    "HTTP_IF_NONE_MATCH",
+    "HTTP_IF_MATCH",
+    "HTTP_IF_MODIFIED_SINCE",
+    "HTTP_IF_UNMODIFIED_SINCE",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesDoor:
+    """A WSGI application that answers who asks for a whole file, and hands everything else on.
+
+    Attributes:
+        inside: The app behind it.
+        store: Where the files are.
+        redirect_to: As `files_blueprint` has it.
+        new_id: Returns an id for a request that has none.
+    """
+
+    inside: WSGIApplication
+    store: ObjectStore
+    redirect_to: str
+    new_id: Callable[[], str]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        kind = _plainly_asked(environ)
+        found = None if kind is None else self._find(kind, environ)
+        if kind is None or found is None:
+            return self.inside(environ, start_response)
+        info, body = found
+        exchange = begin_exchange(environ, self.new_id)
+        headers = exchange.headers(kind.content_type, kind.cache_control, info.size_bytes)
+        headers += _file_headers(kind, info)
+        start_response("200 OK", headers)
+        exchange.tell(REQUEST_SERVED, environ, 200, info.size_bytes)
+        return body
+
+    def _find(
+        self, kind: FileKind, environ: WSGIEnvironment
+    ) -> tuple[ObjectInfo, Iterable[bytes]] | None:
+        """Return a file and its bytes; None where that is for the view to say."""
+        if self.redirect_to and "/artifacts/" in kind.key:
+            return None
+        try:
+            stored = self.store.open(kind.key)
+            if stored is None:
+                return None
+            if stored.info.size_bytes > _AT_ONCE_BYTES:
+                file = stored.local_file()
+                return stored.info, _Chunks(stored) if file is None else wrap_file(environ, file)
+            with stored:
+                return stored.info, [stored.read()]
+        except LockgateError as exc:
+            environ[REFUSAL] = exc
+            return None
+
+
+def _plainly_asked(environ: WSGIEnvironment) -> FileKind | None:
+    """Return the file that is asked for, whole and on no condition, or None."""
+    if environ.get("REQUEST_METHOD") != "GET" or any(name in environ for name in _CONDITIONS):
+        return None
+    return _find_file(environ.get("PATH_INFO", ""))
+
+
+@lru_cache(maxsize=_KNOWN_PATHS)
+def _find_file(path: str) -> FileKind | None:
+    app, _, rest = path.removeprefix("/").partition("/")
+    return find_file(app, rest)
+
+
+@lru_cache(maxsize=_KNOWN_PATHS)
+def _file_headers(kind: FileKind, info: ObjectInfo) -> tuple[tuple[str, str], ...]:
+    return (
+        ("ETag", quote_etag(_etag_of(kind, info))),
+        ("Accept-Ranges", "bytes"),
+        ("Last-Modified", _http_date(info.modified_at)),
+    )
+
+
+def _etag_of(kind: FileKind, info: ObjectInfo) -> str:
+    return kind.sha256 or info.etag.strip('"')
 
 
 def files_blueprint(store: ObjectStore, *, redirect_to: str = "") -> Blueprint:
@@ -35,6 +136,9 @@ def files_blueprint(store: ObjectStore, *, redirect_to: str = "") -> Blueprint:
 
     @blueprint.get("/<app>/<path:path>")
     def serve(app: str, path: str) -> Response:
+        refusal = request.environ.get(REFUSAL)
+        if refusal is not None:
+            raise refusal
         kind = find_file(app, path)
         info = None if kind is None else store.head(kind.key)
         if kind is None or info is None:
@@ -65,9 +169,9 @@ def _missing() -> Response:
 
 
 def _serve(store: ObjectStore, kind: FileKind, info: ObjectInfo) -> Response:
-    etag = kind.sha256 or info.etag.strip('"')
+    etag = _etag_of(kind, info)
     if _is_known(etag):
-        return _with_headers(Response(status=304), kind, info, etag)
+        return _with_headers(Response(status=304), kind, info)
     span = _wanted_span(info, etag)
     if span is _UNSATISFIABLE:
         response = problem(416, "http.416", "no such range")
@@ -78,7 +182,7 @@ def _serve(store: ObjectStore, kind: FileKind, info: ObjectInfo) -> Response:
     if span is not None:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{info.size_bytes}"
-    return _with_headers(response, kind, info, etag)
+    return _with_headers(response, kind, info)
 
 
 def _is_known(etag: str) -> bool:
@@ -144,12 +248,11 @@ class _Chunks:
         self._stored.__exit__(None, None, None)
 
 
-def _with_headers(response: Response, kind: FileKind, info: ObjectInfo, etag: str) -> Response:
+def _with_headers(response: Response, kind: FileKind, info: ObjectInfo) -> Response:
     response.headers["Content-Type"] = kind.content_type
     response.headers["Cache-Control"] = kind.cache_control
-    response.headers["ETag"] = quote_etag(etag)
-    response.headers["Accept-Ranges"] = "bytes"
-    response.headers["Last-Modified"] = _http_date(info.modified_at)
+    for name, value in _file_headers(kind, info):
+        response.headers[name] = value
     return response
 
 

@@ -7,10 +7,8 @@ with the reason, to the view below, which tells it as every refusal is told.
 
 from __future__ import annotations
 
-import logging
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -19,23 +17,19 @@ from flask import Blueprint, Response, request
 
 from lockgate_release.errors import DocumentError
 from lockgate_release.log.server_events import REQUEST_PROBED
-from lockgate_release.log.telling import bound, tell
 from lockgate_release.reports import MAX_BATCH_BYTES, REPORTS_PATH, Receipt
 from lockgate_server.errors import LengthRequiredError, NotFoundError, TooLargeError
 from lockgate_server.ports.reports import Drop
 from lockgate_server.services.reports.intake import Intake
+from lockgate_server.views.doors import REFUSAL, begin_exchange
 from lockgate_server.views.problems import problem
-from lockgate_server.views.requests import parse_operation_id, parse_request_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["ReportsDoor", "reports_blueprint"]
 
-_log = logging.getLogger("lockgate_server.access")
-_REFUSAL = "lockgate.refusal"
 _END = f"/{REPORTS_PATH}"
-_REQUEST_ID, _OPERATION_ID = "X-Request-Id", "X-Operation-Id"
 
 
 @dataclass(slots=True)
@@ -54,7 +48,7 @@ def reports_blueprint() -> Blueprint:
 
     @blueprint.post(f"/<app>{_END}")
     def refuse(app: str) -> Response:  # noqa: ARG001 (the door has looked at it)
-        refusal = request.environ.get(_REFUSAL)
+        refusal = request.environ.get(REFUSAL)
         if refusal is None:
             return problem(404, NotFoundError.code, "no reports are taken here")
         if not isinstance(refusal, _BusyError):
@@ -89,30 +83,16 @@ class ReportsDoor:
         app = _addressed_app(environ)
         if not app:
             return self.inside(environ, start_response)
-        began_s = time.monotonic()
+        exchange = begin_exchange(environ, self.new_id)
         try:
             receipt = self._take(app, environ)
         except Exception as exc:  # noqa: BLE001 (a fault of ours is told there as well)
-            environ[_REFUSAL] = exc
+            environ[REFUSAL] = exc
             return self.inside(environ, start_response)
         body = _body_of(receipt)
-        headers = self._headers(environ, len(body))
-        start_response("202 ACCEPTED", headers)
-        if _log.isEnabledFor(REQUEST_PROBED.level):
-            _tell_accepted(environ, dict(headers), len(body), began_s)
+        start_response("202 ACCEPTED", exchange.headers("application/json", "no-store", len(body)))
+        exchange.tell(REQUEST_PROBED, environ, HTTPStatus.ACCEPTED.value, len(body))
         return [body]
-
-    def _headers(self, environ: WSGIEnvironment, size_bytes: int) -> list[tuple[str, str]]:
-        request_id = parse_request_id(environ.get("HTTP_X_REQUEST_ID", ""), self.new_id)
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(size_bytes)),
-            ("Cache-Control", "no-store"),
-            (_REQUEST_ID, request_id),
-            ("X-Content-Type-Options", "nosniff"),
-        ]
-        operation_id = parse_operation_id(environ.get("HTTP_X_OPERATION_ID", ""))
-        return [*headers, (_OPERATION_ID, operation_id)] if operation_id else headers
 
     def _take(self, app: str, environ: WSGIEnvironment) -> Receipt:
         forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
@@ -155,22 +135,3 @@ def _read_body(environ: WSGIEnvironment) -> bytes:
 
 def _body_of(receipt: Receipt) -> bytes:
     return b'{"accepted": %d, "dropped": %d}' % (receipt.accepted, receipt.dropped)
-
-
-def _tell_accepted(
-    environ: WSGIEnvironment, headers: Mapping[str, str], size_bytes: int, began_s: float
-) -> None:
-    operation_id = headers.get(_OPERATION_ID, "")
-    with bound(request_id=headers[_REQUEST_ID], operation_id=operation_id):
-        tell(
-            _log,
-            REQUEST_PROBED,
-            method="POST",
-            path=environ["PATH_INFO"],
-            status=HTTPStatus.ACCEPTED.value,
-            bytes=size_bytes,
-            ms=int((time.monotonic() - began_s) * 1000),
-            actor="",
-            code="",
-            reason="",
-        )
