@@ -46,6 +46,7 @@ def test_every_route_of_both_sides_is_named(apps: tuple[Flask, Flask]) -> None:
 def test_every_path_that_a_page_names_is_answered(page: Path) -> None:
     known = {f"{PREFIX}{route.path}".rstrip("/") for route in ROUTES}
     known |= {"/health", "/health/live", "/health/ready", "/health/snapshot", "/api/v1"}
+    known |= {"/health/metrics", "/health.md"}  # the second is a page
     named = set(_NAMED_PATH.findall(page.read_text("utf-8")))
     assert {path for path in named if path.rstrip("/.") not in known} == set()
 

@@ -161,7 +161,9 @@ def test_a_damaged_file_of_counts_stops_no_revocation(server: ServerProcess) -> 
     revoke = {"version": "1.1.0", "reason": "it eats files"}
     assert server.call("POST", f"/api/v1/apps/{APP}/revocations", revoke).status in {200, 201}
     assert server.call("GET", "/health/ready").status == 200
-    assert server.call("GET", "/health/snapshot").json()["reports_dropped"] is None
+    token = {"Authorization": f"Bearer {server.token}"}
+    snapshot = server.call("GET", "/health/snapshot", headers=token).json()
+    assert snapshot["reports_dropped"] is None
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,11 @@ def test_an_empty_folder_becomes_a_server_that_publishes_and_revokes(
     channel = server.channel(publisher)
     assert [offer["version"] for offer in channel["offers"]] == ["1.0.0"]
     assert [item["version"] for item in channel["revoked"]] == ["1.1.0"]
-    assert server.call("GET", "/health/ready").json() == {"status": "ready"}
-    assert server.call("GET", "/health/snapshot", side="public").json()["apps"] >= 1
+    assert server.call("GET", "/health/ready").json()["status"] == "ready"
+    assert server.call("GET", "/health/snapshot", side="public").json()["status"] == "ready"
+    token = {"Authorization": f"Bearer {server.token}"}
+    assert server.call("GET", "/health/snapshot", headers=token).json()["apps"] >= 1
+    assert b"lockgate_releases{" in server.call("GET", "/health/metrics", headers=token).body
 
 
 def test_both_sides_know_each_other(server: ServerProcess) -> None:

@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ from lockgate_server.ports import Highest, IfAbsent, Intent, Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.public import PublicDeps, create_public_app
-from lockgate_server.services.read.health import Health
+from lockgate_server.services.read.checks import BackupNews
+from lockgate_server.services.read.health import Health, Signing
 from lockgate_server.services.reports.blocks import block_mark
 from lockgate_server.services.reports.in_force import View
 from lockgate_server.services.reports.intake import Intake, IntakeLimits
@@ -54,6 +56,7 @@ from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.finishing import finish_upload
+from lockgate_server.services.write.key_check import find_key_problem
 from lockgate_server.services.write.publish import publish
 from lockgate_server.services.write.revoking import Revoked, revoke
 from lockgate_server.services.write.rollouts import ChangedRollout, change_rollout
@@ -311,8 +314,8 @@ class Scene:
 
     # HTTP.
 
-    def health(self) -> Health:
-        """What monitors ask."""
+    def health(self, *, is_public: bool = False, backup: BackupNews | None = None) -> Health:
+        """What monitors ask of a side."""
         return Health(
             store=self.store,
             ledger=self.ledger,
@@ -320,6 +323,10 @@ class Scene:
             started_at=NOW,
             version="1.2.3",
             reports=self.reports,
+            signing=None
+            if is_public
+            else Signing(find_problem=partial(find_key_problem, self.deps())),
+            backup=lambda: backup,
         )
 
     def token(self, scope: str = "admin", label: str = "ci") -> str:
@@ -363,7 +370,7 @@ class Scene:
         """A client of the public app; with an intake, it believes every `X-Forwarded-For`."""
         deps = PublicDeps(
             store=self.store,
-            health=self.health(),
+            health=self.health(is_public=True),
             api_port=8081,
             new_id=lambda: "made-id",
             redirect_to=redirect_to,

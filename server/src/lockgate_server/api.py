@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask
 
+from lockgate_server.ports import Scope
 from lockgate_server.services.read.health import Health
+from lockgate_server.views.api.auth import require
 from lockgate_server.views.api.context import EXTENSION, ApiContext
 from lockgate_server.views.api.routes import api_blueprint
 from lockgate_server.views.files import files_blueprint
@@ -40,7 +43,8 @@ def create_api_app(deps: ApiDeps) -> Flask:
     app.extensions[EXTENSION] = deps.context
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
-    app.register_blueprint(health_blueprint(deps.health))
+    ledger = deps.context.write.ledger
+    app.register_blueprint(health_blueprint(deps.health, partial(require, ledger, Scope.READ)))
     app.register_blueprint(api_blueprint(deps.context.write.ledger))
     app.register_blueprint(files_blueprint(deps.context.write.store))
     return app

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from lockgate_release.names import AppName
+from lockgate_server.ports import AuditEntry
 from lockgate_server.services.read.health import KEPT, Health
 from tests.simulators.faulty_store import FaultyStore
 from tests.simulators.publisher import NOW
@@ -21,6 +22,18 @@ class CountedLedger:
 
     def apps(self) -> tuple[AppName, ...]:
         return self.names
+
+    def audit(self, app: AppName | None, *, limit: int) -> tuple[AuditEntry, ...]:
+        del app, limit
+        return ()
+
+    def open_entries(self, app: AppName) -> tuple[AuditEntry, ...]:
+        del app
+        return ()
+
+    def pending(self, app: AppName) -> tuple[object, ...]:
+        del app
+        return ()
 
     def is_usable(self) -> bool:
         self.asked += 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Flask
 
 from lockgate_server import __version__
 from lockgate_server.api import ApiDeps, create_api_app
 from lockgate_server.assembly import make_write_deps
+from lockgate_server.backups.record import read_record
 from lockgate_server.children.common import (
     begin,
     make_health,
@@ -18,6 +20,9 @@ from lockgate_server.children.common import (
     serve,
     size_setting,
 )
+from lockgate_server.services.read.checks import BackupNews
+from lockgate_server.services.read.health import Signing
+from lockgate_server.services.write.key_check import find_key_problem
 from lockgate_server.settings import ServerSettings
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
@@ -56,9 +61,28 @@ def _make_app(settings: ServerSettings, environ: Mapping[str, str], threads: int
                 public_url=settings.serving.public_url,
                 slots=Slots(slots_of(threads)),
             ),
-            health=make_health(store, ledger, write.reports),
+            health=make_health(
+                store,
+                ledger,
+                write.reports,
+                signing=Signing(find_problem=partial(find_key_problem, write)),
+                backup=partial(_find_backup, settings),
+            ),
             new_id=new_request_id,
         )
+    )
+
+
+def _find_backup(settings: ServerSettings) -> BackupNews | None:
+    record, backing = read_record(settings.backup_file), settings.backing
+    if not record.to and not backing.to:
+        return None
+    return BackupNews(
+        name=record.name,
+        made_at=record.made_at,
+        verified_at=record.verified_at,
+        failed_at=record.failed_at,
+        every=backing.every if backing.to else None,
     )
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from lockgate_server.patience import read_patience
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.reporting import read_reporting
-from lockgate_server.services.read.health import Health
+from lockgate_server.services.read.checks import BackupNews
+from lockgate_server.services.read.health import Health, Signing
 from lockgate_server.serving import read_serving
 from lockgate_server.settings import (
     ServerSettings,
@@ -41,6 +43,7 @@ from lockgate_server.settings import (
     parse_start_needs,
     parse_upload_route,
 )
+from lockgate_server.stores.factory import find_clock
 
 __all__ = ["ChildArguments", "begin", "make_health", "new_request_id", "serve", "size_setting"]
 
@@ -162,7 +165,14 @@ def new_request_id() -> str:
     return secrets.token_hex(_REQUEST_ID_BYTES)
 
 
-def make_health(store: ObjectStore, ledger: Ledger, reports: ReportLedger) -> Health:
+def make_health(
+    store: ObjectStore,
+    ledger: Ledger,
+    reports: ReportLedger,
+    *,
+    signing: Signing | None = None,
+    backup: Callable[[], BackupNews | None] = lambda: None,
+) -> Health:
     """Return what monitors ask of this process."""
     return Health(
         store=store,
@@ -171,4 +181,7 @@ def make_health(store: ObjectStore, ledger: Ledger, reports: ReportLedger) -> He
         started_at=utc_now(),
         version=__version__,
         reports=reports,
+        signing=signing,
+        store_clock=partial(find_clock, store),
+        backup=backup,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,7 +12,7 @@ from lockgate_server.ports import ObjectStore
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.stores.directory import DirectoryStore
 
-__all__ = ["find_room", "find_uploads", "open_store"]
+__all__ = ["find_clock", "find_room", "find_uploads", "open_store"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _EXPECTED = "a folder, file:///FOLDER, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME&style=path"
@@ -60,6 +61,22 @@ def find_uploads(store: ObjectStore) -> DirectUploads | None:
     from lockgate_server.stores.s3_uploads import S3Uploads  # noqa: PLC0415
 
     return S3Uploads(store.bucket) if isinstance(store, S3Store) else None
+
+
+def find_clock(store: ObjectStore) -> datetime | None:
+    """Return what the store's own clock says, or None where it is this machine's.
+
+    Raises:
+        TransportError: The store does not answer.
+        LocalError: The store refuses.
+    """
+    if isinstance(store, DirectoryStore):
+        return None
+    # Only now, for the reason below.
+    from lockgate_server.stores.s3 import S3Store  # noqa: PLC0415
+    from lockgate_server.stores.s3_clock import read_clock  # noqa: PLC0415
+
+    return read_clock(store.bucket) if isinstance(store, S3Store) else None
 
 
 def _bucket(address: str) -> ObjectStore:
