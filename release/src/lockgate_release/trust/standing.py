@@ -31,6 +31,7 @@ from lockgate_release.strict_json import JsonObject, dump_json
 
 __all__ = [
     "approvals_of",
+    "approvers",
     "canonical_bytes",
     "count_approval",
     "count_signatures",
@@ -106,7 +107,7 @@ def count_approval(rule: ApprovalRule, approval: Approval) -> Count:
     Raises:
         DocumentError: The rule holds what is no key.
     """
-    keys = {keyid: _read_key(keyid, raw) for keyid, raw in rule.keys.items()}
+    keys = approvers(rule)
     signatures = {keyid: Signature(keyid, sig) for keyid, sig in approval.signatures}
     return _judge(keys, max(1, rule.threshold), canonical_bytes(approval.to_json()), signatures)
 
@@ -131,6 +132,15 @@ def _judge(
     authority = Targets(delegations=Delegations(dict(keys), {name: role}))
     result = authority.get_verification_result(name, payload, dict(signatures))
     return Count(found=tuple(sorted(result.signed)), is_enough=result.verified)
+
+
+def approvers(rule: ApprovalRule) -> dict[str, Key]:
+    """Return the public keys of those whom the rule names, by their ids.
+
+    Raises:
+        DocumentError: The rule holds what is no key.
+    """
+    return {keyid: _read_key(keyid, raw) for keyid, raw in rule.keys.items()}
 
 
 def _read_key(keyid: str, raw: JsonObject) -> Key:
