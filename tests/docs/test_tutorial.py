@@ -1,6 +1,7 @@
 """The tutorial, the front page and the how-tos, typed as they are written, on a real server."""
 
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from lockgate_release.platforms import current_platform
 from tests.docs.pages import ROOT, Block, blocks_of
 from tests.docs.terminal import Terminal
+from tests.simulators.log_reader import read_log
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial" / "first-release.md"
@@ -124,6 +126,24 @@ def test_the_how_tos_end_as_they_say(terminal: Terminal, tmp_path: Path) -> None
     assert _installed(tmp_path / ".myapp").startswith("1.4.0-")
 
 
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the page reads the log with jq")
+def test_following_an_operation_ends_as_it_says(terminal: Terminal, tmp_path: Path) -> None:
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    init = "lockgate init myapp --keys keys --server http://127.0.0.1:8080"
+    assert terminal.type(init).code == 0
+    _build(tmp_path, "1.4.0", "dist/myapp-x86_64.tar.gz")
+    typed = terminal.follow(_blocks(HOW_TO / "follow-an-operation.md", ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 7, "the page claims too little"
+    lines = read_log((tmp_path / "data.log").read_text("utf-8"))
+    mine = [line for line in lines if line.get("operation_id") == "build-7"]
+    assert {line["event"] for line in mine} >= {"request.served", "change.in-force"}
+    assert len({line["request_id"] for line in mine}) > 3
+    (change,) = (line for line in mine if line["event"] == "change.in-force")
+    assert (change["version"], change["channel"], change["epoch"]) == ("1.4.0", "stable", 1)
+
+
 def test_a_rollout_by_evidence_ends_as_it_says(terminal: Terminal, tmp_path: Path) -> None:
     for line in _blocks(README, "")[1].typed():
         if line.text.startswith(("lockgate-server", "export")):
@@ -143,7 +163,7 @@ def test_the_keys_of_a_team_are_kept_and_changed_as_the_pages_say(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     # What caches are waited for is not what the pages are about.
-    terminal.server_environ = {"LOCKGATE_ROOT_WAITS": "1s", "LOCKGATE_ONLINE_KEY_OVERLAP": "1s"}
+    terminal.server_environ = {"LOCKGATE_ROOT_WAITS": "1s", "LOCKGATE_KEY_OVERLAP": "1s"}
     for line in _blocks(README, "")[1].typed():
         if line.text.startswith(("lockgate-server", "export")):
             terminal.type(line.text)

@@ -56,7 +56,7 @@ SettingName: TypeAlias = Literal[
     "gc_grace",
     "start_needs",
     "root_waits",
-    "online_key_overlap",
+    "key_overlap",
     "listen",
     "api_listen",
     "parts",

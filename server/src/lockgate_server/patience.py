@@ -11,7 +11,7 @@ from lockgate_release.durations import format_duration, parse_duration
 
 __all__ = ["Patience", "read_patience"]
 
-Name: TypeAlias = Literal["root_waits", "online_key_overlap"]
+Name: TypeAlias = Literal["root_waits", "key_overlap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Patience:
         """Return it as `read_patience` finds it in an environment."""
         return {
             "LOCKGATE_ROOT_WAITS": format_duration(int(self.cached.total_seconds())),
-            "LOCKGATE_ONLINE_KEY_OVERLAP": format_duration(int(self.overlap.total_seconds())),
+            "LOCKGATE_KEY_OVERLAP": format_duration(int(self.overlap.total_seconds())),
         }
 
 
@@ -42,7 +42,7 @@ def read_patience(say: Callable[[Name], str | None]) -> Patience:
     Raises:
         UsageError: One is no span of time.
     """
-    cached, overlap = say("root_waits"), say("online_key_overlap")
+    cached, overlap = say("root_waits"), say("key_overlap")
     usual = Patience()
     return Patience(
         cached=timedelta(seconds=parse_duration(cached)) if cached else usual.cached,
