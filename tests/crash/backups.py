@@ -113,7 +113,11 @@ def _judge_restore(folder: Path) -> list[str]:
     found = []
     is_done = (new / "ledger.sqlite3").exists() and not (new / "restoring.json").exists()
     if new.exists() and any(new.iterdir()) and not is_done:
-        begun = [path for path in new.iterdir() if not path.name.startswith(".new")]
+        begun = [
+            path
+            for path in new.iterdir()
+            if not path.name.startswith(".new") and path.suffix != ".new"
+        ]
         if begun and begun != [new / "objects"] and not _is_refused(new):
             found.append(f"a server would start in {sorted(path.name for path in begun)}")
     if not is_done:

@@ -31,7 +31,7 @@ from lockgate_server.services.read.files import describe_key
 from lockgate_server.services.write.base import Base, check_recorded, read_base, read_target
 from lockgate_server.services.write.streams import ChunkSource
 
-__all__ = ["Refill", "is_in_store", "plan_refill", "refill"]
+__all__ = ["Refill", "is_in_store", "make_copies", "plan_refill", "refill"]
 
 Tell = Callable[[str], None]
 
@@ -122,10 +122,15 @@ def refill(
     if pointer is None or pointer.data != plan.base.chain.timestamp.data:
         raise StaleMirrorError("the source moved on while it was copied", subject=app)
     _put(target, timestamp_key(app), pointer.data)
-    _make_copies(source, target, plan.base)
+    make_copies(source, target, plan.base)
 
 
-def _make_copies(source: ObjectStore, target: ObjectStore, base: Base) -> None:
+def make_copies(source: ObjectStore, target: ObjectStore, base: Base) -> None:
+    """Put the copies of channels at their stable addresses, where there are none.
+
+    Raises:
+        LockgateError: As `refill` does.
+    """
     for name in base.channels:
         path = channel_path(name)
         data = read_target(source, base.app, path, base.chain.channels.signed.targets[path])

@@ -35,7 +35,7 @@ from lockgate_server.backups.drafts import sync_folder
 from lockgate_server.backups.manifest import LEDGER, REPORTS, AppNote, Manifest
 from lockgate_server.backups.notes import note_begun, note_done
 from lockgate_server.backups.places import Held
-from lockgate_server.backups.refilling import Refill, is_in_store, plan_refill, refill
+from lockgate_server.backups.refilling import Refill, is_in_store, make_copies, plan_refill, refill
 from lockgate_server.backups.verifying import Unpacked
 from lockgate_server.ports import Highest, Intent, Ledger, ObjectStore
 from lockgate_server.services.objects import read_object
@@ -269,7 +269,7 @@ def carry_out(
 
 
 def _refill(plan: RestorePlan, store: ObjectStore | None, held: Held, tell: Tell) -> None:
-    lost = [one.source for one in plan.apps if one.source is not None]
+    lost = [one for one in plan.apps if one.fate is Fate.REFILLED]
     if store is None or not lost:
         return
     below = plan.unpacked.folder / "again"
@@ -277,7 +277,10 @@ def _refill(plan: RestorePlan, store: ObjectStore | None, held: Held, tell: Tell
         below.mkdir()
     with held.objects(below) as source:
         for one in lost:
-            refill(source, store, one, tell=tell)
+            if one.source is not None:
+                refill(source, store, one.source, tell=tell)
+            elif one.found is not None:  # all but the copies was there when the last one broke off
+                make_copies(source, store, one.found.base)
 
 
 def _record(plan: RestorePlan, caller: Caller, now: datetime) -> None:
