@@ -280,13 +280,19 @@ def test_a_release_that_would_reach_nobody_is_refused(desk: ReleaseDesk) -> None
 # Keys and trust.
 
 
-def test_too_few_signatures_are_refused_with_how_many_are_missing(tmp_path: Path) -> None:
+def test_no_signature_is_refused_with_how_many_are_missing(tmp_path: Path) -> None:
     with open_desk(tmp_path) as desk:
         desk.init("--publishers", "3", "--publisher-threshold", "2")
+        settings = desk.folder / "lockgate.toml"
+        lines = settings.read_text("utf-8").splitlines(keepends=True)
+        settings.write_text("".join(line for line in lines if not line.startswith("keys")))
         one = "keys/publisher/publisher-1.pem"
         two = "keys/publisher/publisher-2.pem"
-        desk.refuse(ExitCode.USAGE, "1.0.0", "--key", one, words="1 missing")
-        desk.refuse(ExitCode.USAGE, "1.0.0", "--key", one, "--key", one, words="1 missing")
+        stranger = "keys/root/maintainer-1.pem"
+        desk.refuse(ExitCode.USAGE, "1.0.0", words="0, so 2 missing")
+        desk.refuse(ExitCode.USAGE, "1.0.0", words="--unsigned")
+        more = ("--key", one, "--key", stranger)
+        desk.refuse(ExitCode.USAGE, "1.0.0", *more, words="1, so 1 missing; not keys of this role")
         desk.publish("1.0.0", "--key", one, "--key", two)
 
 

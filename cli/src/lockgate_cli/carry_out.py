@@ -11,15 +11,12 @@ from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
 from lockgate_cli.listing import NextList, describe_list, listing_of
 from lockgate_cli.output import format_size, say, show, show_json, warn
+from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.plan import join_floors
 from lockgate_cli.publishing import (
-    Outcome,
-    Plan,
     Prepared,
     Promotion,
     Publication,
-    load_keys,
-    load_publishers,
     make_plan,
     prepare,
     submit,
@@ -27,6 +24,7 @@ from lockgate_cli.publishing import (
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, expiry_warnings, load_stored
 from lockgate_cli.rollout_words import describe_plan_steps
+from lockgate_cli.submitting import Outcome, Plan, Publishers, load_keys, load_publishers
 from lockgate_release.durations import format_duration
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
@@ -69,7 +67,10 @@ def carry_out(
         elif plan.changed:
             confirm_vanishing(call, plan.following, yes=yes)
             outcome = submit(call, api, prepared, plan, pinned, uploads)
-            say(f"{wish.app} {wish.version} is published.")
+            if outcome.pending is not None:
+                say_waiting(wish.app, outcome.pending)
+            else:
+                say(f"{wish.app} {wish.version} is published.")
         else:
             say(f"Nothing to do: {wish.app} {wish.version} is published already, just so.")
     if as_json:
@@ -96,18 +97,21 @@ def _make_plan(
             begin = _begin_nothing
         elif begin is not _begin_nothing:
             # Keys first: an upload is for nothing when nobody can sign.
-            load_keys(call, base)
+            load_keys(call, base.chain)
         prepared = prepare(call, api, base, wish, begin)
     return prepared, make_plan(base, prepared, stored)
 
 
 def _check_keys(call: Call, plan: Plan) -> None:
     """Say beforehand when the real run would lack a key; a plan can be made without any."""
-    if call.key_uris("keys"):
-        load_publishers(call, plan)
+    publishers = Publishers()
+    if call.key_uris("keys") or call.flags.unsigned:
+        publishers = load_publishers(call, plan)
     elif plan.following.changed:
         _, threshold = plan.base.chain.release_keys()
         warn(f"no keys were given: publishing will need {threshold}")
+    if publishers.missing:
+        say(f"It would wait for {publishers.missing} of {publishers.threshold} signatures.")
 
 
 def confirm_vanishing(call: Call, following: NextList, *, yes: bool) -> None:
@@ -170,5 +174,7 @@ def _outcome_json(
         "offers": [dict(offer.to_json()) for offer in plan.offers],
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,
+        "live": plan.changed and done and outcome.pending is None,
+        "pending": outcome.pending,
         "warnings": list(warnings),
     }

@@ -11,13 +11,14 @@ from lockgate_cli.context import Call
 from lockgate_cli.listing import describe_list, finish_list, listing_of
 from lockgate_cli.output import say, say_again
 from lockgate_cli.plan import channel_floors
-from lockgate_cli.publishing import Plan, load_publishers
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base
 from lockgate_cli.signing import sign_next_list
-from lockgate_release.errors import ConflictError, UsageError
+from lockgate_cli.submitting import Plan, keep_pending, load_publishers
+from lockgate_release.errors import ConflictError, PendingError, UsageError
 from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName
+from lockgate_release.pending_requests import LiftWish
 from lockgate_release.requests import UnrevokeRequest
 
 __all__ = ["Lift", "lift", "plan_lift"]
@@ -64,7 +65,16 @@ def plan_lift(base: Base, wish: Lift) -> tuple[Plan, tuple[ChannelName, ...]]:
     marked = replace(entry, lifted={**entry.lifted, **unlifted})
     entries = {**listing.entries, path: marked}
     following = finish_list(listing, entries, channel_floors(listing))
-    return Plan(base=base, following=following, documents={}, offers=()), tuple(sorted(revoked))
+    channels = tuple(sorted(revoked))
+    plan = Plan(
+        base=base,
+        following=following,
+        lifts=(LiftWish(version=wish.version, reason=wish.reason, channels=channels),)
+        if channels
+        else (),
+        title=f"lift the revocation of {wish.version}",
+    )
+    return plan, channels
 
 
 def _revoked_at(base: Base, wish: Lift) -> Mapping[ChannelName, datetime]:
@@ -89,7 +99,8 @@ def lift(
     """Take a revocation back if `agree` says so; None where nothing was done.
 
     Raises:
-        UsageError: It makes no sense, or too few publishers' keys were given.
+        UsageError: It makes no sense, or there is no key to sign with.
+        PendingError: Another change waits for signatures.
         ConflictError: Others kept publishing first.
         LockgateError: The server refused, or could not be reached.
     """
@@ -100,6 +111,8 @@ def lift(
     for attempt in range(1, _ATTEMPTS):
         try:
             return _submit(call, api, plan, wish, channels)
+        except PendingError:
+            raise
         except ConflictError as exc:
             say_again(exc)
         call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
@@ -116,9 +129,12 @@ def _submit(
 ) -> JsonDict:
     releases = None
     if plan.following.changed:
-        signers = load_publishers(call, plan)
+        publishers = load_publishers(call, plan)
+        if publishers.missing:
+            kept = keep_pending(call, api, plan, publishers)
+            return {"lifted_in": [], "allowed_in": [], "changed": True, "pending": kept.pending}
         chain = plan.base.chain
-        releases = sign_next_list(chain, plan.following, {}, signers, call.around.now())
+        releases = sign_next_list(chain, plan.following, {}, publishers.signers, call.around.now())
     request = UnrevokeRequest(
         version=wish.version, reason=wish.reason, channels=channels, releases=releases
     )

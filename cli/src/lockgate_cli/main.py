@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from lockgate_cli import __version__
+from lockgate_cli.commands.approve import approve
 from lockgate_cli.commands.audit import audit
 from lockgate_cli.commands.channels import channels
 from lockgate_cli.commands.completion import completion
@@ -17,6 +18,8 @@ from lockgate_cli.commands.explain import explain
 from lockgate_cli.commands.init import init
 from lockgate_cli.commands.keys import keys
 from lockgate_cli.commands.mirror import mirror
+from lockgate_cli.commands.pending import pending, withdraw
+from lockgate_cli.commands.policy import policy
 from lockgate_cli.commands.promote import promote
 from lockgate_cli.commands.publish import publish
 from lockgate_cli.commands.releases import releases
@@ -25,6 +28,7 @@ from lockgate_cli.commands.revoke import revoke
 from lockgate_cli.commands.rollout import rollout
 from lockgate_cli.commands.rollout_test import test_rollouts
 from lockgate_cli.commands.root_changes import root
+from lockgate_cli.commands.sign import sign
 from lockgate_cli.commands.simulate import simulate
 from lockgate_cli.commands.status import status
 from lockgate_cli.commands.stop import start, stop
@@ -85,6 +89,11 @@ for _command in (
     publish,
     upload,
     promote,
+    approve,
+    policy,
+    sign,
+    pending,
+    withdraw,
     releases,
     channels,
     rollout,

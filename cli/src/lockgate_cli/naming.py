@@ -10,9 +10,22 @@ import click
 
 from lockgate_release.errors import UsageError
 
-__all__ = ["names_app_and_version", "names_release"]
+__all__ = ["names_app", "names_app_and_version", "names_release"]
 
 _APP = click.option("--app", help="The app, unless it is an argument. [setting: app]")
+
+
+def names_app(function: Callable[..., None]) -> Callable[..., None]:
+    """Add `[APP]` and `--app`: hand over `app`, None where nobody said it."""
+
+    @functools.wraps(function)
+    def run(words: tuple[str, ...], app: str | None, **options: Any) -> None:  # noqa: ANN401 (as click has it)
+        if len(words) > 1:
+            raise UsageError("too many arguments", expected="[APP]", found=" ".join(words))
+        function(app=_same(words[0] if words else None, app), **options)
+
+    run = click.argument("words", nargs=-1, metavar="[APP]")(run)
+    return _APP(run)
 
 
 def names_release(function: Callable[..., None]) -> Callable[..., None]:

@@ -11,6 +11,7 @@ from lockgate_release.errors import (
     DeniedError,
     DigestMismatchError,
     LockgateError,
+    PendingError,
     RepositoryError,
     TransportError,
     UsageError,
@@ -44,7 +45,9 @@ _UNSAID: Mapping[int, tuple[str, str]] = {
     403: ("the token does not allow this", "lockgate-server token create makes others."),
 }
 """What an answer without a body says, as to HEAD, and what to do."""
-_BY_CODE: Mapping[str, type[LockgateError]] = {DigestMismatchError.code: DigestMismatchError}
+_BY_CODE: Mapping[str, type[LockgateError]] = {
+    kind.code: kind for kind in (DigestMismatchError, PendingError)
+}
 
 
 def raise_problem(answer: Answer) -> NoReturn:

@@ -16,15 +16,13 @@ from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
 from lockgate_cli.fields import parse_field
 from lockgate_cli.lifetimes import add_lifetime
-from lockgate_cli.listing import Listing, NextList, describe_list, listing_of
-from lockgate_cli.output import say, say_again
+from lockgate_cli.listing import Listing, NextList, listing_of
 from lockgate_cli.plan import plan_offers, plan_release
-from lockgate_cli.problems import UnableError
 from lockgate_cli.programs import check_programs
-from lockgate_cli.remembering import load_newest_base, note_signed
+from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_cli.sameness import check_same, check_same_notes
-from lockgate_cli.signing import keys_of, load_signers, sign_next_list
+from lockgate_cli.submitting import Outcome, Plan, load_publishers, submit_plan
 from lockgate_cli.uploading.session import Uploads
 from lockgate_release.documents import (
     ExtrasDocument,
@@ -34,30 +32,20 @@ from lockgate_release.documents import (
     parse_extras,
     parse_release,
 )
-from lockgate_release.errors import ConflictError, DocumentError, TransportError, UsageError
+from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.layout import extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
-from lockgate_release.requests import OfferRequest, PublishRequest
+from lockgate_release.requests import OfferRequest
 from lockgate_release.steering_requests import ChosenPlan
-from lockgate_release.trust.roles import Role
-from lockgate_release.trust.sign import Signer
 
 __all__ = [
-    "Outcome",
-    "Plan",
     "Prepared",
     "Promotion",
     "Publication",
-    "load_keys",
-    "load_publishers",
     "make_plan",
     "prepare",
     "submit",
-    "submit_plan",
 ]
-
-_ATTEMPTS = 5
-_FIRST_WAIT_S = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,37 +102,6 @@ class Promotion:
     exposure_bp: int | None = None
     chosen: Mapping[ChannelName, ChosenPlan] = field(default_factory=dict)
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """All that will be done, and nothing of it done yet.
-
-    Attributes:
-        base: The verified state that it is planned on.
-        following: The next list of releases.
-        documents: The bytes of documents that are new, by path.
-        offers: The offers that are still to be made.
-    """
-
-    base: Base
-    following: NextList
-    documents: Mapping[str, bytes]
-    offers: tuple[OfferRequest, ...]
-
-    @property
-    def changed(self) -> bool:
-        """Whether there is anything to do."""
-        return self.following.changed or bool(self.offers)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of it."""
-
-    plan: Plan
-    timestamp_version: int | None = None
-    releases_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +207,13 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
         following=_plan_list(base, wish),
         documents=documents,
         offers=_plan_offers(base, wish),
+        title=_title_of(wish),
     )
+
+
+def _title_of(wish: Publication | Promotion) -> str:
+    verb = "publish" if isinstance(wish, Publication) else "promote"
+    return f"{verb} {wish.version} to {', '.join(wish.channels)}"
 
 
 def submit(
@@ -259,7 +222,8 @@ def submit(
     """Carry out a plan; plan anew where somebody else moved first.
 
     Raises:
-        UsageError: Too few publishers' keys were given.
+        UsageError: There is no key to sign with.
+        PendingError: Another change waits for signatures.
         ConflictError: Others kept moving first, or published the same version otherwise.
         LockgateError: The server refused, or could not be reached.
     """
@@ -273,85 +237,6 @@ def submit(
     load_publishers(call, plan)
     send(api, wish.app, uploads, prepared.facts)
     return submit_plan(call, api, plan, plan_again)
-
-
-def submit_plan(call: Call, api: Api, plan: Plan, plan_again: Callable[[], Plan]) -> Outcome:
-    """Sign and submit a plan; where somebody else moved first, submit what `plan_again` returns.
-
-    Raises:
-        UsageError: Too few publishers' keys were given.
-        ConflictError: Others kept moving first.
-        LockgateError: The server refused, or could not be reached.
-    """
-    for attempt in range(1, _ATTEMPTS):
-        try:
-            return _submit_once(call, api, plan)
-        except UnableError:
-            raise
-        except (ConflictError, TransportError) as exc:
-            # A lost answer may have been a yes: reading the state again tells.
-            say_again(exc)
-        call.around.sleep(_FIRST_WAIT_S * 2**attempt * call.around.jitter())
-        plan = plan_again()
-        if not plan.changed:
-            return Outcome(plan=plan)
-        for line in describe_list(plan.following):
-            say(line)
-    return _submit_once(call, api, plan)
-
-
-def load_publishers(call: Call, plan: Plan) -> tuple[Signer, ...]:
-    """Return who signs the next list; nobody where there is nothing to sign.
-
-    Raises:
-        UsageError: Too few publishers' keys were given.
-        LocalError: A key cannot be read.
-    """
-    return load_keys(call, plan.base) if plan.following.changed else ()
-
-
-def load_keys(call: Call, base: Base) -> tuple[Signer, ...]:
-    """Return who can sign a list of releases.
-
-    Raises:
-        UsageError: Too few publishers' keys were given.
-        LocalError: A key cannot be read.
-    """
-    keys, threshold = keys_of(base.chain, Role.RELEASES)
-    return load_signers(
-        call.key_uris("keys"),
-        role=Role.RELEASES,
-        keys=keys,
-        threshold=threshold,
-        environ=call.around.environ,
-        ask=call.ask_secret,
-    )
-
-
-def _submit_once(call: Call, api: Api, plan: Plan) -> Outcome:
-    signers = load_publishers(call, plan)
-    offers: list[OfferRequest | None] = list(plan.offers)
-    answer: Mapping[str, object] = {}
-    if plan.following.changed:
-        releases = sign_next_list(
-            plan.base.chain, plan.following, plan.documents, signers, call.around.now()
-        )
-        first = offers.pop(0) if offers else None
-        request = PublishRequest(releases=releases, documents=plan.documents, offer=first)
-        answer = api.publish(plan.base.app, request)
-        note_signed(call, plan.base)
-    for offer in offers:
-        answer = api.publish(plan.base.app, PublishRequest(offer=offer))
-    return Outcome(
-        plan=plan,
-        timestamp_version=_number(answer, "timestamp_version"),
-        releases_version=_number(answer, "releases_version"),
-    )
-
-
-def _number(answer: Mapping[str, object], name: str) -> int | None:
-    value = answer.get(name)
-    return value if isinstance(value, int) else None
 
 
 def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:

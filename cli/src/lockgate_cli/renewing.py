@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from lockgate_cli.api import Api
+from lockgate_cli.answers import table_of
+from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.context import Call
 from lockgate_cli.output import say_again
+from lockgate_cli.pending_api import PendingApi
 from lockgate_cli.problems import UnableError
 from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.signing import keys_of, load_signers
-from lockgate_release.errors import ConflictError, TransportError
+from lockgate_cli.submitting import Publishers, load_keys
+from lockgate_release.errors import ConflictError, PendingError, TransportError
 from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import AppName
+from lockgate_release.pending_requests import PendingRequest
 from lockgate_release.requests import RenewRequest
 from lockgate_release.trust.chain import Chain
 from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_release.trust.sign import renewed, to_bytes
 
-__all__ = ["RENEWABLE", "due_roles", "renew_role"]
+__all__ = ["RENEWABLE", "Renewal", "due_roles", "renew_role"]
 
 RENEWABLE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
 """What people sign, in the order in which it is renewed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What a renewal has led to.
+
+    Attributes:
+        version: The number of the metadata.
+        pending: The change that waits for signatures, as the server tells it; None: it is in force.
+    """
+
+    version: int
+    pending: JsonDict | None = None
+
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.4
@@ -44,8 +63,8 @@ def renew_role(
     pinned: bytes,
     *,
     policy: bytes | None = None,
-) -> int:
-    """Leave newer metadata of this role in force, and return its number.
+) -> Renewal:
+    """Leave newer metadata of this role in force, or waiting for signatures, and return which.
 
     Args:
         call: This run.
@@ -57,6 +76,7 @@ def renew_role(
 
     Raises:
         UsageError: Too few of the role's keys were given.
+        PendingError: Another list of releases waits for signatures.
         ConflictError: Others kept moving first.
         LockgateError: The server refused, or could not be reached.
     """
@@ -65,7 +85,7 @@ def renew_role(
         chain = read_newest_chain(call, api, app, pinned)
         try:
             return _renew_once(call, api, app, role, chain, policy)
-        except UnableError:
+        except (UnableError, PendingError):
             raise
         except (ConflictError, TransportError) as exc:
             say_again(exc)
@@ -76,7 +96,11 @@ def renew_role(
 
 def _renew_once(
     call: Call, api: Api, app: AppName, role: Role, chain: Chain, policy: bytes | None
-) -> int:
+) -> Renewal:
+    if role is Role.RELEASES:
+        publishers = load_keys(call, chain)
+        if publishers.missing:
+            return _begin_renewal(call, api, app, chain, publishers)
     keys, threshold = keys_of(chain, role)
     signers = load_signers(
         call.key_uris("keys" if role is Role.RELEASES else "root_keys"),
@@ -91,5 +115,16 @@ def _renew_once(
     documents = {} if policy is None else {POLICY_PATH: policy}
     metadata = to_bytes(following)
     api.renew(app, RenewRequest(role=role.value, metadata=metadata, documents=documents))
-    version: int = following.signed.version
-    return version
+    return Renewal(version=following.signed.version)
+
+
+def _begin_renewal(
+    call: Call, api: Api, app: AppName, chain: Chain, publishers: Publishers
+) -> Renewal:
+    following = renewed(
+        chain.releases.metadata, Role.RELEASES, publishers.signers, call.around.now()
+    )
+    request = PendingRequest(releases=to_bytes(following), title="renew the list of releases")
+    answer = PendingApi.of(api).begin(app, request)
+    waiting = table_of(answer, "pending") or None
+    return Renewal(version=following.signed.version, pending=waiting)

@@ -8,8 +8,8 @@ from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.listing import listing_of
 from lockgate_cli.plan import plan_retirement
-from lockgate_cli.publishing import Plan, submit_plan
 from lockgate_cli.remembering import load_newest_base
+from lockgate_cli.submitting import Outcome, Plan, submit_plan
 from lockgate_release.names import AppName
 
 __all__ = ["retire"]
@@ -23,11 +23,12 @@ def retire(
     versions: tuple[str, ...],
     keep: int,
     agree: Callable[[Plan], bool],
-) -> Plan:
-    """Leave a list in force without these releases, if `agree` says so, and return the plan.
+) -> Outcome:
+    """Leave a list in force without these releases, if `agree` says so, and return what came of it.
 
     Raises:
-        UsageError: One is not live, or offered; or too few publishers' keys were given.
+        UsageError: One is not live, or offered; or there is no key to sign with.
+        PendingError: Another change waits for signatures.
         ConflictError: Others kept publishing first.
         LockgateError: The server refused, or could not be reached.
     """
@@ -36,9 +37,10 @@ def retire(
     def make_plan() -> Plan:
         base = load_newest_base(call, api, app, pinned)
         following = plan_retirement(listing_of(base), versions=versions, keep=keep)
-        return Plan(base=base, following=following, documents={}, offers=())
+        title = f"retire {', '.join(following.vanishes)}"
+        return Plan(base=base, following=following, title=title)
 
     plan = make_plan()
     if plan.changed and agree(plan):
-        submit_plan(call, api, plan, make_plan)
-    return plan
+        return submit_plan(call, api, plan, make_plan)
+    return Outcome(plan=plan)

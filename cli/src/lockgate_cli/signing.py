@@ -22,6 +22,12 @@ from lockgate_release.trust.sign import (
     to_bytes,
 )
 
+_CARRIED: Mapping[str, str] = dict.fromkeys(
+    (Role.ROOT.value, Role.TARGETS.value),
+    "Where others hold the other keys, carry it to them: lockgate root renew FILE --role ROLE.",
+)
+_OTHERS = "With --unsigned it waits until the publishers have signed it: `lockgate sign`."
+
 __all__ = ["keys_of", "load_signers", "next_targets", "sign_next_list"]
 
 
@@ -41,11 +47,12 @@ def keys_of(chain: Chain, role: Role) -> tuple[tuple[Key, ...], int]:
 def load_signers(
     uris: Iterable[str],
     *,
-    role: Role,
+    role: str,
     keys: tuple[Key, ...],
     threshold: int,
     environ: Mapping[str, str],
     ask: Ask | None = None,
+    some: bool = False,
 ) -> tuple[Signer, ...]:
     """Return those signers among `uris` that the role knows: as many as must sign, or more.
 
@@ -56,6 +63,7 @@ def load_signers(
         threshold: How many of them must.
         environ: The environment, for `env:NAME`, passphrase and PIN.
         ask: Asks a person for a secret that the environment does not hold.
+        some: Whether fewer are enough, of those that must, but for none at all: others sign later.
 
     Raises:
         UsageError: Too few of the keys are the role's.
@@ -71,13 +79,17 @@ def load_signers(
         else:
             strangers.append(uri)
     missing = threshold - len(signers)
-    if missing > 0:
+    if missing > 0 and not (some and signers and not strangers):
         found = f"{len(signers)}, so {missing} missing"
         if strangers:
             found += f"; not keys of this role: {', '.join(strangers)}"
         expected = f"{threshold} of {len(keys)} keys"
         raise UsageError(
-            "not enough signatures", subject=f"metadata {role}", expected=expected, found=found
+            "not enough signatures",
+            subject=f"metadata {role}",
+            expected=expected,
+            found=found,
+            hint=_OTHERS if some else _CARRIED.get(role, ""),
         )
     return tuple(signers.values())
 

@@ -102,7 +102,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "root", "keys", "server", "sending")
+@takes("app", "root", "keys", "server", "sending", "waiting")
 def publish(  # noqa: PLR0913 (one argument for each option)
     call: Call,
     *,
@@ -122,7 +122,8 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     """Publish a release and offer it.
 
     Doing the same again is harmless: what is in force stays as it is, and a run that was cut off
-    is finished. The same bytes in another channel are a promotion.
+    is finished. The same bytes in another channel are a promotion. With fewer signatures than it
+    takes, it waits: `lockgate sign` adds one.
     """
     check_one_reach(planned, exposure)
     said = said.over(parse_options(call.settings))

@@ -10,8 +10,9 @@ from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, parse_options
 from lockgate_cli.listing import describe_list
 from lockgate_cli.output import format_size, say, show, show_json, show_table
-from lockgate_cli.publishing import Plan
+from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.retiring import retire
+from lockgate_cli.submitting import Plan
 from lockgate_release.names import format_percentage
 
 __all__ = ["releases"]
@@ -98,7 +99,7 @@ def show_release(call: Call, *, version: str, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "root", "keys", "server")
+@takes("app", "root", "keys", "server", "waiting")
 def retire_releases(
     call: Call,
     *,
@@ -128,8 +129,12 @@ def retire_releases(
         return True
 
     with call.api() as api:
-        plan = retire(call, api, call.app, versions=versions, keep=number, agree=agree)
-    if not plan.following.changed:
+        outcome = retire(call, api, call.app, versions=versions, keep=number, agree=agree)
+    following = outcome.plan.following
+    if not following.changed:
         say("Nothing to do: every release in the list is new enough, or offered.")
+    if outcome.pending is not None:
+        say_waiting(call.app, outcome.pending)
     if as_json:
-        show_json({"vanishes": list(plan.following.vanishes), "dry_run": dry_run})
+        vanishes = list(following.vanishes)
+        show_json({"vanishes": vanishes, "dry_run": dry_run, "pending": outcome.pending})

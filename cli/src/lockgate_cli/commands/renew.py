@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.output import say, show_json, warn
+from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.renewing import RENEWABLE, due_roles, renew_role
 from lockgate_cli.repository import expiry_warnings, read_chain
 from lockgate_release.documents import parse_policy
@@ -27,17 +29,19 @@ __all__ = ["renew"]
 @click.option("--policy", metavar="FILE", help="Put these rules in force: signs targets again.")
 @click.option("--dry-run", is_flag=True, help="Say what is due and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "root", "keys", "server")
+@takes("app", "root", "keys", "server", "waiting")
 def renew(
     call: Call, *, roles: tuple[str, ...], policy: str | None, dry_run: bool, as_json: bool
 ) -> None:
     """Sign root, targets or releases again before they expire.
 
     Root and targets take the maintainers' keys (setting root_keys) and a token of scope admin;
-    releases takes the publishers' keys (setting keys). --key speaks for both.
+    releases takes the publishers' keys (setting keys). --key speaks for both. A list of releases
+    that has too few signatures waits for `lockgate sign APP renewal`.
     """
     app, pinned = call.app, call.pinned_root()
     rules = None if policy is None else _read_policy(call, app, policy)
+    waiting: JsonDict | None = None
     with call.api() as api:
         chain = read_chain(api, app, pinned, now=None)
         now = call.around.now()
@@ -47,18 +51,24 @@ def renew(
         wanted: list[Role] = asked or list(due_roles(chain, now))
         if rules is not None and Role.TARGETS not in wanted:
             wanted.append(Role.TARGETS)
-        done = {}
+        done: dict[str, int] = {}
         for role in wanted:
             if dry_run:
                 say(f"{role} would be signed again")
                 continue
             own = rules if role is Role.TARGETS else None
-            done[role.value] = renew_role(call, api, app, role, pinned, policy=own)
-            say(f"{role} is signed again: number {done[role.value]}")
+            renewal = renew_role(call, api, app, role, pinned, policy=own)
+            if renewal.pending is not None:
+                waiting = renewal.pending
+                say_waiting(app, waiting)
+                continue
+            done[role.value] = renewal.version
+            say(f"{role} is signed again: number {renewal.version}")
     if not wanted:
         say("Nothing is due: say --role to sign one again all the same.")
     if as_json:
-        show_json({"due": [role.value for role in wanted], "renewed": done})
+        due = [role.value for role in wanted]
+        show_json({"due": due, "renewed": done, "pending": waiting})
 
 
 def _read_policy(call: Call, app: AppName, name: str) -> bytes:

@@ -8,7 +8,8 @@ from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
 from lockgate_cli.output import say, show, show_json, show_table, warn
-from lockgate_release.names import format_percentage
+from lockgate_cli.pending_words import show_waiting
+from lockgate_release.names import AppName, format_percentage
 
 __all__ = ["status"]
 
@@ -60,6 +61,9 @@ def _show_app(answer: JsonDict) -> None:
     show("")
     channels = objects(answer, "channels")
     show_table(("channel", "version", "exposure", "state"), _channel_rows(channels))
+    for waiting in objects(answer, "pending"):
+        show("")
+        show_waiting(AppName(text_of(answer, "app")), waiting)
 
 
 def _roles(answer: JsonDict) -> list[tuple[str, JsonDict]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lockgate_cli.answers import texts_of
+from lockgate_cli.answers import table_of, texts_of
 from lockgate_cli.commands.revoke import check_words, confirm_version
 from lockgate_cli.context import Call, takes
 from lockgate_cli.fields import parse_channels
@@ -12,7 +12,8 @@ from lockgate_cli.lifting import Lift, lift
 from lockgate_cli.listing import describe_list
 from lockgate_cli.naming import names_release
 from lockgate_cli.output import say, show_json
-from lockgate_cli.publishing import Plan
+from lockgate_cli.pending_words import say_waiting
+from lockgate_cli.submitting import Plan
 
 __all__ = ["unrevoke"]
 
@@ -24,7 +25,7 @@ __all__ = ["unrevoke"]
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing; needed where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("root", "keys", "server")
+@takes("root", "keys", "server", "waiting")
 def unrevoke(
     call: Call,
     *,
@@ -59,6 +60,8 @@ def unrevoke(
         if not dry_run:
             say(f"Nothing to do: {app} {version} is not revoked there.")
         answer = {"lifted_in": [], "allowed_in": [], "changed": False}
+    elif waiting := table_of(answer, "pending"):
+        say_waiting(app, waiting)
     else:
         where = ", ".join(texts_of(answer, "lifted_in"))
         say(f"{app} {version} is not revoked any more in {where}.")

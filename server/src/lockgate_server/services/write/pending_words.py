@@ -89,11 +89,11 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
         "begun_by": change.actor,
         "begun_at": format_instant(change.began_at),
         **read_wishes(change).to_json(),
+        "versions": list(versions_in(base, change)),
     }
     if is_outdated(base, change):
         return {
             **said,
-            "versions": [],
             "state": "outdated",
             "threshold": 0,
             "missing": 0,
@@ -108,7 +108,6 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
     ]
     return {
         **said,
-        "versions": list(versions_in(base, change)),
         "state": "complete" if partly.is_complete else "open",
         "threshold": partly.threshold,
         "missing": partly.missing,

@@ -15,6 +15,8 @@ from tuf.api.metadata import TargetFile, Targets
 from lockgate_release.errors import ConflictError, DocumentError, PendingError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, Sha256Hex
+from lockgate_release.pending_requests import Wishes
+from lockgate_release.strict_json import Fields
 from lockgate_release.trust.chain import Verified, parse_metadata
 from lockgate_release.trust.partial import PartlySigned, change_id_of, weigh_signatures
 from lockgate_release.trust.roles import Role
@@ -72,9 +74,15 @@ def weigh(base: Base, change: PendingChange) -> PartlySigned:
 def versions_in(base: Base, change: PendingChange) -> tuple[str, ...]:
     """Return the versions that a change is about: those that appear, vanish, or are marked anew.
 
+    Of one that is outdated, those that it brings or offers: the list it followed is gone.
+
     Raises:
         DocumentError: What is kept is no list.
     """
+    if is_outdated(base, change):
+        wishes = Wishes.read(Fields(change.wishes, subject=change.title, path=""))
+        offered = {offer.version for offer in wishes.offers}
+        return _order(base, {*offered, *(path.split("/")[1] for path in change.documents)})
     new = parse_metadata(Targets, change.metadata, f"the next {change.role}").signed.targets
     current = base.chain.list_of(change.role)
     before = current.signed.targets if current else {}

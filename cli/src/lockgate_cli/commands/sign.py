@@ -1,0 +1,144 @@
+"""`lockgate sign`: add a signature to what somebody else has begun."""
+
+from __future__ import annotations
+
+import click
+
+from lockgate_cli.answers import number_of, table_of, text_of
+from lockgate_cli.api import JsonDict
+from lockgate_cli.context import Call, takes
+from lockgate_cli.naming import names_release
+from lockgate_cli.output import say, show, show_json
+from lockgate_cli.pending_api import PendingApi
+from lockgate_cli.pending_words import say_waiting
+from lockgate_cli.remembering import load_newest_base, note_signed
+from lockgate_cli.repository import Base
+from lockgate_cli.reviewing import Review, describe_wishes, review
+from lockgate_cli.signing import load_signers
+from lockgate_cli.waiting import find_waiting
+from lockgate_release.errors import TrustError, UsageError
+from lockgate_release.layout import release_path
+from lockgate_release.names import AppName
+from lockgate_release.pending_requests import SignaturesRequest
+from lockgate_release.trust.partial import sign_partly
+
+__all__ = ["sign"]
+
+
+@click.command()
+@names_release
+@click.option("--change", metavar="ID", help="Only this change, as `lockgate pending` shows it.")
+@click.option("--dry-run", is_flag=True, help="Look through it, show it, and sign nothing.")
+@click.option("--yes", is_flag=True, help="Ask nothing; needed where there is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+@takes("root", "keys", "server")
+def sign(
+    call: Call, *, version: str, change: str | None, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Sign what waits for signatures: VERSION of APP, or `renewal` for a list that is only renewed.
+
+    The base and every document are verified here, whatever the server says; all that appears,
+    changes or vanishes is shown first. With the last signature that is missing it is live.
+    """
+    app = call.app
+    with call.api() as api:
+        pending = PendingApi.of(api)
+        base = load_newest_base(call, api, app, call.pinned_root())
+        found = find_waiting(pending, app, version, change)
+        if found is None:
+            _refuse_unless_live(base, version)
+            say(f"Nothing to sign: {app} {version} is live already.")
+            answer: JsonDict = {"live": True, "changed": False, "pending": None}
+        else:
+            content = pending.content(app, text_of(found, "change"))
+            looked = review(base, content, call.around.now())
+            _check_name(looked, version)
+            lines = [*looked.lines(), *describe_wishes(content)]
+            for line in lines:
+                show(line) if dry_run and not as_json else say(line)
+            answer = _sign(call, pending, app, base, looked, dry_run=dry_run, yes=yes)
+            if as_json:
+                answer = {**_describe(looked), **answer}
+    if as_json:
+        show_json({"app": app, "dry_run": dry_run, **answer})
+
+
+def _refuse_unless_live(base: Base, version: str) -> None:
+    if release_path(version) not in base.entries:
+        raise UsageError(
+            "nothing of that name waits for signatures",
+            subject=f"{base.app} {version}",
+            hint="`lockgate pending` shows what does.",
+        )
+
+
+def _check_name(looked: Review, version: str) -> None:
+    """Refuse another change than the one a person means, however the server calls it."""
+    if not looked.is_called(version):
+        raise TrustError(
+            "the server shows another change for it",
+            subject=version,
+            expected=f"a list that changes {version}",
+            found=", ".join(sorted(looked.versions)) or "a renewal",
+        )
+
+
+def _sign(
+    call: Call,
+    pending: PendingApi,
+    app: AppName,
+    base: Base,
+    looked: Review,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> JsonDict:
+    partly = looked.partly
+    if dry_run:
+        say("Nothing was signed: this was --dry-run.")
+        return {"live": False, "changed": False}
+    signers = load_signers(
+        call.key_uris("keys"),
+        role=partly.role,
+        keys=(*partly.signed.values(), *partly.unsigned.values()),
+        threshold=1,
+        environ=call.around.environ,
+        ask=call.ask_secret,
+    )
+    new = [signer for signer in signers if signer.public_key.keyid not in partly.signed]
+    if new:
+        _confirm(call, partly.change_id, yes=yes)
+    elif not partly.is_complete:
+        say("Your key has signed it already.")
+    request = SignaturesRequest(signatures=sign_partly(partly, new))
+    answer = pending.sign(app, partly.change_id, request)
+    waiting = table_of(answer, "pending")
+    if waiting:
+        say_waiting(app, waiting)
+    else:
+        note_signed(call, base)
+        say(f"It is live: list of releases {number_of(answer, 'releases_version')}.")
+    return answer
+
+
+def _confirm(call: Call, change_id: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not call.around.watched:
+        raise UsageError("nobody is here to confirm", subject="sign", expected="--yes")
+    answer = call.around.ask(f"Sign exactly this, change {change_id[:12]}? [y/N]")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UsageError("not confirmed, so nothing was signed", subject="sign")
+
+
+def _describe(looked: Review) -> JsonDict:
+    partly = looked.partly
+    return {
+        "change": partly.change_id,
+        "versions": sorted(looked.versions),
+        "appears": list(looked.appears),
+        "vanishes": list(looked.vanishes),
+        "changes": list(looked.changes),
+        "signed_before": sorted(partly.signed),
+        "threshold": partly.threshold,
+    }

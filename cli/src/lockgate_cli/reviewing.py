@@ -1,0 +1,303 @@
+"""Looking through a change that others have begun, before signing it. Pure.
+
+The server's word counts for nothing here. What is shown to a person is read from the very bytes
+that are signed, against a base that was verified through the TUF chain:
+
+1. The list follows the one in force, has not expired, and lasts no longer than lists do.
+2. A signature that stands beside it and is of another list is an alarm, not something to pass over.
+3. Every document that is new or changed is there, with the bytes that the list names, and speaks of
+   its own path, app and version.
+4. A release that is live keeps its bytes, and its place while a channel offers it; no floor sinks.
+5. Everything that differs from the list in force is said: what appears, vanishes, is marked anew.
+
+What the server will do with it, offers and lifts, no publisher signs: it is said apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.metadata import TargetFile, Targets
+
+from lockgate_cli.output import format_size
+from lockgate_cli.pending_words import RENEWAL
+from lockgate_cli.repository import Base
+from lockgate_release.documents import (
+    ReleaseDocument,
+    ReleaseEntry,
+    parse_entry,
+    parse_extras,
+    parse_release,
+)
+from lockgate_release.errors import DigestMismatchError, DocumentError, ExpiredError, TrustError
+from lockgate_release.instants import format_instant
+from lockgate_release.names import format_percentage
+from lockgate_release.pending_requests import PendingContent
+from lockgate_release.trust.partial import PartlySigned, read_partly_signed
+from lockgate_release.trust.roles import EXPIRY, Role
+
+__all__ = ["Review", "describe_wishes", "review"]
+
+_RELEASE, _EXTRAS = "release.json", "extras.json"
+_SLACK = timedelta(days=1)
+"""By how much the clocks of two publishers may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A change that was looked through, and may be shown to whoever is to sign it.
+
+    Attributes:
+        partly: The list, with those of its signatures that count.
+        appears: Versions that are new.
+        vanishes: Versions that are retired.
+        changes: A sentence for each release that stays and is marked or described anew.
+        facts: What the new documents say, line by line.
+        versions: Every version that the change is about.
+    """
+
+    partly: PartlySigned
+    appears: tuple[str, ...]
+    vanishes: tuple[str, ...]
+    changes: tuple[str, ...]
+    facts: tuple[str, ...]
+    versions: frozenset[str]
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is what a person means who says this name."""
+        return name in self.versions or (name == RENEWAL and not self.versions)
+
+    def lines(self) -> list[str]:
+        """Return what whoever is to sign it must see."""
+        nothing = () if self.versions else ("= the list stays as it is: it only lasts longer",)
+        return [
+            *(f"+ {version} appears in the signed list" for version in self.appears),
+            *(f"~ {change}" for change in self.changes),
+            *(f"- {version} vanishes: retired" for version in self.vanishes),
+            *nothing,
+            *self.facts,
+            *(f"signed by {keyid}" for keyid in self.partly.signed),
+            f"{len(self.partly.signed)} of {self.partly.threshold} signatures; "
+            f"valid until {format_instant(self.partly.signed_list.expires)}",
+            f"change {self.partly.change_id}",
+        ]
+
+
+def review(base: Base, content: PendingContent, now: datetime) -> Review:
+    """Return a change that was looked through (rules 1 to 5).
+
+    Raises:
+        ConflictError: It does not follow the list in force.
+        TrustError: It is not what it is called, or would do what no list may.
+        ExpiredError: It has expired, or lasts too long.
+        DigestMismatchError: A document has other bytes than the list names.
+        DocumentError: Something is malformed, or speaks of something else than its path.
+    """
+    partly = read_partly_signed(base.app, base.chain, content.role, content.releases)
+    if partly.change_id != content.change_id:
+        raise TrustError(
+            "the server calls it by another name than its content has",
+            subject="change",
+            expected=partly.change_id,
+            found=content.change_id,
+        )
+    _check_lifetime(partly.signed_list, now)
+    current = base.chain.list_of(content.role)
+    before = current.signed.targets if current else {}
+    after = partly.signed_list.targets
+    old, new = _marks(before), _marks(after)
+    changed = {path: target for path, target in after.items() if _differs(path, before, target)}
+    _check_kept(base, content.role, before, after)
+    _check_floors(base, old, new)
+    facts = tuple(_read_documents(base, changed, content.documents))
+    marked = [path for path in new if path in old and new[path] != old[path]]
+    reissued = [path for path in changed if path.endswith(f"/{_EXTRAS}") and path in before]
+    gone = [path for path in before if path not in after and path.endswith(f"/{_EXTRAS}")]
+    changes = [
+        *(line for path in marked for line in _describe_mark(old[path], new[path])),
+        *(f"{path.split('/')[1]}: notes or deltas are other ones" for path in reissued),
+        *(f"{_version(path)}: its notes go" for path in gone if _release(path) in after),
+    ]
+    touched = {*marked, *changed, *(set(before) - set(after))}
+    return Review(
+        partly=partly,
+        appears=tuple(new[path].version for path in new if path not in old),
+        vanishes=tuple(old[path].version for path in old if path not in new),
+        changes=tuple(changes),
+        facts=facts,
+        versions=frozenset(_version(path) for path in touched),
+    )
+
+
+def _version(path: str) -> str:
+    return path.split("/")[1]
+
+
+def _release(path: str) -> str:
+    return f"{path.rpartition('/')[0]}/{_RELEASE}"
+
+
+def _differs(path: str, before: Mapping[str, TargetFile], target: TargetFile) -> bool:
+    return path not in before or before[path].hashes != target.hashes
+
+
+def _check_lifetime(signed: Targets, now: datetime) -> None:
+    latest = now + EXPIRY[Role.RELEASES] + _SLACK
+    if not now < signed.expires <= latest:
+        raise ExpiredError(
+            "an expiry that no list has",
+            subject="the list",
+            expected=f"between {format_instant(now)} and {format_instant(latest)}",
+            found=format_instant(signed.expires),
+        )
+
+
+def _marks(targets: Mapping[str, TargetFile]) -> dict[str, ReleaseEntry]:
+    return {
+        path: parse_entry(target.custom, subject=path)
+        for path, target in targets.items()
+        if path.endswith(f"/{_RELEASE}")
+    }
+
+
+def _read_documents(
+    base: Base, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
+) -> Iterator[str]:
+    """Yield what new documents say, each proved by its entry (rule 3)."""
+    for path, target in sorted(changed.items()):
+        data = documents.get(path)
+        if data is None:
+            raise TrustError("the server does not show it", subject=path)
+        try:
+            target.verify_length_and_hashes(data)
+        except LengthOrHashMismatchError as exc:
+            raise DigestMismatchError(
+                "not the bytes that the list names", subject=path, found=str(exc)
+            ) from exc
+        yield from _read_document(base, path, target, data)
+
+
+def _read_document(base: Base, path: str, target: TargetFile, data: bytes) -> Iterator[str]:
+    parts = path.split("/")
+    if len(parts) != 3 or parts[2] not in {_RELEASE, _EXTRAS}:
+        raise DocumentError("not a release's document", subject=path)
+    base.policy.versions.parse(parts[1])
+    if parts[2] == _EXTRAS:
+        extras = parse_extras(data, subject=path)
+        _check_words(base, path, extras.app, extras.version)
+        if extras.notes:
+            yield f"  {extras.version} notes:"
+            yield from (f"    {line}" for line in extras.notes.splitlines())
+        return
+    document = parse_release(data, subject=path)
+    mark = parse_entry(target.custom, subject=path)
+    _check_words(base, path, document.app, document.version)
+    _check_words(base, path, base.app, mark.version)
+    yield from _describe_release(document, mark)
+
+
+def _check_words(base: Base, path: str, app: str, version: str) -> None:
+    if (app, version) != (base.app, _version(path)):
+        raise DocumentError(
+            "it speaks of something else than its path",
+            subject=path,
+            expected=f"{base.app} {_version(path)}",
+            found=f"{app} {version}",
+        )
+
+
+def _describe_release(document: ReleaseDocument, mark: ReleaseEntry) -> Iterator[str]:
+    version = document.version
+    channels = ", ".join(sorted(mark.channels)) or "no channel"
+    yield f"  {version}: made {format_instant(document.released_at)}, allowed in {channels}"
+    for channel, floor in sorted(mark.floors.items()):
+        yield f"  {version} floor of {channel}: {floor}"
+    for item in document.artifacts:
+        yield f"  {version} {item.platform}: {item.name}, {format_size(item.size)}, {item.sha256}"
+    whole = document.to_json()
+    known = {"_type", "app", "version", "released_at", "artifacts"}
+    for name in sorted(set(whole) - known):
+        yield f"  {version} {name}: {_shown(whole[name])}"
+
+
+def _shown(value: object) -> str:
+    plain = dict(value) if isinstance(value, Mapping) else value
+    return json.dumps(plain, sort_keys=True, default=_plain)
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _check_kept(
+    base: Base,
+    role: str,
+    before: Mapping[str, TargetFile],
+    after: Mapping[str, TargetFile],
+) -> None:
+    """Refuse other bytes for a live release, and the end of one that is offered (rule 4)."""
+    for path, target in after.items():
+        if path.endswith(f"/{_RELEASE}") and path in before and _differs(path, before, target):
+            raise TrustError("a live release with other bytes", subject=path)
+    for name, document in base.channels.items():
+        for offer in document.offers:
+            if offer.path.startswith(f"{role}/") and offer.path not in after:
+                raise TrustError(
+                    "it would take out what a channel offers", subject=f"{name}: {offer.version}"
+                )
+
+
+def _check_floors(
+    base: Base, old: Mapping[str, ReleaseEntry], new: Mapping[str, ReleaseEntry]
+) -> None:
+    parse = base.policy.versions.parse
+    lowest = {name: floor for mark in old.values() for name, floor in mark.floors.items()}
+    for path, mark in new.items():
+        for name, floor in lowest.items():
+            found = mark.floors.get(name, "")
+            if not found or parse(found) < parse(floor):
+                raise TrustError(
+                    "it would lower a floor",
+                    subject=f"{path}: floor of {name}",
+                    expected=f"at least {floor}",
+                    found=found or "none",
+                )
+
+
+def _describe_mark(before: ReleaseEntry, after: ReleaseEntry) -> Iterator[str]:
+    version = after.version
+    added = sorted({*after.channels} - {*before.channels})
+    removed = sorted({*before.channels} - {*after.channels})
+    if added:
+        yield f"{version}: may be offered in {', '.join(added)} too"
+    if removed:
+        yield f"{version}: may be offered in {', '.join(removed)} no more"
+    lifted = sorted(name for name in after.lifted if after.lifted[name] != before.lifted.get(name))
+    if lifted:
+        yield f"{version}: its revocation in {', '.join(lifted)} is lifted"
+    if dict(before.floors) != dict(after.floors):
+        shown = ", ".join(f"{name} {floor}" for name, floor in sorted(after.floors.items()))
+        yield f"{version}: floors are now {shown or 'none'}"
+    lifted_no_more = sorted({*before.lifted} - {*after.lifted})
+    if lifted_no_more:
+        yield f"{version}: its revocation in {', '.join(lifted_no_more)} is lifted no more"
+    if dict(before.unknown) != dict(after.unknown):
+        yield f"{version}: its mark says {_shown(after.unknown)} too"
+
+
+def describe_wishes(content: PendingContent) -> list[str]:
+    """Return what the server says it will do with it: nobody signs that."""
+    lines = []
+    for offer in content.wishes.offers:
+        reach = f"to {format_percentage(offer.exposure_bp)} of its clients"
+        if offer.chosen is not None:
+            reach = f"by the plan {offer.chosen.name or 'that came with it'}"
+        lines.append(f"> the server will offer {offer.version} in {offer.channel}, {reach}")
+    for lift in content.wishes.lifts:
+        where = ", ".join(lift.channels)
+        lines.append(f"> the server will take back the revocation of {lift.version} in {where}")
+    return lines
