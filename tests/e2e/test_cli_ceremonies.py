@@ -390,3 +390,50 @@ def test_submitting_takes_scope_admin(founded: Team) -> None:
     founded.anna.environ["LOCKGATE_TOKEN"] = founded.desk.server.token(Scope.PUBLISH)
     founded.anna.must_end(ExitCode.DENIED, ["root", "submit", "r.json"])
     assert founded.desk.files() == before
+
+
+def test_a_machine_without_a_network_signs_what_it_compared_with_a_copy(founded: Team) -> None:
+    for key, data in founded.desk.files().items():
+        path = founded.people["bert"].folder / "copy" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    founded.anna.must("root", "renew", "c.json")
+    founded.hand("c.json", "anna", "bert")
+    (founded.people["bert"].folder / "lockgate.toml").unlink()
+    founded.people["bert"].must(
+        "root", "sign", "c.json", "--key", "me.pem", "--yes", "--from", "copy",
+        "--root", "root.json",
+    )  # fmt: skip
+    founded.pass_round("c.json", "anna", giver="bert")
+    founded.submit("c.json")
+    assert founded.desk.chain().root.version == 2
+
+
+def test_people_who_signed_copies_at_the_same_time_put_them_together(founded: Team) -> None:
+    founded.anna.must("root", "renew", "c.json")
+    founded.hand("c.json", "anna", "bert")
+    founded.sign("bert", "c.json")
+    founded.sign("anna", "c.json")
+    shutil.copy(founded.people["bert"].folder / "c.json", founded.anna.folder / "from-bert.json")
+    merged = founded.anna.must("root", "merge", "c.json", "from-bert.json", "--json")
+    assert merged.json()["complete"] is True
+    founded.submit("c.json")
+    assert founded.desk.chain().root.version == 2
+
+
+def test_the_server_s_key_is_replaced_once_both_have_signed(founded: Team) -> None:
+    founded.desk.publish("1.0.0")
+    (old,) = keys_of(founded, "online").values()
+    founded.anna.must("root", "rotate", "s.json", "--role", "online")
+    founded.pass_round("s.json", "anna", "bert")
+    founded.submit("s.json")
+    (new,) = keys_of(founded, "online").values()
+    assert new != old
+    founded.desk.publish("1.1.0")
+    assert founded.desk.versions() == {"1.0.0", "1.1.0"}
+
+
+def test_too_few_keys_for_renew_are_told_of_the_file_that_is_carried(founded: Team) -> None:
+    founded.anna.must_end(
+        ExitCode.USAGE, ["renew", "--role", "root", "--key", "me.pem"], "lockgate root renew"
+    )

@@ -30,7 +30,7 @@ def show_ceremony(examined: Examined, state: State) -> None:
     say("Once it is in force:")
     for line in tell_rights(examined):
         say(f"  {line}")
-    for line in tell_warnings(examined):
+    for line in tell_warnings(examined, state.policy):
         warn(line)
     say("Signatures:")
     for demand in examined.demands:
@@ -72,7 +72,7 @@ def describe(examined: Examined, state: State) -> JsonObject:
         "parts": sorted(ceremony.parts),
         "changes": tell_changes(examined, state.policy),
         "rights": tell_rights(examined),
-        "warnings": tell_warnings(examined),
+        "warnings": tell_warnings(examined, state.policy),
         "fingerprint": fingerprint(ceremony),
         "complete": examined.is_complete,
         "demands": [

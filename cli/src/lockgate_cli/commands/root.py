@@ -24,7 +24,7 @@ from lockgate_cli.context import Call, takes
 from lockgate_cli.output import say, show_json
 from lockgate_cli.repository import FileReader
 from lockgate_release.errors import UsageError
-from lockgate_release.trust.ceremony import Ceremony
+from lockgate_release.trust.ceremony import Ceremony, merge_signatures
 
 __all__ = ["FILE", "root", "source_of"]
 
@@ -134,6 +134,31 @@ def _confirm(call: Call, name: str, *, yes: bool) -> None:
     answer = call.around.ask("Type yes to sign this")
     if answer.strip() != "yes":
         raise UsageError("not confirmed, so nothing was signed", subject=name, found=repr(answer))
+
+
+@root.command()
+@FILE
+@click.argument(
+    "others", metavar="OTHER...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@FROM
+@_JSON
+@takes("app", "root", "server")
+def merge(
+    call: Call, *, file: Path, others: tuple[Path, ...], address: str | None, as_json: bool
+) -> None:
+    """Take the signatures on copies of FILE into it: for people who signed at the same time."""
+    path = call.around.folder / file
+    ceremony = load_ceremony(path)
+    for other in others:
+        ceremony = merge_signatures(ceremony, load_ceremony(call.around.folder / other))
+    with source_of(call, ceremony, address) as source:
+        examined, state = examine_file(call, source, ceremony)
+    store_ceremony(path, ceremony)
+    show_ceremony(examined, state)
+    say_next(examined, str(file))
+    if as_json:
+        show_json(describe(examined, state))
 
 
 @root.command()

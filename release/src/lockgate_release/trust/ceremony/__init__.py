@@ -28,6 +28,7 @@ from lockgate_release.trust.ceremony.making import (
     base_of,
     make_ceremony,
     make_first,
+    merge_signatures,
 )
 from lockgate_release.trust.ceremony.telling import (
     tell_changes,
@@ -55,6 +56,7 @@ __all__ = [
     "fingerprint",
     "make_ceremony",
     "make_first",
+    "merge_signatures",
     "parse_ceremony",
     "read_arrangement",
     "remove_key",

@@ -48,6 +48,7 @@ __all__ = [
     "compose_targets",
     "make_ceremony",
     "make_first",
+    "merge_signatures",
 ]
 
 T = TypeVar("T", Root, Targets)
@@ -293,6 +294,43 @@ def _signed_again(metadata: Metadata[T], signers: Iterable[Signer]) -> bytes:
     for signer in signers:
         metadata.sign(signer, append=True)
     return to_bytes(metadata)
+
+
+def merge_signatures(ceremony: Ceremony, other: Ceremony) -> Ceremony:
+    """Return the ceremony with the signatures of another copy of it.
+
+    Raises:
+        UsageError: The other one is about something else.
+    """
+    if (other.app, other.base, set(other.parts), other.documents) != (
+        ceremony.app,
+        ceremony.base,
+        set(ceremony.parts),
+        ceremony.documents,
+    ) or not all(
+        _same_words(data, other.parts[role], role) for role, data in ceremony.parts.items()
+    ):
+        raise UsageError(
+            "not a copy of the same ceremony",
+            subject=other.title,
+            hint="lockgate root show says what each would change; equal ones have one fingerprint.",
+        )
+    parts = dict(ceremony.parts)
+    for role, data in other.parts.items():
+        parts[role] = (
+            _joined(parse_metadata(Root, parts[role], role), parse_metadata(Root, data, role))
+            if role == Role.ROOT
+            else _joined(
+                parse_metadata(Targets, parts[role], role), parse_metadata(Targets, data, role)
+            )
+        )
+    return replace(ceremony, parts=parts)
+
+
+def _joined(one: Metadata[T], other: Metadata[T]) -> bytes:
+    for keyid, signature in other.signatures.items():
+        one.signatures.setdefault(keyid, signature)
+    return to_bytes(one)
 
 
 def _keep_signatures(made: Ceremony, earlier: Ceremony) -> Ceremony:

@@ -123,9 +123,16 @@ def _join(keys: Iterable[Key]) -> str:
     return ", ".join(map(key_label, keys))
 
 
-def tell_warnings(examined: Examined) -> tuple[str, ...]:
-    """Return what is allowed and deserves a second look, a sentence each."""
+def tell_warnings(examined: Examined, policy: PolicyDocument | None = None) -> tuple[str, ...]:
+    """Return what is allowed and deserves a second look, a sentence each.
+
+    Args:
+        examined: The ceremony.
+        policy: The policy in force; None: it is not known.
+    """
     found = list(warnings_of(examined.after))
+    found += _unproved(examined)
+    found += _starved_channels(examined, examined.policy or policy)
     before = examined.before
     if before is not None:
         for role, speakers in examined.after.roles.items():
@@ -137,6 +144,40 @@ def tell_warnings(examined: Examined) -> tuple[str, ...]:
             if old and not set(old.ids) & set(speakers.ids):
                 found.append(f"{role}: none of the keys of now stays")
     return tuple(found)
+
+
+def _unproved(examined: Examined) -> list[str]:
+    """Return which keys come that could sign here and have not: does anybody hold them?"""
+    known = examined.before.keys() if examined.before else {}
+    signed = {key.keyid for demand in examined.demands for key in demand.signed}
+    return [
+        f"{key_label(key)} comes and has not signed: nobody has seen that key work"
+        for keyid, key in sorted(examined.signers().items())
+        if keyid not in known and keyid not in signed
+    ]
+
+
+def _starved_channels(examined: Examined, policy: PolicyDocument | None) -> list[str]:
+    """Return which channels would demand more publishers' signatures than keys could give."""
+    apart = {Role.ROOT.value, Role.TARGETS.value, ONLINE}
+    publishers = {
+        keyid
+        for role, speakers in examined.after.roles.items()
+        if role not in apart
+        for keyid in speakers.ids
+    }
+    found = []
+    for name, rule in sorted(policy.channels.items()) if policy else ():
+        demanded = rule.signatures
+        if demanded is None:
+            continue
+        left = len(publishers & set(demanded.keys)) if demanded.keys else len(publishers)
+        if left < demanded.threshold:
+            found.append(
+                f"channel {name}: the policy demands {demanded.threshold} publishers' signatures, "
+                f"and {left} of its keys are left: nothing could be offered there"
+            )
+    return found
 
 
 def tell_demand(demand: Demand) -> str:
