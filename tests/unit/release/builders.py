@@ -331,7 +331,7 @@ class Repository:
 
     def flip(self, *roles: Role) -> None:
         """Name the newest metadata of these roles in a new snapshot, and that in a timestamp."""
-        files = {
+        files: dict[str, tuple[int, bytes]] = {
             role: (self.metadata_of(role).signed.version, sign.to_bytes(self.metadata_of(role)))
             for role in roles
         }

@@ -24,6 +24,7 @@ from lockgate_release.documents import (
     ChannelDocument,
     ChannelOffer,
     ChannelPolicy,
+    Count,
     Install,
     ManualCheck,
     PolicyDocument,
@@ -31,6 +32,8 @@ from lockgate_release.documents import (
     Remedy,
     Requirements,
     RolloutState,
+    SignatureRule,
+    Standing,
     TrustedRelease,
 )
 from lockgate_release.errors import DocumentError, ExpiredError, RefusedOfferError
@@ -581,3 +584,61 @@ def test_rule_3_a_lift_does_not_take_back_what_was_revoked_later() -> None:
             revoked_at={"1.0.0": NOW + late},
         )
         assert isinstance(_decide([lifted], known), kind)
+
+
+# -- The bar of a channel (rules 2 and 5) ---------------------------------------------------
+
+_MET = Standing(signatures=Count(found=("a", "b"), is_enough=True))
+_GUARDED = PolicyDocument(
+    app=APP, channels={STABLE: ChannelPolicy(signatures=SignatureRule(threshold=2))}
+)
+
+
+def _decide_by(standings: dict[str, Standing], **changes: Any) -> Decision:
+    document = channel([offer_of(NEW), offer_of(OLD)], **changes)
+    releases = {NEW.path: NEW, OLD.path: OLD}
+    return decide(document, releases, _GUARDED, client("1.0.0"), NOW, standings)
+
+
+def test_what_meets_its_bar_is_offered() -> None:
+    assert _offered(_decide_by({NEW.path: _MET})) == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        None,
+        Standing(),
+        Standing(approvals=_MET.signatures),
+        Standing(signatures=Count(found=("a",), is_enough=False)),
+    ],
+)
+def test_what_does_not_meet_its_bar_is_refused_loudly(standing: Standing | None) -> None:
+    found = {} if standing is None else {NEW.path: standing}
+    with pytest.raises(RefusedOfferError, match="too few publishers have signed it"):
+        _decide_by({**found, OLD.path: _MET})
+
+
+def test_nor_does_it_become_the_way_out_of_a_revoked_release() -> None:
+    with pytest.raises(RefusedOfferError, match="too few publishers"):
+        _decide_by({OLD.path: _MET}, revoked=(revocation("1.0.0"),))
+
+
+def test_what_the_policy_demands_and_nobody_here_can_check_holds_a_client() -> None:
+    rule = ChannelPolicy(attestations={"builder": {}})
+    policy = PolicyDocument(app=APP, channels={STABLE: rule})
+    decision = _decide([NEW], policy=policy)
+    assert _held(decision) is Obstacle.LACKS_CAPABILITY
+    assert "can check: attestations" in decision.reason
+    forced = _decide([NEW], client("1.0.0", passes_gate=True), policy=policy)
+    assert _held(forced) is Obstacle.LACKS_CAPABILITY
+
+
+def test_the_installed_one_is_looked_up_where_the_channel_takes_releases_from() -> None:
+    document = channel([])
+    rule = ChannelPolicy(paths=("previews/*/release.json", "releases/*/release.json"))
+    policy = PolicyDocument(app=APP, channels={STABLE: rule})
+    assert paths_to_fetch(document, "1.0.0", policy) == (
+        "previews/1.0.0/release.json",
+        "releases/1.0.0/release.json",
+    )
