@@ -315,6 +315,15 @@ def test_a_lease_is_held_by_one_until_it_runs_out(ledger: Ledger) -> None:
     assert ledger.take_lease("resign", "worker-2", now=LATER, until=LATER) is not None
 
 
+def test_a_lease_that_a_wrong_clock_has_made_long_holds_nobody_up(ledger: Ledger) -> None:
+    next_year = NOW + timedelta(days=365)
+    span = LATER - NOW
+    ledger.take_lease("resign", "worker-1", now=next_year, until=next_year + span)
+    taken = ledger.take_lease("resign", "worker-2", now=NOW, until=LATER)
+    assert taken is not None
+    assert (taken.holder, taken.expires_at) == ("worker-2", LATER)
+
+
 def test_a_holder_extends_its_lease(ledger: Ledger) -> None:
     much_later = LATER + timedelta(hours=1)
     ledger.take_lease("resign", "worker-1", now=NOW, until=LATER)

@@ -158,7 +158,9 @@ class MemoryLedger(MemoryPending):
     def take_lease(self, name: str, holder: str, *, now: datetime, until: datetime) -> Lease | None:
         with self._lock:
             held = self.leases.get(name)
-            if held and held.holder != holder and held.expires_at > _whole_seconds(now):
+            latest = _whole_seconds(until + (until - now))
+            is_others = held is not None and held.holder != holder
+            if held and is_others and _whole_seconds(now) < held.expires_at <= latest:
                 return None
             lease = Lease(name=name, holder=holder, expires_at=_whole_seconds(until))
             self.leases[name] = lease

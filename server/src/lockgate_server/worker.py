@@ -80,7 +80,8 @@ def holder_name() -> str:
 def run_round(deps: WriteDeps, holder: str, jobs: tuple[Job, ...] = JOBS) -> bool:
     """Run every job for every app once; return False if another worker is at it.
 
-    A job that fails is told of in the log and tried again in the next round.
+    A job that fails, by a fault of ours too, is told of in the log and tried again in the next
+    round; it keeps no other job and no other app waiting.
 
     Raises:
         LocalError: The ledger cannot be used.
@@ -103,6 +104,9 @@ def _run_jobs(deps: WriteDeps, app: AppName, jobs: tuple[Job, ...]) -> None:
             job.run(deps, app)
         except LockgateError as exc:
             tell(_log, JOB_FAILED, job=job.name, app=app, code=exc.code, reason=str(exc))
+        except Exception as exc:  # noqa: BLE001 (a bug in one job must not end all signing)
+            reason = type(exc).__name__
+            tell(_log, JOB_FAILED, job=job.name, app=app, code="error", reason=reason, error=exc)
 
 
 def run_forever(

@@ -213,7 +213,11 @@ class Ledger(PendingLedger, Protocol):
         ...
 
     def take_lease(self, name: str, holder: str, *, now: datetime, until: datetime) -> Lease | None:
-        """Take or extend a lease; None where somebody else holds it at `now`."""
+        """Take or extend a lease; None where somebody else holds it at `now`.
+
+        One that ends later than twice the span asked for was taken under a wrong clock, and counts
+        for nothing.
+        """
         ...
 
     def release_lease(self, name: str, holder: str) -> None:

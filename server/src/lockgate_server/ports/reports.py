@@ -52,7 +52,8 @@ class Drop(StrEnum):
     RATE = "rate"
     """In a request of a block of addresses that sends too many: requests are counted."""
     FULL = "full"
-    """In a request that came when too many reports were waiting: requests are counted."""
+    """In a request that came when too many reports were waiting: requests are counted. Or one of
+    more clients than can be told apart."""
 
 
 class Admitted(NamedTuple):

@@ -278,11 +278,15 @@ class SqliteLedger(SqlitePending):
         Raises:
             LocalError: The file is in the way.
         """
-        expires_at = format_instant(until)
+        expires_at, latest = format_instant(until), format_instant(until + (until - now))
         with self._connections.writing() as db:
             row = one(db, "SELECT * FROM leases WHERE name = ?", name)
             # The form of an instant is fixed, so texts compare as times do.
-            if row and row["holder"] != holder and row["expires_at"] > format_instant(now):
+            if (
+                row
+                and row["holder"] != holder
+                and format_instant(now) < row["expires_at"] <= latest
+            ):
                 return None
             db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (name, holder, expires_at))
         return Lease(name=name, holder=holder, expires_at=parse_instant(expires_at))

@@ -12,7 +12,7 @@ import secrets
 import struct
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from sqlite_utils import Database
 from lockgate_release.gate import Arm
 from lockgate_release.instants import format_instant, parse_instant
 from lockgate_release.names import AppName, ChannelName, Platform
-from lockgate_release.reports import CohortKey
+from lockgate_release.reports import Active, CohortKey
 from lockgate_release.rollout.counts import Cohort, Opening
 from lockgate_server.ports.reports import (
     ACTIVE_KEPT,
@@ -45,11 +45,16 @@ from lockgate_server.stores.sqlite_connections import Connections
 
 __all__ = ["SqliteReportLedger"]
 
+_MOST_NONCES = 1 << 24
+_A_STEP_BACK = timedelta(hours=1)
+
 
 class SqliteReportLedger:
     """A `ReportLedger` in a file, shared by the threads and processes of one machine."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, *, busy_timeout_s: float = 10.0, most_nonces: int = _MOST_NONCES
+    ) -> None:
         """Name the file; it is opened, and made if need be, when it is first used.
 
         So a damaged file is in the way of nobody who does not ask for counts.
@@ -57,9 +62,12 @@ class SqliteReportLedger:
         Args:
             path: The file, on a disk of this machine.
             busy_timeout_s: How long to wait for another writer, in seconds.
+            most_nonces: How many nonces, and as many outcomes, are remembered at most: 8 bytes on
+                the disk and 12 to 24 in the memory of each process for each.
         """
         self._path = path
         self._busy_timeout_s = busy_timeout_s
+        self._most_nonces = most_nonces
         self._opened: Connections | None = None
         self._opening = threading.Lock()
         self._seen = _Seen()
@@ -83,6 +91,9 @@ class SqliteReportLedger:
     ) -> Added:
         """Count reports, each nonce once, and what was dropped: one transaction, all or nothing.
 
+        Where so many nonces are remembered already that no more fit, clients and how they fared
+        are dropped instead (`full`): a flood takes no more of this machine than that.
+
         Raises:
             DiskFullError: They do not fit.
             LocalError: The file is in the way, damaged, or was written by a newer version.
@@ -94,10 +105,11 @@ class SqliteReportLedger:
                 self._seen.catch_up(db, now)
             with self._connections.writing() as db:
                 self._seen.catch_up(db, now)
-                added = tally(admitted, self._seen)
+                fitting = admitted if len(self._seen) < self._most_nonces else _days_of(admitted)
+                added = tally(fitting, self._seen)
                 _write(db, added, now)
-                repeated = {Drop.REPEATED: added.repeated} if added.repeated else {}
-                _write_dropped(db, [*dropped.items(), *repeated.items()], now)
+                more = {Drop.REPEATED: added.repeated, Drop.FULL: len(admitted) - len(fitting)}
+                _write_dropped(db, [*dropped.items(), *more.items()], now)
         return Added(
             counted=added.counted, repeated=added.repeated, unmatched=tuple(added.unmatched)
         )
@@ -222,7 +234,11 @@ class _Seen:
     def __init__(self) -> None:
         self._by_day: dict[date, Fingerprints] = {}
         self._position = 0
+        self._latest: datetime | None = None
         self._salt = secrets.randbits(64)
+
+    def __len__(self) -> int:
+        return sum(len(seen) for seen in self._by_day.values())
 
     def __contains__(self, value: object) -> bool:
         if isinstance(value, int):
@@ -232,7 +248,10 @@ class _Seen:
         return False
 
     def forget(self, now: datetime) -> None:
-        """Forget what matters no longer."""
+        """Forget what matters no longer; all of it, to be read again, where the clock went back."""
+        if self._latest is not None and now < self._latest - _A_STEP_BACK:
+            self._by_day, self._position = {}, 0
+        self._latest = now
         for day in [day for day in self._by_day if day < now.date()]:
             del self._by_day[day]
 
@@ -249,6 +268,11 @@ class _Seen:
                 self._by_day[day] = Fingerprints(salt=self._salt)
             self._by_day[day].update(_unpack(packed))
             self._position = position
+
+
+def _days_of(admitted: Sequence[Admitted]) -> Sequence[Admitted]:
+    """Return the reports that need no nonce."""
+    return [one for one in admitted if isinstance(one.report, Active)]
 
 
 def _unpack(packed: bytes) -> tuple[int, ...]:
@@ -319,5 +343,5 @@ def _write_dropped(db: Database, counts: Iterable[tuple[Drop, int]], now: dateti
     db.conn.executemany(
         "INSERT INTO dropped VALUES (?, ?, ?)"
         " ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        [(now.date().isoformat(), why.value, count) for why, count in counts],
+        [(now.date().isoformat(), why.value, count) for why, count in counts if count],
     )

@@ -1,7 +1,6 @@
 """Blocks of addresses: who is behind which, and how much one of them may say."""
 
 import math
-from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -112,14 +111,41 @@ def test_a_flood_from_one_block_stays_a_tenth_of_a_root_however_it_is_timed() ->
     assert taken <= allowance(10_000)
 
 
-def test_in_many_arms_the_oldest_is_forgotten_first() -> None:
-    weights, allowed = Weights(), partial(allowance, share_bp=1)
+def test_one_block_cannot_have_its_own_arm_forgotten_by_speaking_in_others() -> None:
+    weights, flood, taken = Weights(), block_mark("192.0.2.1", SALT), 0
+    for _ in range(5):
+        for arm in range(2_000):
+            weights.take(("another", arm), flood, allowance)
+        taken += sum(weights.take("arm", flood, allowance) for _ in range(10))
+    assert taken == 2
+
+
+def test_where_blocks_are_many_each_is_held_to_the_same() -> None:
+    weights, flood = Weights(), block_mark("192.0.2.1", SALT)
+    taken = [weights.take("arm", flood, allowance) for _ in range(3)]
+    for number in range(10_000):
+        weights.take("arm", number, allowance)
+    taken += [weights.take("arm", flood, allowance) for _ in range(30)]
+    assert sum(taken) == allowance(10_000)
+
+
+def test_of_too_many_large_arms_the_one_that_was_longest_silent_is_forgotten() -> None:
+    weights = Weights()
     for arm in range(64):
-        assert [weights.take(arm, 7, allowed) for _ in range(3)] == [True, True, False]
-    assert not weights.take(0, 7, allowed)
-    weights.take("one more", 7, allowed)
-    assert not weights.take(0, 7, allowed)
-    assert weights.take(1, 7, allowed)
+        assert all(weights.take(arm, mark, allowance) for mark in range(4_097))
+    assert [weights.take(0, 7, allowance) for _ in range(10)].count(True) == 5
+    assert all(weights.take("one more", mark, allowance) for mark in range(4_097))
+    assert not weights.take(0, 7, allowance)
+    assert [weights.take(1, 7, allowance) for _ in range(10)].count(True) == 2
+
+
+def test_of_too_many_blocks_in_small_arms_the_longest_silent_arm_is_forgotten() -> None:
+    weights = Weights()
+    for arm in range(132):
+        for mark in range(4_000):
+            weights.take(arm, mark, allowance)
+    assert [weights.take(131, 7, allowance) for _ in range(10)].count(True) == 5
+    assert [weights.take(0, 7, allowance) for _ in range(10)].count(True) == 2
 
 
 def test_a_block_may_send_at_once_and_then_on_average() -> None:

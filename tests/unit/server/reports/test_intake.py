@@ -296,10 +296,11 @@ class Stuck(MemoryReportLedger):
     """Cannot be written while it is stuck."""
 
     stuck = True
+    error: Exception = LocalError("the disk is in the way")
 
     def add(self, *args: Any, **kwargs: Any) -> Added:
         if self.stuck:
-            raise LocalError("the disk is in the way")
+            raise self.error
         return super().add(*args, **kwargs)
 
 
@@ -323,8 +324,12 @@ def test_a_stop_counts_what_waits(site: Site) -> None:
     assert [one.enrolled for one in site.scene.reports.cohorts(APP, STABLE, "1.1.0")] == [1]
 
 
-def test_the_thread_outlives_a_fault_of_the_disk(site: Site) -> None:
+@pytest.mark.parametrize("error", [LocalError("the disk is in the way"), KeyError("a bug")])
+def test_the_thread_outlives_a_fault_of_the_disk_and_a_bug_of_ours(
+    site: Site, error: Exception
+) -> None:
     site.scene.reports = ledger = Stuck()
+    ledger.error = error
     patient = open_site(site.scene)
     patient.send(patient.enrolled(1))
     patient.intake._try_flush()

@@ -12,7 +12,16 @@ from lockgate_release.errors import LocalError
 from lockgate_server.ports.reports import Drop
 from lockgate_server.stores.fingerprints import Fingerprints
 from lockgate_server.stores.sqlite_reports import SqliteReportLedger
-from tests.contracts.test_reports import CANARY, NOW, UNTIL, admit, counted, enrolled, healthy
+from tests.contracts.test_reports import (
+    CANARY,
+    NOW,
+    UNTIL,
+    active,
+    admit,
+    counted,
+    enrolled,
+    healthy,
+)
 
 
 @pytest.fixture
@@ -78,6 +87,26 @@ def test_pruned_nonces_leave_the_file(path: Path, ledger: SqliteReportLedger) ->
         assert raw.execute("SELECT count(*) FROM nonces").fetchone() == (0,)
     ledger.add(admit(enrolled(2), until=UNTIL + timedelta(days=2)), {}, now=NOW)
     assert ledger.add(admit(enrolled(2)), {}, now=NOW).repeated == 1
+
+
+def test_a_clock_that_was_ahead_for_a_while_lets_nothing_be_counted_twice(
+    ledger: SqliteReportLedger,
+) -> None:
+    for number in range(3):
+        ledger.add(admit(enrolled(number)), {}, now=NOW)
+    ahead = NOW + timedelta(days=3)
+    ledger.add(admit(enrolled(3), until=ahead + timedelta(days=1)), {}, now=ahead)
+    assert ledger.add(admit(*map(enrolled, range(4))), {}, now=NOW).repeated == 4
+
+
+def test_a_flood_of_nonces_takes_no_more_memory_than_is_set(path: Path) -> None:
+    with closing(SqliteReportLedger(path, most_nonces=3)) as small:
+        small.add(admit(*map(enrolled, range(3))), {}, now=NOW)
+        added = small.add(admit(enrolled(4), healthy(1), active()), {}, now=NOW)
+        assert (added.counted, added.unmatched) == (1, ())
+        assert small.dropped() == {Drop.FULL: 2}
+        later = UNTIL + timedelta(days=1)
+        assert small.add(admit(enrolled(5), until=later), {}, now=later).counted == 1
 
 
 def test_what_fails_counts_nothing_and_can_be_tried_again(

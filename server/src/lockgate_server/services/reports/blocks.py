@@ -25,7 +25,9 @@ _BLOCK_BYTES = {0: 0, 4: 3, 16: 6}
 _MAPPED = bytes(10) + b"\xff\xff"
 _LEAST = 2.0
 _SLOTS = 1 << 17
-_MOST_ARMS = 64
+_FEW_BLOCKS = 1 << 12
+_MOST_TABLES = 64
+_MOST_NUMBERS = 1 << 19
 _MOST_BLOCKS = 1 << 16
 _MOST_HOPS = 16
 
@@ -107,17 +109,53 @@ def allowance(total: int, *, ratio: float = 1.0, share_bp: int = 0, processes: i
     return max(1, int(max(_LEAST, most) * ratio / processes))
 
 
+class _Arm:
+    """How many clients of one arm came from which block.
+
+    Few blocks are counted each by itself. Many are counted in a table of fixed size: those that
+    fall on the same slot share an allowance, which matters to nobody where there are so many.
+    """
+
+    __slots__ = ("by_block", "slots", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.by_block: dict[int, int] = {}
+        self.slots: array[int] | None = None
+
+    def count_of(self, mark: int) -> int:
+        if self.slots is None:
+            return self.by_block.get(mark, 0)
+        return self.slots[mark % _SLOTS]
+
+    def add(self, mark: int) -> None:
+        self.total += 1
+        if self.slots is None:
+            self.by_block[mark] = self.by_block.get(mark, 0) + 1
+        else:
+            self.slots[mark % _SLOTS] += 1
+
+    def widen(self) -> None:
+        """Go on in a table of fixed size."""
+        self.slots = array("I", bytes(4 * _SLOTS))
+        for mark, count in self.by_block.items():
+            self.slots[mark % _SLOTS] += count
+        self.by_block = {}
+
+
 class Weights:
     """How many clients of each arm came from which block. Safe to share between threads.
 
-    The counts of an arm stand in a table of fixed size: blocks that fall on the same slot share
-    an allowance, which matters to nobody where there are so many blocks that they do.
+    What is kept is bounded, and of too much the arm that was longest silent is forgotten. One block
+    cannot bring that about: it is one number in each arm, and the arms are those in force.
     """
 
     def __init__(self) -> None:
         """Begin with nobody."""
         self._lock = threading.Lock()
-        self._arms: OrderedDict[Hashable, array[int]] = OrderedDict()
+        self._arms: OrderedDict[Hashable, _Arm] = OrderedDict()
+        self._numbers = 0
+        self._tables = 0
 
     def take(self, arm: Hashable, mark: int, allowed: Callable[[int], int]) -> bool:
         """Count one more client of a block in an arm; False where that is one too many.
@@ -128,18 +166,33 @@ class Weights:
             allowed: Returns how many of so many in the arm may be of one block, >= 1.
         """
         with self._lock:
-            counts = self._arms.get(arm)
-            if counts is None:
-                counts = self._arms[arm] = array("I", bytes(4 * (_SLOTS + 1)))
-                if len(self._arms) > _MOST_ARMS:
-                    self._arms.popitem(last=False)
+            held = self._arms.get(arm)
+            if held is None:
+                held = self._arms[arm] = _Arm()
             self._arms.move_to_end(arm)
-            slot = 1 + mark % _SLOTS  # slot 0 holds the sum
-            if counts[slot] and counts[slot] >= allowed(counts[0] + 1):
+            count = held.count_of(mark)
+            if count and count >= allowed(held.total + 1):
                 return False
-            counts[0] += 1
-            counts[slot] += 1
+            held.add(mark)
+            if not count and held.slots is None:
+                self._numbers += 1
+                if len(held.by_block) > _FEW_BLOCKS:
+                    self._numbers -= len(held.by_block)
+                    self._tables += 1
+                    held.widen()
+                self._forget()
             return True
+
+    def _forget(self) -> None:
+        """Forget the arms that were longest silent until the rest fits."""
+        while self._tables > _MOST_TABLES or self._numbers > _MOST_NUMBERS:
+            is_table = self._tables > _MOST_TABLES
+            oldest = next(
+                arm for arm, held in self._arms.items() if (held.slots is not None) is is_table
+            )
+            gone = self._arms.pop(oldest)
+            self._numbers -= len(gone.by_block)
+            self._tables -= is_table
 
 
 class Rates:

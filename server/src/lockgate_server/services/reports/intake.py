@@ -302,3 +302,6 @@ class Intake:
             self.flush()
         except LockgateError as exc:
             tell(_log, REPORTS_NOT_COUNTED, code=exc.code, reason=str(exc))
+        except Exception as exc:  # noqa: BLE001 (a bug must not end the thread: what comes waits)
+            reason = type(exc).__name__
+            tell(_log, REPORTS_NOT_COUNTED, code="error", reason=reason, error=exc)
