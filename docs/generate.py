@@ -1,7 +1,8 @@
 """Writes the reference pages that the code itself knows best: `make docs`.
 
-A page keeps its own words; what stands between its two marks is made here, from the commands and
-from the server's OpenAPI document. `tests/docs/` fails while a page differs from what is made.
+A page keeps its own words; what stands between its two marks is made here, from the commands, from
+the server's OpenAPI document and from the registry of events. `tests/docs/` fails while a page
+differs from what is made.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from typing import Any
 import click
 
 from lockgate_cli.main import lockgate
+from lockgate_release.log.events import Event
+from lockgate_release.log.fields import COMMON, FIELDS, Field, Kind
+from lockgate_release.log.registry import CLI_EVENTS, SERVER_EVENTS
+from lockgate_release.log.updater_events import UPDATER_EVENTS
 from lockgate_server.command.group import lockgate_server
 from lockgate_server.views.api.openapi import describe_api
 from lockgate_server.views.api.routes import PREFIX, ROUTES
@@ -265,9 +270,67 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
 
+def make_log_schema() -> str:
+    """Return every event that is logged, every field, and the bounds of both."""
+    return "\n".join(
+        [
+            "## Events of the server\n",
+            *_events_table(SERVER_EVENTS.values(), has_rates=True),
+            "\n## Events of `lockgate`\n",
+            *_events_table(CLI_EVENTS.values(), has_rates=False),
+            "\n## Fields of any line\n",
+            *_fields_table(COMMON),
+            "\n## Fields of events\n",
+            *_fields_table(FIELDS),
+            "\n## Events of `lockgate-updater`\n",
+            *_table(
+                ("event", "field", "type", "what it says"),
+                [
+                    (f"`{event}`: {text}", f"`{name}`", *_typed(known))
+                    for event, (text, fields) in UPDATER_EVENTS.items()
+                    for name, known in fields.items()
+                ],
+            ),
+        ]
+    )
+
+
+def _events_table(events: Iterable[Event], *, has_rates: bool) -> Iterator[str]:
+    heading = ("event", "level", "what people read", "its fields", "lines")[: 4 + has_rates]
+    yield from _table(
+        heading,
+        [
+            (
+                f"`{event.name}`",
+                event.level_name,
+                re.sub(r"\{(\w+)\}", r"*\1*", event.sentence),
+                ", ".join(f"`{name}`" for name in event.fields),
+                f"{event.rate.burst}, then {event.rate.per_s:g} a second",
+            )[: 4 + has_rates]
+            for event in events
+        ],
+    )
+
+
+def _fields_table(fields: Mapping[str, Field]) -> Iterator[str]:
+    heading = ("field", "type", "what it says", "cut at")
+    yield from _table(
+        heading,
+        [
+            (f"`{name}`", *_typed(known), str(known.limit) if known.kind is Kind.TEXT else "")
+            for name, known in fields.items()
+        ],
+    )
+
+
+def _typed(known: Field) -> tuple[str, str]:
+    return f"{known.kind}, {known.unit}" if known.unit else str(known.kind), known.text
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": make_commands,
     "http-api.md": make_http_api,
+    "log-schema.md": make_log_schema,
 }
 
 

@@ -68,11 +68,24 @@ def tellings_in(tree: ast.Module, name: str) -> Iterator[Telling]:
         # Somebody else's `tell` takes no logger.
         to = call.args[0] if call.args else None
         if ast.unparse(call.func) == "tell" and isinstance(to, ast.Name) and to.id in LOGGERS:
+            fields = frozenset(str(word.arg) for word in call.keywords) - {"error"}
             yield Telling(
                 where=f"{name}:{call.lineno}",
-                constants=_constants(call.args[1], tree),
-                fields=frozenset(str(word.arg) for word in call.keywords) - {"error"},
+                constants=_handed_over(call.args[1], tree, fields)
+                or _constants(call.args[1], tree),
+                fields=fields,
             )
+
+
+def _handed_over(node: ast.expr, tree: ast.Module, fields: frozenset[str]) -> frozenset[str]:
+    """The constants that a parameter of type `Event` may be: those with these very fields."""
+    if not isinstance(node, ast.Name) or not any(
+        argument.arg == node.id and ast.unparse(argument.annotation or node) == "Event"
+        for argument in ast.walk(tree)
+        if isinstance(argument, ast.arg)
+    ):
+        return frozenset()
+    return frozenset(name for name, event in CONSTANTS.items() if set(event.fields) == fields)
 
 
 def faults_of(telling: Telling) -> Iterator[str]:
@@ -164,6 +177,8 @@ def test_every_number_has_its_unit_in_name_or_words() -> None:
         ("tell(_log, CHILD_STARTED if x else OTHER, child='x')", "OTHER is no event"),
         ("tell(_log, f(), child='x')\ndef f():\n  return SECRET", "SECRET is no event"),
         ("tell(_log, CHILD_STARTED, **found)", "None"),
+        ("def f(event: Event):\n  tell(_log, event, nobody='x')", "event is no event"),
+        ("def f(event):\n  tell(_log, event, child='x')", "event is no event"),
     ],
 )
 def test_the_walk_finds_what_is_wrong(code: str, fault: str) -> None:

@@ -60,7 +60,8 @@ def _start(text: str) -> str:
     """Return the beginning of a text that is looked at, without a word that was cut through."""
     if len(text) <= _LOOKED_AT:
         return text
-    return text[:_LOOKED_AT].rpartition(" ")[0]
+    start = text[:_LOOKED_AT]
+    return start.rpartition(" ")[0] or start
 
 
 def _clip(text: str, limit: int) -> str:

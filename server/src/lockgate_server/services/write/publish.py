@@ -93,7 +93,7 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
         return Plan(change=None, answer=offer)
     change = Change(
         action="publish",
-        details=_describe(verified, request),
+        details=_describe(verified, request, offer),
         channels=changed,
         releases=verified,
         role=request.role,
@@ -103,9 +103,13 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
     return Plan(change=change, answer=offer)
 
 
-def _describe(verified: Verified[Targets] | None, request: PublishRequest) -> JsonObject:
+def _describe(
+    verified: Verified[Targets] | None, request: PublishRequest, offered: ChannelOffer | None
+) -> JsonObject:
     details: dict[str, Json] = {}
     offer = request.offer
+    if offered is not None:
+        details["epoch"] = offered.rollout.epoch  # what reports will name
     if verified is not None:
         details[f"{request.role}_version"] = verified.version
     if offer is not None:
