@@ -15,7 +15,7 @@ from lockgate_server.settings import ServerSettings
 from tests.simulators.server_site import ServerSite
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_backup_that_failed_is_written_down_and_tried_again(site: ServerSite) 
 
 def test_two_workers_do_not_make_two(site: ServerSite) -> None:
     ledger = site.scene.ledger
-    assert ledger.take_lease("backup", "another", now=NOW, until=NOW + DAY)
+    assert ledger.take_lease("backup", "another", now=NOW, until=NOW + 6 * HOUR)
     assert not back_up_if_due(settings_of(site), {}, ledger, "me", lambda: NOW)
     assert not site.backups.exists()
 
