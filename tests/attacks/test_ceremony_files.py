@@ -39,7 +39,7 @@ def test_words_that_lie_are_not_what_a_signer_is_told(people: People) -> None:
     arrangement = cer.add_key(people.arrangement(), PEOPLE_ROLES, mallory)
     made = replace(people.make(arrangement), title="Renew root, nothing else")
     told = cer.tell_changes(people.examine(made))
-    assert f"root: + mallory {mallory.keyid} comes" in told
+    assert f"root and targets: + mallory {mallory.keyid} comes" in told
     assert not [line for line in told if "nothing else" in line]
 
 

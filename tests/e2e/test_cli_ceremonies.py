@@ -356,7 +356,7 @@ def test_bert_is_told_what_the_file_does_and_not_what_it_says(founded: Team) -> 
     rewritten(founded, "c.json", title="Renew root, nothing else")
     founded.hand("c.json", "anna", "bert")
     ended = founded.people["bert"].must("root", "show", "c.json")
-    assert f"root: + {mallory.public_key.keyid} comes" in ended.err
+    assert f"root and targets: + {mallory.public_key.keyid} comes" in ended.err
     assert "Somebody called it: Renew root, nothing else" in ended.err
 
 

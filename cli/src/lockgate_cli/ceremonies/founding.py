@@ -31,6 +31,7 @@ from lockgate_release.trust.ceremony import (
     make_first,
 )
 from lockgate_release.trust.keys import parse_public_key
+from lockgate_release.trust.public_keys import with_name
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import Signer
 
@@ -91,8 +92,8 @@ def _arrange(
     publishers: Sequence[Signer],
     online: Key,
 ) -> Arrangement:
-    offline = (*founders.maintainers, *(signer.public_key for signer in maintainers))
-    publishing = (*founders.publishers, *(signer.public_key for signer in publishers))
+    offline = (*founders.maintainers, *_named(maintainers, "maintainer"))
+    publishing = (*founders.publishers, *_named(publishers, "publisher"))
     rules = Speakers(keys=offline, threshold=new.threshold)
     return Arrangement(
         roles={
@@ -102,6 +103,13 @@ def _arrange(
             ONLINE: Speakers(keys=(online,)),
         }
     )
+
+
+def _named(signers: Sequence[Signer], kind: str) -> list[Key]:
+    """Return the public keys of signers that were made here, called as their files are."""
+    return [
+        with_name(signer.public_key, f"{kind}-{number}") for number, signer in enumerate(signers, 1)
+    ]
 
 
 def _same_people(found: Ceremony, made: Ceremony, now: datetime, path: Path) -> Ceremony:

@@ -24,7 +24,10 @@ def show_ceremony(examined: Examined, state: State) -> None:
     ceremony = examined.ceremony
     say(f"A ceremony of {ceremony.app}, begun {format_instant(ceremony.made_at)}.")
     say(f"Somebody called it: {ceremony.title}")
-    say("What signing will change, found by comparing it with what is in force:")
+    if examined.chain is None:
+        say("What it says:")
+    else:
+        say("What it changes, found by comparing it with what is in force:")
     for line in tell_changes(examined, state.policy):
         say(f"  {line}")
     say("Once it is in force:")

@@ -301,8 +301,9 @@ def _check_online_alone(arrangement: Arrangement, error: type[LockgateError]) ->
 def warnings_of(arrangement: Arrangement) -> tuple[str, ...]:
     """Return what is allowed and unwise, a sentence each."""
     found = []
-    for role in (Role.ROOT.value, Role.TARGETS.value):
-        speakers = arrangement.of(role)
+    root, targets = arrangement.of(Role.ROOT), arrangement.of(Role.TARGETS)
+    alike = {"root and targets": root} if root == targets else {"root": root, "targets": targets}
+    for role, speakers in alike.items():
         number, threshold = len(speakers.keys), speakers.threshold
         if threshold == 1:
             found.append(f"{role}: whoever has one of its keys alone decides: threshold 1")

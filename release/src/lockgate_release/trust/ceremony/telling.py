@@ -39,9 +39,9 @@ def tell_changes(examined: Examined, policy: PolicyDocument | None = None) -> tu
         policy: The policy in force, to tell how it changes; None: it is not known.
     """
     lines = [] if examined.chain else [f"{examined.ceremony.app} is registered: it is a new app"]
-    for role, speakers in examined.after.roles.items():
-        before = examined.before.roles.get(role) if examined.before else None
-        lines += _tell_role(role, before, speakers)
+    for label, roles in _groups(examined):
+        before = examined.before.roles.get(roles[0]) if examined.before else None
+        lines += _tell_role(label, before, examined.after.of(roles[0]))
     for role in examined.before.roles if examined.before else ():
         if role not in examined.after.roles:
             lines.append(f"{role}: the role is gone")
@@ -49,6 +49,16 @@ def tell_changes(examined: Examined, policy: PolicyDocument | None = None) -> tu
         lines += _tell_policy(policy, examined.policy)
     lines += [_tell_part(examined, role) for role in PARTS if role in examined.ceremony.parts]
     return tuple(lines)
+
+
+def _groups(examined: Examined) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the roles under their names; root and targets as one where they are and stay alike."""
+    both = (Role.ROOT.value, Role.TARGETS.value)
+    arrangements = [one for one in (examined.before, examined.after) if one is not None]
+    alike = all(one.of(both[0]) == one.of(both[1]) for one in arrangements)
+    rest = [role for role in examined.after.roles if role not in both]
+    groups = [(" and ".join(both), both)] if alike else [(role, (role,)) for role in both]
+    return [*groups, *((role, (role,)) for role in rest)]
 
 
 def _tell_role(role: str, before: Speakers | None, after: Speakers) -> list[str]:
@@ -86,6 +96,8 @@ def _tell_policy(before: PolicyDocument | None, after: PolicyDocument) -> list[s
         if not line.startswith(("---", "+++", "@@"))
     ]
     title = f"{POLICY_PATH}: its words are changed" if changed else f"{POLICY_PATH}: the same words"
+    if before is None:
+        changed, title = new, f"{POLICY_PATH}: its words are these"
     return [title, *(f"{POLICY_PATH}:   {line}" for line in changed)]
 
 
@@ -112,11 +124,12 @@ def _day(instant: datetime) -> str:
 
 def tell_rights(examined: Examined) -> tuple[str, ...]:
     """Return who can do what once it is in force, a sentence a role."""
-    return tuple(
-        f"{speakers.threshold} of {_join(speakers.keys)} can "
-        f"{_RIGHTS.get(role, f'publish what begins with {role}/')}"
-        for role, speakers in examined.after.roles.items()
-    )
+    lines = []
+    for _label, roles in _groups(examined):
+        speakers = examined.after.of(roles[0])
+        rights = [_RIGHTS.get(role, f"publish what begins with {role}/") for role in roles]
+        lines.append(f"{speakers.threshold} of {_join(speakers.keys)} can {'; '.join(rights)}")
+    return tuple(lines)
 
 
 def _join(keys: Iterable[Key]) -> str:
@@ -131,19 +144,23 @@ def tell_warnings(examined: Examined, policy: PolicyDocument | None = None) -> t
         policy: The policy in force; None: it is not known.
     """
     found = list(warnings_of(examined.after))
+    found += _lowered(examined)
     found += _unproved(examined)
     found += _starved_channels(examined, examined.policy or policy)
-    before = examined.before
-    if before is not None:
-        for role, speakers in examined.after.roles.items():
-            old = before.roles.get(role)
-            if old and speakers.threshold < old.threshold:
-                found.append(
-                    f"{role}: fewer must sign than now: {speakers.threshold}, not {old.threshold}"
-                )
-            if old and not set(old.ids) & set(speakers.ids):
-                found.append(f"{role}: none of the keys of now stays")
     return tuple(found)
+
+
+def _lowered(examined: Examined) -> list[str]:
+    """Return where fewer must sign than now, or nobody stays."""
+    found = []
+    for label, roles in _groups(examined) if examined.before else ():
+        old = examined.before.roles.get(roles[0]) if examined.before else None
+        new = examined.after.of(roles[0])
+        if old and new.threshold < old.threshold:
+            found.append(f"{label}: fewer must sign than now: {new.threshold}, not {old.threshold}")
+        if old and not set(old.ids) & set(new.ids):
+            found.append(f"{label}: none of the keys of now stays")
+    return found
 
 
 def _unproved(examined: Examined) -> list[str]:

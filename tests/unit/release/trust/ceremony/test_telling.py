@@ -27,9 +27,11 @@ def test_keys_that_come_and_go_are_told_with_their_whole_ids(people: People) -> 
     goes = people.arrangement().of("root").ids[0]
     dora = people.newcomer("dora")
     made = people.make(cer.replace_key(people.arrangement(), PEOPLE_ROLES, goes, dora))
-    for role in PEOPLE_ROLES:
-        assert f"{role}: + dora {dora.keyid} comes" in told(people, made)
-        assert f"{role}: - {goes} goes" in told(people, made)
+    assert f"root and targets: + dora {dora.keyid} comes" in told(people, made)
+    assert f"root and targets: - {goes} goes" in told(people, made)
+    apart = people.make(cer.replace_key(people.arrangement(), ["root"], goes, dora))
+    assert f"root: + dora {dora.keyid} comes" in told(people, apart)
+    assert not any(line.startswith("targets:") for line in told(people, apart))
 
 
 def test_a_threshold_is_told_with_what_it_was(people: People) -> None:
@@ -64,7 +66,7 @@ def test_a_name_that_is_given_to_a_key_is_told(people: People) -> None:
         keys = tuple(renamed if key == first else key for key in speakers.keys)
         arrangement = arrangement.with_role(role, replace(speakers, keys=keys))
     lines = told(people, people.make(arrangement))
-    assert f"root: {first.keyid[:8]} is called anna from now on" in lines
+    assert f"root and targets: {first.keyid[:8]} is called anna from now on" in lines
 
 
 def test_a_key_that_nobody_has_seen_work_is_pointed_out(people: People) -> None:
@@ -112,4 +114,4 @@ def test_a_first_ceremony_is_told_as_a_new_app(people: People) -> None:
     first = cer.make_first(APP, "x", people.arrangement(), policy, people.now)
     lines = cer.tell_changes(cer.examine(first, None, people.now))
     assert lines[0] == "demo is registered: it is a new app"
-    assert "root: 2 of 3 must sign" in lines
+    assert "root and targets: 2 of 3 must sign" in lines
