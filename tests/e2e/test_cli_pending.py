@@ -208,6 +208,56 @@ def test_a_second_publish_is_told_what_waits(team: Team) -> None:
     team.ci.must_end(ExitCode.CONFLICT, renewal, *words)
 
 
+def test_the_same_publish_again_changes_nothing_while_it_waits(team: Team) -> None:
+    team.begin("1.0.0")
+    team.sign(team.ann, "1.0.0")
+    change, before = team.change(), team.desk.files()
+    team.desk.pass_time(hours=1)
+    for more in (["--unsigned"], ["--key", str(team.bob.folder / "mine.pem")]):
+        again = team.desk.publish("1.0.0", *more, "--json")
+        assert "waits for signatures already, just so" in again.err
+        assert again.json()["pending"]["change"] == change
+    assert (team.change(), team.desk.files()) == (change, before)
+    team.desk.build("1.0.0", content="another")
+    other = team.desk.publish_arguments("1.0.0", "--unsigned")
+    team.ci.must_end(ExitCode.CONFLICT, other, "another change waits for signatures")
+    team.sign(team.bob, "1.0.0")
+    assert team.desk.versions() == {"0.9.0", "1.0.0"}
+
+
+def test_what_nobody_has_signed_is_joined_by_a_run_that_signs_nothing(team: Team) -> None:
+    team.begin("1.0.0")
+    first = team.change()
+    joined = team.begin("1.1.0", "--channel", "beta")
+    assert "+ 1.0.0 appears in the signed list" in joined.err
+    assert team.change() != first
+    shown = team.ann.must("sign", APP, "1.0.0", "--dry-run").out
+    for words in ("+ 1.0.0 appears", "+ 1.1.0 appears", "1.0.0 in stable", "1.1.0 in beta"):
+        assert words in shown
+    team.sign(team.ann, "1.1.0")
+    arguments = team.desk.publish_arguments("1.2.0", "--unsigned")
+    team.ci.must_end(ExitCode.CONFLICT, arguments, "1 of 2")
+    team.sign(team.bob, "1.0.0")
+    assert team.desk.versions() == {"0.9.0", "1.0.0", "1.1.0"}
+    assert team.desk.offers() == {"1.0.0": 10_000}
+    assert team.desk.offers("beta") == {"1.1.0": 10_000}
+
+
+def test_who_signs_joins_only_if_they_say_so_and_have_seen_it(team: Team) -> None:
+    team.begin("1.0.0")
+    key = ("--key", str(team.ann.folder / "mine.pem"))
+    arguments = team.desk.publish_arguments("1.1.0", *key)
+    team.ci.must_end(ExitCode.CONFLICT, arguments, "--join")
+    team.ci.watched = True
+    team.ci.answers = ["n"]
+    team.ci.must_end(ExitCode.USAGE, [*arguments, "--join"], "+ 1.0.0 appears", "not confirmed")
+    assert team.waiting()[0]["versions"] == ["1.0.0"]
+    team.ci.answers = ["y"]
+    team.ci.must(*arguments, "--join")
+    team.sign(team.bob, "1.1.0")
+    assert team.desk.versions() == {"0.9.0", "1.0.0", "1.1.0"}
+
+
 def test_what_is_withdrawn_makes_room(team: Team) -> None:
     team.begin("1.0.0")
     change = team.change()

@@ -110,6 +110,7 @@ class Flags:
     parallel: str | None = None
     quiet: bool = False
     unsigned: bool = False
+    join: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +286,13 @@ _WAITING = (
         help="Sign nothing here: it waits until the publishers have signed it.",
     ),
 )
+_JOINING = (
+    click.option(
+        "--join",
+        is_flag=True,
+        help="Make one list with what waits already, if nobody has signed that.",
+    ),
+)
 _CHOICES = {
     "app": (_APP,),
     "root": (_ROOT,),
@@ -292,6 +300,7 @@ _CHOICES = {
     "server": _SERVER,
     "sending": _SENDING,
     "waiting": _WAITING,
+    "joining": _JOINING,
 }
 
 
@@ -299,7 +308,7 @@ def takes(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the shared options of these groups, and hands over a `Call`.
 
     Args:
-        groups: Of `app`, `server`, `root`, `keys`, `sending` and `waiting`.
+        groups: Of `app`, `server`, `root`, `keys`, `sending`, `waiting` and `joining`.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

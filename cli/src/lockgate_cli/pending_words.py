@@ -43,8 +43,8 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
     if state != "outdated":
         show(f"  signed   by {len(signatures)} of {threshold}")
     for signature in signatures:
-        keyid, at, by = (text_of(signature, name) for name in ("keyid", "at", "by"))
-        show(f"           {keyid[:_SHOWN]}…  {at}  {by}")
+        keyid, name, at, by = (text_of(signature, part) for part in ("keyid", "name", "at", "by"))
+        show(f"           {name or f'{keyid[:_SHOWN]}…'}  {at}, with the token {by}")
     for offer in objects(waiting, "offers"):
         show(f"  offers   {text_of(offer, 'version')} in {text_of(offer, 'channel')}")
     for lift in objects(waiting, "lifts"):

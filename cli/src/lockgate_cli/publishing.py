@@ -15,12 +15,14 @@ from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
 from lockgate_cli.fields import parse_field
+from lockgate_cli.joining import meet_waiting
 from lockgate_cli.lifetimes import add_lifetime
 from lockgate_cli.listing import Listing, NextList, listing_of
 from lockgate_cli.plan import plan_offers, plan_release
 from lockgate_cli.programs import check_programs
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, Stored, load_stored
+from lockgate_cli.roles import choose_role, lacks_approval
 from lockgate_cli.sameness import check_same, check_same_notes
 from lockgate_cli.submitting import Outcome, Plan, load_publishers, submit_plan
 from lockgate_cli.uploading.session import Uploads
@@ -32,7 +34,7 @@ from lockgate_release.documents import (
     parse_extras,
     parse_release,
 )
-from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.errors import DocumentError, PendingError, UsageError
 from lockgate_release.layout import extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.requests import OfferRequest
@@ -193,22 +195,33 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
     if stored is None:
         if prepared.document is None or not isinstance(wish, Publication):
             raise UsageError("not a live release", subject=wish.version)
+        folder = choose_role(base, wish.version, wish.channels)
         documents = {
-            release_path(wish.version): prepared.document.to_bytes(),
-            extras_path(wish.version): _extras_of(wish).to_bytes(),
+            release_path(wish.version, folder=folder): prepared.document.to_bytes(),
+            extras_path(wish.version, folder=folder): _extras_of(wish).to_bytes(),
         }
     elif isinstance(wish, Promotion):
         _check_source(base, wish)
     elif prepared.document is not None:
         check_same(stored, prepared.document)
         check_same_notes(stored, wish.version, wish.notes)
+    offers, unapproved = _withhold(base, wish.version, _plan_offers(base, wish))
     return Plan(
         base=base,
         following=_plan_list(base, wish),
         documents=documents,
-        offers=_plan_offers(base, wish),
+        offers=offers,
         title=_title_of(wish),
+        unapproved=unapproved,
     )
+
+
+def _withhold(
+    base: Base, version: str, offers: tuple[OfferRequest, ...]
+) -> tuple[tuple[OfferRequest, ...], tuple[ChannelName, ...]]:
+    """Return the offers that can be made now, and the channels that wait for approval."""
+    waiting = tuple(o.channel for o in offers if lacks_approval(base, version, o.channel))
+    return tuple(offer for offer in offers if offer.channel not in waiting), waiting
 
 
 def _title_of(wish: Publication | Promotion) -> str:
@@ -236,11 +249,19 @@ def submit(
     # Keys first: an upload is for nothing when nobody can sign.
     load_publishers(call, plan)
     send(api, wish.app, uploads, prepared.facts)
-    return submit_plan(call, api, plan, plan_again)
+    try:
+        return submit_plan(call, api, plan, plan_again)
+    except PendingError as exc:
+        base = load_newest_base(call, api, wish.app, pinned)
+
+        def plan_onto(state: Base, stored: Stored | None) -> Plan:
+            return make_plan(state, prepared, stored or load_stored(api, base, wish.version))
+
+        return meet_waiting(call, api, base, wish.version, plan_onto, exc)
 
 
 def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:
-    listing: Listing = listing_of(base)
+    listing: Listing = listing_of(base, choose_role(base, wish.version, wish.channels))
     return plan_release(
         listing,
         version=wish.version,
@@ -262,7 +283,8 @@ def _extras_of(wish: Publication) -> ExtrasDocument:
 
 def _check_source(base: Base, wish: Promotion) -> None:
     """Refuse to promote from where the release has never been."""
-    channels = base.entries[release_path(wish.version)].channels
+    found = base.find(wish.version)
+    channels = found[1].channels if found else ()
     if wish.source not in channels:
         raise UsageError(
             "not in that channel",

@@ -38,6 +38,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.names import format_percentage
 from lockgate_release.pending_requests import PendingContent
 from lockgate_release.trust.partial import PartlySigned, read_partly_signed
+from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import EXPIRY, Role
 
 __all__ = ["Review", "describe_wishes", "review"]
@@ -80,7 +81,7 @@ class Review:
             *(f"- {version} vanishes: retired" for version in self.vanishes),
             *nothing,
             *self.facts,
-            *(f"signed by {keyid}" for keyid in self.partly.signed),
+            *(f"signed by {key_label(key)}" for key in self.partly.signed.values()),
             f"{len(self.partly.signed)} of {self.partly.threshold} signatures; "
             f"valid until {format_instant(self.partly.signed_list.expires)}",
             f"change {self.partly.change_id}",

@@ -31,16 +31,16 @@ _OTHERS = "With --unsigned it waits until the publishers have signed it: `lockga
 __all__ = ["keys_of", "load_signers", "next_targets", "sign_next_list"]
 
 
-def keys_of(chain: Chain, role: Role) -> tuple[tuple[Key, ...], int]:
+def keys_of(chain: Chain, role: str) -> tuple[tuple[Key, ...], int]:
     """Return the public keys that speak for an offline role, and how many of them must sign.
 
     Raises:
         TrustError: The metadata does not name the role.
     """
-    if role is Role.RELEASES:
-        return chain.release_keys()
+    if role not in {Role.ROOT, Role.TARGETS}:
+        return chain.release_keys(role)
     root = chain.root.signed
-    named = root.roles[role.value]
+    named = root.roles[role]
     return tuple(root.keys[keyid] for keyid in named.keyids), named.threshold
 
 
@@ -95,7 +95,10 @@ def load_signers(
 
 
 def next_targets(
-    chain: Chain, following: NextList, documents: Mapping[str, bytes]
+    chain: Chain,
+    following: NextList,
+    documents: Mapping[str, bytes],
+    current: Mapping[str, TargetFile] | None = None,
 ) -> dict[str, TargetFile]:
     """Return all entries of the next list, those that stay exactly as they are included.
 
@@ -103,9 +106,11 @@ def next_targets(
         chain: The state in force.
         following: What is to follow.
         documents: The bytes of documents that are new, by path.
+        current: The entries that it follows; None: those in force.
     """
     targets = {}
-    for path, target in chain.releases.signed.targets.items():
+    before = chain.releases.signed.targets if current is None else current
+    for path, target in before.items():
         release = f"{path.rpartition('/')[0]}/release.json"
         if release not in following.entries or path in documents:
             continue
@@ -134,5 +139,5 @@ def sign_next_list(
     now: datetime,
 ) -> bytes:
     """Return the next list of releases, numbered one above the verified one, and signed."""
-    targets = next_targets(chain, following, documents)
-    return to_bytes(next_releases(chain.releases.signed, targets, signers, now))
+    targets, held = next_targets(chain, following, documents), chain.list_of(following.role)
+    return to_bytes(next_releases(held.signed if held else None, targets, signers, now))

@@ -22,6 +22,7 @@ from lockgate_cli.remembering import note_signed
 from lockgate_cli.repository import Base
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
 from lockgate_release.errors import ConflictError, PendingError, TransportError
+from lockgate_release.names import ChannelName
 from lockgate_release.pending_requests import MAX_TITLE, LiftWish, PendingRequest, Wishes
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.trust.chain import Chain
@@ -35,6 +36,7 @@ __all__ = [
     "keep_pending",
     "load_keys",
     "load_publishers",
+    "outcome_of",
     "submit_plan",
 ]
 
@@ -53,6 +55,7 @@ class Plan:
         offers: The offers that are still to be made.
         lifts: The revocations that are taken back with it.
         title: What it is, for those who are to sign it.
+        unapproved: Channels that cannot offer it before people have approved it for them.
     """
 
     base: Base
@@ -61,6 +64,7 @@ class Plan:
     offers: tuple[OfferRequest, ...] = ()
     lifts: tuple[LiftWish, ...] = ()
     title: str = ""
+    unapproved: tuple[ChannelName, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -110,22 +114,24 @@ def load_publishers(call: Call, plan: Plan) -> Publishers:
         UsageError: There is no key to sign with.
         LocalError: A key cannot be read.
     """
-    return load_keys(call, plan.base.chain) if plan.following.changed else Publishers()
+    if not plan.following.changed:
+        return Publishers()
+    return load_keys(call, plan.base.chain, plan.following.role)
 
 
-def load_keys(call: Call, chain: Chain) -> Publishers:
-    """Return who can sign a list of releases here: some of those who must, or none if so said.
+def load_keys(call: Call, chain: Chain, role: str = Role.RELEASES.value) -> Publishers:
+    """Return who can sign a role's list here: some of those who must, or none if so said.
 
     Raises:
         UsageError: There is no key to sign with, or one is not the role's while some are missing.
         LocalError: A key cannot be read.
     """
-    keys, threshold = keys_of(chain, Role.RELEASES)
+    keys, threshold = keys_of(chain, role)
     if call.flags.unsigned:
         return Publishers(threshold=threshold)
     signers = load_signers(
         call.key_uris("keys"),
-        role=Role.RELEASES,
+        role=role,
         keys=keys,
         threshold=threshold,
         environ=call.around.environ,
@@ -172,12 +178,14 @@ def _submit_once(call: Call, api: Api, plan: Plan) -> Outcome:
             plan.base.chain, plan.following, plan.documents, publishers.signers, call.around.now()
         )
         first = offers.pop(0) if offers else None
-        request = PublishRequest(releases=releases, documents=plan.documents, offer=first)
+        request = PublishRequest(
+            releases=releases, documents=plan.documents, offer=first, role=plan.following.role
+        )
         answer = api.publish(plan.base.app, request)
-        note_signed(call, plan.base)
+        note_signed(call, plan.base, plan.following.role)
     for offer in offers:
         answer = api.publish(plan.base.app, PublishRequest(offer=offer))
-    return _outcome(plan, answer)
+    return outcome_of(plan, answer)
 
 
 def keep_pending(call: Call, api: Api, plan: Plan, publishers: Publishers) -> Outcome:
@@ -196,11 +204,13 @@ def keep_pending(call: Call, api: Api, plan: Plan, publishers: Publishers) -> Ou
         title=plan.title[:MAX_TITLE],
         documents=plan.documents,
         wishes=Wishes(offers=plan.offers, lifts=plan.lifts),
+        role=plan.following.role,
     )
-    return _outcome(plan, PendingApi.of(api).begin(plan.base.app, request))
+    return outcome_of(plan, PendingApi.of(api).begin(plan.base.app, request))
 
 
-def _outcome(plan: Plan, answer: Mapping[str, object]) -> Outcome:
+def outcome_of(plan: Plan, answer: Mapping[str, object]) -> Outcome:
+    """Return what came of a plan, by the server's answer."""
     return Outcome(
         plan=plan,
         timestamp_version=_number(answer, "timestamp_version"),

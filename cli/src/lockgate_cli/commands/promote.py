@@ -25,7 +25,7 @@ __all__ = ["promote"]
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("root", "keys", "server", "waiting")
+@takes("root", "keys", "server", "waiting", "joining")
 def promote(  # noqa: PLR0913 (one argument for each option)
     call: Call,
     *,

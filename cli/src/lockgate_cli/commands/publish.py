@@ -102,7 +102,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "root", "keys", "server", "sending", "waiting")
+@takes("app", "root", "keys", "server", "sending", "waiting", "joining")
 def publish(  # noqa: PLR0913 (one argument for each option)
     call: Call,
     *,

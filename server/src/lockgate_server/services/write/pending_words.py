@@ -6,6 +6,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import PendingContent
 from lockgate_release.strict_json import Json, JsonObject
+from lockgate_release.trust.public_keys import key_name
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base
@@ -102,7 +103,12 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
         }
     partly = weigh(base, change)
     signatures: list[Json] = [
-        {"keyid": item.keyid, "by": item.actor, "at": format_instant(item.at)}
+        {
+            "keyid": item.keyid,
+            "name": key_name(partly.signed[item.keyid]),
+            "by": item.actor,
+            "at": format_instant(item.at),
+        }
         for item in change.signatures
         if item.keyid in partly.signed
     ]

@@ -19,6 +19,7 @@ from lockgate_release.pending_requests import Wishes
 from lockgate_release.strict_json import Fields
 from lockgate_release.trust.chain import Verified, parse_metadata
 from lockgate_release.trust.partial import PartlySigned, change_id_of, weigh_signatures
+from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import Ledger, PendingChange
 from lockgate_server.services.write.base import Base
@@ -33,8 +34,6 @@ __all__ = [
     "versions_in",
     "weigh",
 ]
-
-_SHOWN = 12
 
 
 def find_change(ledger: Ledger, app: AppName, change_id: str) -> PendingChange | None:
@@ -114,7 +113,7 @@ def refuse_while_pending(ledger: Ledger, base: Base, role: str = Role.RELEASES) 
 def pending_error(base: Base, change: PendingChange) -> PendingError:
     """Return what whoever sends another list is told: who waits, since when, for whom."""
     partly = weigh(base, change)
-    signers = ", ".join(f"{keyid[:_SHOWN]}…" for keyid in partly.signed) or "nobody yet"
+    signers = ", ".join(map(key_label, partly.signed.values())) or "nobody yet"
     names = versions_in(base, change) or ("renewal",)
     return PendingError(
         "another change waits for signatures",

@@ -67,7 +67,9 @@ PENDING_SCHEMAS: dict[str, Schema] = {
             "state": {"enum": ["open", "complete", "outdated"]},
             "threshold": integer(),
             "missing": integer(),
-            "signatures": array(object_of({"keyid": TEXT, "by": TEXT, "at": INSTANT})),
+            "signatures": array(
+                object_of({"keyid": TEXT, "name": TEXT, "by": TEXT, "at": INSTANT})
+            ),
             "offers": _OFFERS,
             "lifts": _LIFTS,
             "problem": TEXT,
