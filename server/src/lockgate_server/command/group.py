@@ -14,6 +14,7 @@ from lockgate_server.command.audit import audit
 from lockgate_server.command.backup import backup
 from lockgate_server.command.common import say
 from lockgate_server.command.completion import completion
+from lockgate_server.command.env import env
 from lockgate_server.command.gc import gc
 from lockgate_server.command.key import key
 from lockgate_server.command.rebuild import rebuild
@@ -48,6 +49,7 @@ for _command in (
     rebuild,
     backup,
     restore,
+    env,
     key,
     completion,
 ):

@@ -11,6 +11,7 @@ import click
 from lockgate_release.log.rules import LogRules, read_log_rules, set_up_lines
 from lockgate_release.log.server_events import SERVER_STARTED
 from lockgate_release.log.telling import tell
+from lockgate_release.settings import Settings
 from lockgate_server import __version__
 from lockgate_server.assembly import prepare
 from lockgate_server.command.common import Invocation, data_options, say
@@ -22,7 +23,7 @@ from lockgate_server.supervisor import (
     run_server,
 )
 
-__all__ = ["run"]
+__all__ = ["addresses_of", "run"]
 
 _log = logging.getLogger(__name__)
 _LISTEN = "127.0.0.1:8080"
@@ -54,19 +55,31 @@ def run(
     settings = here.server(data, storage)
     options = {"log_format": log_format, "log_level": log_level}
     rules = read_log_rules(lambda name: said.get(name, options[name]))
-    host, port = parse_address(said.get("listen", listen) or _LISTEN)
-    api_said = said.get("api_listen", api_listen)
-    api = parse_address(api_said) if api_said else (host, port + 1 if port else 0)
+    public, api = addresses_of(said, listen, api_listen)
     prepare(settings)
     set_up_lines("run", sys.stderr, rules)
     plan = RunPlan(
         settings=settings,
-        listen=(host, port),
+        listen=public,
         api_listen=api,
         parts=parse_parts(said.get("parts", parts)),
     )
     environ = {**here.environ, **rules.to_environ()}
     run_server(plan, environ, _announcer(rules, settings.serving.public_url))
+
+
+def addresses_of(
+    said: Settings, listen: str | None, api_listen: str | None
+) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Return host and port of the public side and of the API.
+
+    Raises:
+        UsageError: One is no address.
+    """
+    host, port = parse_address(said.get("listen", listen) or _LISTEN)
+    api_said = said.get("api_listen", api_listen)
+    api = parse_address(api_said) if api_said else (host, port + 1 if port else 0)
+    return (host, port), api
 
 
 def _announcer(rules: LogRules, public_url: str) -> Callable[[Addresses], None]:
