@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.documents import ChannelPolicy, PolicyDocument
-from lockgate_release.errors import UsageError
+from lockgate_release.errors import StaleMirrorError, UsageError
+from lockgate_release.layout import timestamp_key
 from lockgate_release.names import ChannelName
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.steering_requests import StopRequest
 from lockgate_server.errors import NotFoundError
-from lockgate_server.services.write.lifetimes import end_channel, end_due_channels
+from lockgate_server.ports import Always
+from lockgate_server.services.write.lifetimes import TOLD_FOR, end_channel, end_due_channels
+from lockgate_server.services.write.renewing import resign
 from lockgate_server.services.write.stopping import stop
 from lockgate_server.worker import JOBS
 from tests.simulators.publisher import NOW, PublisherSimulator
-from tests.simulators.server_scene import APP, CALLER, STABLE, Scene
+from tests.simulators.server_scene import APP, CALLER, STABLE, Scene, read_all
 
 PR = ChannelName("pr-123")
 DAY_S = 86400
@@ -105,6 +108,64 @@ def test_a_person_ends_a_channel_at_once_and_revocations_stay(scene: Scene) -> N
     assert scene.look().offers(PR) == []
     assert scene.look().revoked(PR) == ["1.1.0-pr.1"]
     assert scene.look().channels[PR].retire_at == NOW
+
+
+def end_and_wait(scene: Scene) -> None:
+    """End the preview, and let the worker come by a month later."""
+    end_channel(scene.deps(), APP, PR, CALLER)
+    scene.pass_time(scene.now + TOLD_FOR)
+    resign(scene.deps(), APP, CALLER)
+    end_due_channels(scene.deps(), APP, CALLER)
+
+
+def test_what_is_signed_does_not_grow_with_the_previews_that_ever_were(scene: Scene) -> None:
+    preview(scene, "1.1.0-pr.1")
+    end_channel(scene.deps(), APP, PR, CALLER)
+    scene.pass_time(scene.now + TOLD_FOR - timedelta(seconds=1))
+    resign(scene.deps(), APP, CALLER)
+    end_due_channels(scene.deps(), APP, CALLER)
+    assert PR in scene.look().channels
+    scene.pass_time(scene.now + timedelta(seconds=1))
+    end_due_channels(scene.deps(), APP, CALLER)
+    assert set(scene.look().channels) == {STABLE}
+    assert scene.ledger.audit(APP, limit=1)[0].intent.details["dropped"] == [PR]
+    before = scene.look().numbers()
+    end_due_channels(scene.deps(), APP, CALLER)
+    assert scene.look().numbers() == before
+    assert scene.publish("1.2.0").changed, "what comes after builds on it"
+
+
+def test_a_dropped_channel_begins_again_above_all_that_its_clients_have_seen(scene: Scene) -> None:
+    preview(scene, "1.1.0-pr.1")
+    end_channel(scene.deps(), APP, PR, CALLER)
+    seen = sequence(scene)
+    end_and_wait(scene)
+    with pytest.raises(UsageError, match="it has ended"):
+        preview(scene, "1.1.0-pr.2", lifetime_s=0)
+    preview(scene, "1.1.0-pr.2")
+    assert sequence(scene) > seen
+    assert scene.look().offers(PR) == [("1.1.0-pr.2", 10_000)]
+
+
+def test_a_channel_with_something_to_tell_is_not_dropped(scene: Scene) -> None:
+    preview(scene, "1.1.0-pr.1")
+    scene.revoke("1.1.0-pr.1", channels=(PR,))
+    end_and_wait(scene)
+    assert scene.look().revoked(PR) == ["1.1.0-pr.1"]
+
+
+def test_a_state_that_was_put_back_is_seen_through_also_after_a_drop(scene: Scene) -> None:
+    preview(scene, "1.1.0-pr.1")
+    end_channel(scene.deps(), APP, PR, CALLER)
+    scene.pass_time(scene.now + TOLD_FOR)
+    resign(scene.deps(), APP, CALLER)
+    pointer = timestamp_key(APP)
+    older = read_all(scene.store, pointer)
+    end_due_channels(scene.deps(), APP, CALLER)
+    assert older is not None
+    scene.store.put(pointer, older, Always())
+    with pytest.raises(StaleMirrorError, match="put back"):
+        scene.publish("1.2.0")
 
 
 def test_a_channel_that_does_not_exist_is_not_found(scene: Scene) -> None:

@@ -9,7 +9,7 @@ Source: TUF specification 1.0.33, sections 4 and 6.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -191,6 +191,7 @@ def next_channels(
     *,
     version: int | None = None,
     lifetime: timedelta = EXPIRY[Role.CHANNELS],
+    without: Collection[str] = (),
 ) -> Metadata[Targets]:
     """Return the list of channels that follows `base`, with these documents put in.
 
@@ -201,8 +202,10 @@ def next_channels(
         now: The present, aware.
         version: The number to take instead of the next, where that one is taken.
         lifetime: How long it lasts.
+        without: Paths of documents that are left out from now on.
     """
-    targets = dict(base.targets) if base else {}
+    known = base.targets if base else {}
+    targets = {path: target for path, target in known.items() if path not in without}
     targets.update({document.path: document.to_target() for document in documents})
     signed = Targets(
         version=version or (base.version + 1 if base else 1),

@@ -103,7 +103,8 @@ def _look_at(
         raise RepositoryError(
             "no such channel",
             subject=configuration.channel,
-            hint="A channel begins with the first release published to it: look at its spelling.",
+            hint="A channel begins with the first release published to it: look at its spelling. "
+            "A preview that has ended is there for 30 days more.",
         )
     key_ids, timestamp_version = view.online_key_ids(), view.timestamp_version()
     check_not_older(memory, channel, key_ids, timestamp_version)

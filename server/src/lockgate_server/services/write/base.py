@@ -53,6 +53,8 @@ __all__ = [
     "read_target",
 ]
 
+_ROLE = "role/"
+
 
 _HIGHEST = 2**52
 """Half of the numbers there are: what is above has not been counted up to."""
@@ -263,7 +265,7 @@ def further_sequence(role: str) -> str:
 
     It stands among the sequences of channels, none of whose names has a slash.
     """
-    return f"role/{role}"
+    return f"{_ROLE}{role}"
 
 
 def check_recorded(base: Base) -> None:
@@ -286,9 +288,11 @@ def check_recorded(base: Base) -> None:
         (name, getattr(recorded, name), getattr(found, name))
         for name in ("root", "timestamp", "snapshot", "releases")
     ]
+    # A channel may be dropped, as a role never is; that this state is no older says its pointer.
     numbers += [
-        (f"sequence of {channel}", sequence, found.sequences.get(channel, 0))
-        for channel, sequence in recorded.sequences.items()
+        (f"sequence of {name}", sequence, found.sequences.get(name, 0))
+        for name, sequence in recorded.sequences.items()
+        if name in found.sequences or name.startswith(_ROLE)
     ]
     for name, newest, current in numbers:
         if current < newest:

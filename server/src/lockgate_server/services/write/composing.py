@@ -15,8 +15,13 @@ from tuf.api.metadata import Targets
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ChannelDocument
-from lockgate_release.layout import channel_copy_key, metadata_key, target_key
-from lockgate_release.names import AppName, Sha256Hex
+from lockgate_release.layout import (
+    channel_copy_key,
+    channel_path,
+    metadata_key,
+    target_key,
+)
+from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust import sign
 from lockgate_release.trust.chain import Verified
@@ -89,6 +94,7 @@ class Change:
         action: For the audit log, such as `publish`.
         details: What exactly and why, for the audit log; no secrets.
         channels: Channels that offer something else, not yet issued.
+        dropped: Channels that are no more.
         releases: The next list of a role of releases, verified.
         role: The role of `releases`.
         targets: The next targets, verified.
@@ -103,6 +109,7 @@ class Change:
     action: str
     details: JsonObject
     channels: tuple[ChannelDocument, ...] = ()
+    dropped: frozenset[ChannelName] = frozenset()
     releases: Verified[Targets] | None = None
     role: str = Role.RELEASES.value
     targets: Verified[Targets] | None = None
@@ -236,7 +243,7 @@ def _sign_changed_roles(
     for role, verified in ((Role.TARGETS.value, change.targets), (change.role, change.releases)):
         if verified is not None:
             files[role] = (verified.version, verified.data)
-    if change.channels or Role.CHANNELS in change.resigned:
+    if change.channels or change.dropped or Role.CHANNELS in change.resigned:
         now, terms = deps.now(), change.terms
         number = _free_number(
             deps.store, base.app, Role.CHANNELS, base.chain.channels.version + 1, terms.taken
@@ -248,6 +255,7 @@ def _sign_changed_roles(
             now,
             version=number,
             lifetime=terms.lifetime(Role.CHANNELS, now),
+            without=frozenset(map(channel_path, change.dropped)),
         )
         files[Role.CHANNELS] = (number, sign.to_bytes(signed))
     return files

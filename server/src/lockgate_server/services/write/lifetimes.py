@@ -4,20 +4,25 @@
 2. Publishing into it with a lifetime sets the end anew, counted from then; without, the end stays.
 3. At its end it is emptied, by the worker or by a person: offers and what they fell back to go,
    revocations stay, and so does a stop: ending is no way around those who must agree to a start.
-   Clients are told by its document, which stays too: they never go back below a sequence that they
-   have seen.
-4. What has ended begins again only with a lifetime.
+   Clients are told by its document.
+4. What has ended begins again only with a lifetime, and with a higher sequence than clients have
+   seen.
+5. Of a channel that ended `TOLD_FOR` ago, and has neither a stop nor a revocation to tell of, the
+   document goes too: what is signed does not grow with the previews that ever were.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from lockgate_release.documents import ChannelDocument
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, ChannelName
+from lockgate_release.strict_json import Json
+from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_server.errors import NotFoundError
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
@@ -25,7 +30,10 @@ from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.status import read_current
 
-__all__ = ["end_channel", "end_due_channels", "with_lifetime"]
+__all__ = ["TOLD_FOR", "end_channel", "end_due_channels", "with_lifetime"]
+
+TOLD_FOR: Final = EXPIRY[Role.CHANNELS]
+"""For how long clients of a channel that has ended are told so."""
 
 
 def with_lifetime(document: ChannelDocument, lifetime_s: int, now: datetime) -> ChannelDocument:
@@ -90,7 +98,9 @@ def end_channel(
 
 
 def end_due_channels(deps: WriteDeps, app: AppName, caller: Caller) -> None:
-    """Empty every preview channel whose time is over; writes nothing where none is.
+    """Empty every channel whose time is over, and drop what ended long ago (rules 3 and 5).
+
+    Writes nothing where there is none.
 
     Raises:
         RepositoryError: The store holds no state that may be built upon.
@@ -99,10 +109,12 @@ def end_due_channels(deps: WriteDeps, app: AppName, caller: Caller) -> None:
     """
 
     def plan(base: Base) -> Plan[None]:
-        due = _due(base, deps.now())
-        return Plan(change=_change(due) if due else None, answer=None)
+        due, gone = _due(base, deps.now()), _gone(base, deps.now())
+        change = _change(due, gone) if due or gone else None
+        return Plan(change=change, answer=None)
 
-    if _due(read_current(deps, app), deps.now()):
+    base, now = read_current(deps, app), deps.now()
+    if _due(base, now) or _gone(base, now):
         change_app(deps, app, caller, plan)
 
 
@@ -112,6 +124,20 @@ def _due(base: Base, now: datetime) -> tuple[ChannelDocument, ...]:
     return tuple(after for before, after in changed if after is not before)
 
 
-def _change(documents: tuple[ChannelDocument, ...]) -> Change:
-    names = [document.channel for document in documents]
-    return Change(action="channel.end", details={"channels": names}, channels=documents)
+def _gone(base: Base, now: datetime) -> frozenset[ChannelName]:
+    return frozenset(
+        item.channel
+        for item in base.channels.values()
+        if item.retire_at is not None
+        and now >= item.retire_at + TOLD_FOR
+        and not (item.offers or item.once_full or item.revoked or item.stop)
+    )
+
+
+def _change(
+    documents: tuple[ChannelDocument, ...], gone: frozenset[ChannelName] = frozenset()
+) -> Change:
+    details: dict[str, Json] = {"channels": [document.channel for document in documents]}
+    if gone:
+        details["dropped"] = sorted(gone)
+    return Change(action="channel.end", details=details, channels=documents, dropped=gone)

@@ -228,8 +228,16 @@ def _begin_plan(chosen: ChosenPlan, now: datetime) -> Progress:
 
 
 def channel_or_new(deps: WriteDeps, base: Base, channel: ChannelName) -> ChannelDocument:
-    """Return what a channel offers; nothing, if it was never issued."""
-    return base.channels.get(channel) or start_channel(base.app, channel, deps.now())
+    """Return what a channel offers; nothing, if it is new, or ended long ago and was dropped.
+
+    Its sequence goes on where it was: clients never go back below one that they have seen.
+    """
+    known, now = base.channels.get(channel), deps.now()
+    if known is not None:
+        return known
+    new = start_channel(base.app, channel, now)
+    last = base.recorded.sequences.get(channel, 0) if base.recorded else 0
+    return replace(new, sequence=last, retire_at=now) if last else new
 
 
 def allowed_for(deps: WriteDeps, base: Base, channel: ChannelName) -> Allowed:
