@@ -146,3 +146,17 @@ def test_an_app_may_order_its_versions_as_python_does(desk: ReleaseDesk) -> None
     desk.init("--versions", "pep440")
     desk.publish("1.0.post1")
     assert desk.versions() == {"1.0.post1"}
+
+
+def test_maintainers_keys_are_encrypted_where_that_is_asked_for(desk: ReleaseDesk) -> None:
+    desk.person.must_end(ExitCode.USAGE, init_arguments(desk, "--encrypt"), "no passphrase")
+    assert contents(desk.folder) == {}
+    desk.person.environ["LOCKGATE_KEY_PASSPHRASE"] = "correct horse battery"
+    desk.init("--encrypt")
+    kept = contents(desk.folder / "keys")
+    assert b"ENCRYPTED" in kept["root/maintainer-1.pem"]
+    assert b"ENCRYPTED" not in kept["publisher/publisher-1.pem"]
+    desk.person.must("renew", "--role", "root")
+    del desk.person.environ["LOCKGATE_KEY_PASSPHRASE"]
+    desk.person.must_end(ExitCode.LOCAL, ["renew", "--role", "root"], "the key is encrypted")
+    desk.publish("1.0.0")

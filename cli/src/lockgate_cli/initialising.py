@@ -7,7 +7,8 @@ answer, not our memory, says whether the app is registered, and so whether to si
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import AppName
 from lockgate_release.requests import RegisterRequest
 from lockgate_release.trust.keys import (
+    Ask,
     generate_signer,
     load_signer,
     parse_public_key,
@@ -67,9 +69,20 @@ class NewApp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFolder:
-    """Where an app's keys and its trust anchor lie."""
+    """Where an app's keys and its trust anchor lie.
+
+    Attributes:
+        path: The folder.
+        passphrase: What maintainers' keys that are made are encrypted with; "" leaves them plain.
+            Publishers' keys go to CI, where nobody is there to type it.
+        environ: The environment, for the passphrase of keys that are there.
+        ask: Asks a person for it, or None.
+    """
 
     path: Path
+    passphrase: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    ask: Ask | None = None
 
     @property
     def root(self) -> Path:
@@ -163,18 +176,21 @@ def load_or_make_all(new: NewApp, folder: KeyFolder) -> tuple[list[Signer], list
     maintainers = range(1, new.maintainers + 1)
     publishers = range(1, new.publishers + 1)
     return (
-        [_load_or_make(folder.maintainer(number)) for number in maintainers],
-        [_load_or_make(folder.publisher(number)) for number in publishers],
+        [
+            _load_or_make(folder, folder.maintainer(number), folder.passphrase)
+            for number in maintainers
+        ],
+        [_load_or_make(folder, folder.publisher(number), "") for number in publishers],
     )
 
 
-def _load_or_make(path: Path) -> Signer:
+def _load_or_make(folder: KeyFolder, path: Path, passphrase: str) -> Signer:
     """Return the signer whose key is at `path`, with a new key where there was none."""
     if path.exists():
         say(f"using the key that is there: {path}")
-        return load_signer(f"file2:{path}", known_keys=(), environ={})
+        return load_signer(f"file2:{path}", known_keys=(), environ=folder.environ, ask=folder.ask)
     signer = generate_signer()
-    write_private_key(signer, path)
+    write_private_key(signer, path, passphrase=passphrase)
     return signer
 
 

@@ -12,6 +12,7 @@ from securesystemslib.signer import Key
 
 from lockgate_cli.ceremonies.files import load_public_key
 from lockgate_cli.ceremonies.founding import Founders, begin_app
+from lockgate_cli.ceremonies.passphrases import new_passphrase
 from lockgate_cli.ceremonies.showing import describe, say_next, show_ceremony
 from lockgate_cli.ceremonies.state import State
 from lockgate_cli.context import Call, takes
@@ -36,6 +37,7 @@ class _Asked(TypedDict):
     publisher_threshold: int
     publisher_keys: tuple[str, ...]
     versions: str
+    encrypt: bool
 
 
 @click.command()
@@ -59,6 +61,7 @@ class _Asked(TypedDict):
     metavar="FILE.pub",
     help="A public key that somebody else signs releases with; repeatable.",
 )
+@click.option("--encrypt", is_flag=True, help="Give maintainers' keys made here a passphrase.")
 @click.option("--file", metavar="FILE", help="The ceremony, if others sign it too.")
 @click.option(
     "--versions",
@@ -92,7 +95,12 @@ def init(
         publisher_threshold=asked["publisher_threshold"],
         versions=VersionScheme(asked["versions"]),
     )
-    keys = KeyFolder(path=call.around.folder / folder)
+    keys = KeyFolder(
+        path=call.around.folder / folder,
+        passphrase=new_passphrase(call, "init --encrypt") if asked["encrypt"] else "",
+        environ=call.around.environ,
+        ask=call.ask_secret,
+    )
     if founders == Founders():
         _set_up_alone(call, new, keys, as_json=as_json)
     else:

@@ -10,6 +10,7 @@ from securesystemslib.signer import Key
 
 from lockgate_cli.ceremonies.files import load_public_key, write_whole
 from lockgate_cli.ceremonies.holders import Holding, find_local, holdings_of, public_path
+from lockgate_cli.ceremonies.passphrases import new_passphrase
 from lockgate_cli.ceremonies.state import read_state
 from lockgate_cli.commands.explain import FROM
 from lockgate_cli.commands.root import source_of
@@ -18,7 +19,7 @@ from lockgate_cli.output import say, show, show_json, show_table, warn
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.trust.ceremony import read_arrangement, warnings_of
 from lockgate_release.trust.importing import find_public_key
-from lockgate_release.trust.keys import find_passphrase, generate_signer, write_private_key
+from lockgate_release.trust.keys import generate_signer, write_private_key
 from lockgate_release.trust.public_keys import (
     key_label,
     key_name,
@@ -29,7 +30,6 @@ from lockgate_release.trust.public_keys import (
 
 __all__ = ["keys"]
 
-_FEW = 12
 _JSON = click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 _NAME = click.option("--name", default="", help="What to call the key, such as your own name.")
 
@@ -64,7 +64,9 @@ def generate(call: Call, *, file: Path, name: str, unencrypted: bool, as_json: b
             raise LocalError("is there already", subject=str(taken), hint="Choose another name.")
     signer = generate_signer()
     key = with_name(signer.public_key, name)
-    write_private_key(signer, path, passphrase="" if unencrypted else _passphrase(call))
+    write_private_key(
+        signer, path, passphrase="" if unencrypted else new_passphrase(call, "keys generate")
+    )
     write_whole(beside, to_key_file(key))
     say(f"Made the key {key_label(key)}, {'not encrypted' if unencrypted else 'encrypted'}.")
     say(f"Keep to yourself, with a copy: {file}")
@@ -72,31 +74,6 @@ def generate(call: Call, *, file: Path, name: str, unencrypted: bool, as_json: b
     show(key.keyid)
     if as_json:
         show_json(_describe(key, uri=str(file)))
-
-
-def _passphrase(call: Call) -> str:
-    """Return the passphrase for a new key.
-
-    Raises:
-        UsageError: There is none, or it was typed in two ways.
-    """
-    found = find_passphrase(call.around.environ)
-    if found is None:
-        ask = call.ask_secret
-        if ask is None:
-            raise UsageError(
-                "no passphrase",
-                subject="keys generate",
-                expected="LOCKGATE_KEY_PASSPHRASE, LOCKGATE_KEY_PASSPHRASE_FILE or --unencrypted",
-            )
-        found = ask("Passphrase for the new key")
-        if ask("The same once more") != found:
-            raise UsageError("not the same twice", subject="passphrase")
-    if not found:
-        raise UsageError("an empty passphrase", expected="one, or --unencrypted")
-    if len(found) < _FEW:
-        warn(f"a passphrase of less than {_FEW} characters is soon guessed by who has the file")
-    return found
 
 
 @keys.command()

@@ -121,7 +121,7 @@ def read_arrangement(root: Root, targets: Targets) -> Arrangement:
                 "other keys than the timestamp's",
                 subject=name,
                 expected=", ".join(online.ids),
-                found=", ".join(other.keyids),
+                found=", ".join(map(str, other.keyids)),
                 hint="A change of the server's key stopped half way: submit its file again.",
             )
     roles[ONLINE] = online

@@ -159,6 +159,6 @@ def check_signatures(parts: Parts, demands: tuple[Demand, ...]) -> None:
             raise TrustError(
                 "signed by a stranger" if stranger else "a signature that is not right",
                 subject=role,
-                found=keyid[:64] if stranger else key_label(known[keyid]),
+                found=str(keyid)[:64] if stranger else key_label(known[keyid]),
                 hint="Somebody changed the file: take the one that the last signer has.",
             )
