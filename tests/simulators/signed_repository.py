@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Signature
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from lockgate_release.digests import digest_bytes
@@ -215,6 +215,18 @@ class SignedRepository:
         path = release_path(version)
         rest = {name: target for name, target in self.releases.targets.items() if name != path}
         self._write_releases(rest, self.publishers)
+        self.resign()
+
+    def sign_list(self, signer: CryptoSigner) -> None:
+        """Add one publisher's signature to the list in force, and serve it so."""
+        assert self._releases is not None
+        self._releases.sign(signer, append=True)
+        self.resign()
+
+    def change_signatures(self, change: Callable[[dict[str, Signature]], None]) -> None:
+        """Let whoever holds the list arrange its signatures as they like, and serve it so."""
+        assert self._releases is not None
+        change(self._releases.signatures)
         self.resign()
 
     # -- What the server does, and whoever has stolen its key ---------------------------
