@@ -23,12 +23,13 @@ from lockgate_cli.publishing import (
 )
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, expiry_warnings, load_stored
+from lockgate_cli.roles import choose_role
 from lockgate_cli.rollout_words import describe_plan_steps
 from lockgate_cli.submitting import Outcome, Plan, Publishers, load_keys, load_publishers
 from lockgate_release.durations import format_duration
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
-from lockgate_release.names import Sha256Hex, format_percentage
+from lockgate_release.names import ChannelName, Sha256Hex, format_percentage
 from lockgate_release.requests import OfferRequest
 
 __all__ = ["carry_out", "confirm_vanishing"]
@@ -53,7 +54,8 @@ def carry_out(
     warnings = expiry_warnings(base.chain, call.around.now())
     for text in warnings:
         warn(text)
-    floors = join_floors(listing_of(base), wish.floors, read_floors(call.settings))
+    listing = listing_of(base, choose_role(base, wish.version, wish.channels))
+    floors = join_floors(listing, wish.floors, read_floors(call.settings))
     wish = replace(wish, floors=floors)
     with call.uploads(api, wish.app) as uploads:
         begin = _begin_nothing if dry_run else uploads.begin
@@ -73,8 +75,18 @@ def carry_out(
                 say(f"{wish.app} {wish.version} is published.")
         else:
             say(f"Nothing to do: {wish.app} {wish.version} is published already, just so.")
+        for channel in plan.unapproved:
+            _say_unapproved(wish, channel)
     if as_json:
         show_json(_outcome_json(prepared, plan, outcome, warnings, done=not dry_run))
+
+
+def _say_unapproved(wish: Publication | Promotion, channel: ChannelName) -> None:
+    say(
+        f"{wish.version} waits for approval in {channel}: "
+        f"lockgate approve {wish.app} {wish.version} --channel {channel}. "
+        "Then run this again."
+    )
 
 
 def _begin_nothing(_: Path, __: Sha256Hex | None) -> None:
@@ -97,7 +109,7 @@ def _make_plan(
             begin = _begin_nothing
         elif begin is not _begin_nothing:
             # Keys first: an upload is for nothing when nobody can sign.
-            load_keys(call, base.chain)
+            load_keys(call, base.chain, choose_role(base, wish.version, wish.channels))
         prepared = prepare(call, api, base, wish, begin)
     return prepared, make_plan(base, prepared, stored)
 
@@ -108,7 +120,7 @@ def _check_keys(call: Call, plan: Plan) -> None:
     if call.key_uris("keys") or call.flags.unsigned:
         publishers = load_publishers(call, plan)
     elif plan.following.changed:
-        _, threshold = plan.base.chain.release_keys()
+        _, threshold = plan.base.chain.release_keys(plan.following.role)
         warn(f"no keys were given: publishing will need {threshold}")
     if publishers.missing:
         say(f"It would wait for {publishers.missing} of {publishers.threshold} signatures.")
@@ -172,6 +184,7 @@ def _outcome_json(
         "vanishes": list(plan.following.vanishes),
         "changes": list(plan.following.changes),
         "offers": [dict(offer.to_json()) for offer in plan.offers],
+        "unapproved": list(plan.unapproved),
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,
         "live": plan.changed and done and outcome.pending is None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lockgate_cli.repository import Base
 from lockgate_release.documents import ChannelDocument
-from lockgate_release.layout import release_path
 
 __all__ = ["fallback_of"]
 
@@ -17,7 +16,8 @@ def fallback_of(base: Base, document: ChannelDocument) -> str | None:
     """
     channel, parse = document.channel, base.policy.versions.parse
     for version in sorted(document.once_full, key=parse, reverse=True):
-        entry = base.entries.get(release_path(version))
+        found = base.find(version)
+        entry = found[1] if found else None
         if entry is None or channel not in entry.channels or document.offer_of(version):
             continue
         revocation = document.revocation_of(version)

@@ -13,10 +13,10 @@ from lockgate_cli.output import say, say_again
 from lockgate_cli.plan import channel_floors
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base
+from lockgate_cli.roles import choose_role, path_of
 from lockgate_cli.signing import sign_next_list
 from lockgate_cli.submitting import Plan, keep_pending, load_publishers
 from lockgate_release.errors import ConflictError, PendingError, UsageError
-from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.pending_requests import LiftWish
 from lockgate_release.requests import UnrevokeRequest
@@ -49,9 +49,9 @@ def plan_lift(base: Base, wish: Lift) -> tuple[Plan, tuple[ChannelName, ...]]:
         UsageError: The release is not live, a channel is not there, or it is revoked nowhere.
         VersionError: An entry holds what is no version of the app's scheme.
     """
-    path = release_path(wish.version)
+    path = path_of(base, wish.version)
     revoked = _revoked_at(base, wish)
-    listing = listing_of(base)
+    listing = listing_of(base, choose_role(base, wish.version))
     entry = listing.entries.get(path)
     if entry is None:
         raise UsageError(
@@ -136,9 +136,13 @@ def _submit(
         chain = plan.base.chain
         releases = sign_next_list(chain, plan.following, {}, publishers.signers, call.around.now())
     request = UnrevokeRequest(
-        version=wish.version, reason=wish.reason, channels=channels, releases=releases
+        version=wish.version,
+        reason=wish.reason,
+        channels=channels,
+        releases=releases,
+        role=plan.following.role,
     )
     answer = api.unrevoke(plan.base.app, request)
     if releases is not None:
-        note_signed(call, plan.base)
+        note_signed(call, plan.base, plan.following.role)
     return answer

@@ -9,6 +9,7 @@ from lockgate_cli.fallbacks import fallback_of
 from lockgate_cli.repository import Base
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.names import ChannelName
+from lockgate_release.trust.roles import Role
 from lockgate_release.versions import Version, VersionScheme
 
 __all__ = ["Listing", "NextList", "describe_list", "finish_list", "listing_of"]
@@ -24,6 +25,8 @@ class Listing:
         scheme: How the app's versions are ordered.
         fallbacks: What a channel falls back to if all that it offers is revoked.
         previews: Channels that end, or have ended.
+        role: The role of releases whose list it is.
+        others: Versions that are live in the lists of other roles.
     """
 
     entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
@@ -31,6 +34,8 @@ class Listing:
     scheme: VersionScheme = VersionScheme.SEMVER
     fallbacks: frozenset[str] = frozenset()
     previews: frozenset[ChannelName] = frozenset()
+    role: str = Role.RELEASES.value
+    others: frozenset[str] = frozenset()
 
     def parse(self, version: str) -> Version:
         """Return a version of the app's scheme.
@@ -50,6 +55,7 @@ class NextList:
         appears: Versions that are new.
         vanishes: Versions that are retired.
         changes: A sentence for each entry that stays with another mark.
+        role: The role of releases whose list it is.
         changed: Whether there is anything to sign.
     """
 
@@ -57,6 +63,7 @@ class NextList:
     appears: tuple[str, ...]
     vanishes: tuple[str, ...]
     changes: tuple[str, ...]
+    role: str = Role.RELEASES.value
 
     @property
     def changed(self) -> bool:
@@ -64,21 +71,24 @@ class NextList:
         return bool(self.appears or self.vanishes or self.changes)
 
 
-def listing_of(base: Base) -> Listing:
-    """Return what planning needs of a verified state."""
+def listing_of(base: Base, role: str = Role.RELEASES.value) -> Listing:
+    """Return what planning needs of a verified state, for the list of one role."""
+    own = {path: entry for path, entry in base.entries.items() if path.startswith(f"{role}/")}
     offered: dict[str, tuple[ChannelName, ...]] = {}
     for name, document in base.channels.items():
         for offer in document.offers:
             offered[offer.version] = (*offered.get(offer.version, ()), name)
     found = (fallback_of(base, document) for document in base.channels.values())
     return Listing(
-        entries=base.entries,
+        entries=own,
         offered=offered,
         scheme=base.policy.versions,
         fallbacks=frozenset(version for version in found if version is not None),
         previews=frozenset(
             name for name, document in base.channels.items() if document.retire_at is not None
         ),
+        role=role,
+        others=frozenset(entry.version for path, entry in base.entries.items() if path not in own),
     )
 
 
@@ -104,6 +114,7 @@ def finish_list(
         appears=tuple(sorted(appears, key=listing.parse)),
         vanishes=tuple(sorted(vanishes, key=listing.parse)),
         changes=tuple(changes),
+        role=listing.role,
     )
 
 

@@ -24,6 +24,7 @@ from dataclasses import replace
 from lockgate_cli.fields import parse_field
 from lockgate_cli.listing import Listing, NextList, finish_list
 from lockgate_cli.repository import Base
+from lockgate_cli.roles import path_of
 from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import UsageError
 from lockgate_release.layout import release_path
@@ -112,7 +113,7 @@ def plan_release(
     _check_unlike_others(listing, version)
     next_floors = _raise_floors(listing, floors)
     _check_above_floors(listing, version, channels, next_floors)
-    path = release_path(version)
+    path = release_path(version, folder=listing.role)
     entries = dict(listing.entries)
     own = entries.get(path) or ReleaseEntry(version=version, channels=())
     bound = tuple(sorted({*own.channels, *channels}))
@@ -139,7 +140,7 @@ def plan_retirement(listing: Listing, *, versions: tuple[str, ...], keep: int) -
         return finish_list(listing, _retire(listing, listing.entries, keep, frozenset()), floors)
     entries = dict(listing.entries)
     for version in versions:
-        if entries.pop(release_path(version), None) is None:
+        if entries.pop(release_path(version, folder=listing.role), None) is None:
             raise UsageError("not a live release", subject=version)
         if version in listing.offered:
             raise UsageError(
@@ -173,6 +174,8 @@ def plan_offers(
         UsageError: A channel cannot offer it, or offers it to fewer than are asked for, or by
             another plan.
     """
+    for name in channels:
+        _check_may_offer(base, version, name, channels)
     wanted = (
         _plan_offer(base, version, name, exposure_bp)
         if name not in chosen
@@ -185,7 +188,6 @@ def plan_offers(
 def _plan_offer(
     base: Base, version: str, channel: ChannelName, exposure_bp: int | None
 ) -> OfferRequest | None:
-    _check_may_offer(base, version, channel)
     document = base.channels.get(channel)
     known = document.offer_of(version) if document else None
     if known is None:
@@ -207,7 +209,6 @@ def _plan_offer(
 def _plan_rollout(
     base: Base, version: str, channel: ChannelName, chosen: ChosenPlan
 ) -> OfferRequest | None:
-    _check_may_offer(base, version, channel)
     document = base.channels.get(channel)
     known = document.offer_of(version) if document else None
     if known is None:
@@ -240,8 +241,10 @@ def _check_moving(base: Base, channel: ChannelName) -> None:
         )
 
 
-def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
-    path = release_path(version)
+def _check_may_offer(
+    base: Base, version: str, channel: ChannelName, channels: tuple[ChannelName, ...]
+) -> None:
+    path = path_of(base, version, channels)
     rule = base.policy.channel(channel)
     if not rule.allows_path(path):
         raise UsageError(
@@ -266,7 +269,8 @@ def _check_may_offer(base: Base, version: str, channel: ChannelName) -> None:
 
 def _check_not_revoked(base: Base, version: str, channel: ChannelName) -> None:
     """Refuse what is revoked here, and in a further channel what is revoked in any (rule 7)."""
-    entry = base.entries.get(release_path(version))
+    found = base.find(version)
+    entry = found[1] if found else None
     here = base.channels.get(channel)
     is_offered = here is not None and here.offer_of(version) is not None
     for name, document in base.channels.items():
@@ -286,15 +290,14 @@ def _check_not_revoked(base: Base, version: str, channel: ChannelName) -> None:
 def _check_unlike_others(listing: Listing, version: str) -> None:
     """Refuse a version that another live one could be taken for (rule 3)."""
     parsed = parse_field("version", listing.parse, version)
-    for entry in listing.entries.values():
-        if entry.version == version:
-            continue
-        if listing.parse(entry.version) == parsed or entry.version.lower() == version.lower():
+    own = [entry.version for entry in listing.entries.values() if entry.version != version]
+    for other in (*own, *sorted(listing.others)):
+        if listing.parse(other) == parsed or other.lower() == version.lower():
             raise UsageError(
                 "another live version is equal to it",
                 subject=f"version {version}",
                 expected="a version of its own",
-                found=entry.version,
+                found=other,
             )
 
 

@@ -24,6 +24,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import LocalError, StaleMirrorError
 from lockgate_release.names import AppName
 from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.roles import Role
 
 __all__ = [
     "Remembered",
@@ -127,12 +128,16 @@ def read_newest_chain(call: Call, api: FileReader, app: AppName, pinned: bytes) 
     return chain
 
 
-def note_signed(call: Call, base: Base) -> None:
+def note_signed(call: Call, base: Base, role: str = Role.RELEASES.value) -> None:
     """Remember that the list of releases that follows `base` was signed here, and accepted.
+
+    Of a further role's list nothing is remembered: the server holds its number against its own.
 
     Raises:
         LocalError: What is remembered cannot be read.
     """
+    if role != Role.RELEASES:
+        return
     path = _path_of(call, base.app, call.pinned_root())
     accepted = Remembered(
         releases=base.chain.releases.version + 1, online_key=_online_key(base.chain)

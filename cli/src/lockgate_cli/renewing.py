@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from tuf.api.metadata import Targets
+
 from lockgate_cli.answers import table_of
 from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.context import Call
@@ -12,21 +14,19 @@ from lockgate_cli.output import say_again
 from lockgate_cli.pending_api import PendingApi
 from lockgate_cli.problems import UnableError
 from lockgate_cli.remembering import read_newest_chain
+from lockgate_cli.repository import ends_of
 from lockgate_cli.signing import keys_of, load_signers
 from lockgate_cli.submitting import Publishers, load_keys
-from lockgate_release.errors import ConflictError, PendingError, TransportError
+from lockgate_release.errors import ConflictError, PendingError, TransportError, UsageError
 from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import PendingRequest
 from lockgate_release.requests import RenewRequest
-from lockgate_release.trust.chain import Chain
-from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.chain import Chain, Verified
+from lockgate_release.trust.roles import Role, expiry_of
 from lockgate_release.trust.sign import renewed, to_bytes
 
-__all__ = ["RENEWABLE", "Renewal", "due_roles", "renew_role"]
-
-RENEWABLE = (Role.ROOT, Role.TARGETS, Role.RELEASES)
-"""What people sign, in the order in which it is renewed."""
+__all__ = ["Renewal", "due_roles", "renew_role"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +46,17 @@ _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.4
 
 
-def due_roles(chain: Chain, now: datetime) -> tuple[Role, ...]:
+def due_roles(chain: Chain, now: datetime) -> tuple[str, ...]:
     """Return the roles of whose time a third or less is left."""
-    return tuple(
-        role
-        for role in RENEWABLE
-        if getattr(chain, role.value).signed.expires - now <= EXPIRY[role] / 3
-    )
+    ends = ends_of(chain).items()
+    return tuple(role for role, expires in ends if expires - now <= expiry_of(role) / 3)
 
 
 def renew_role(
     call: Call,
     api: Api,
     app: AppName,
-    role: Role,
+    role: str,
     pinned: bytes,
     *,
     policy: bytes | None = None,
@@ -95,36 +92,52 @@ def renew_role(
 
 
 def _renew_once(
-    call: Call, api: Api, app: AppName, role: Role, chain: Chain, policy: bytes | None
+    call: Call, api: Api, app: AppName, role: str, chain: Chain, policy: bytes | None
 ) -> Renewal:
-    if role is Role.RELEASES:
-        publishers = load_keys(call, chain)
+    by_publishers = role not in {Role.ROOT, Role.TARGETS}
+    if by_publishers:
+        publishers = load_keys(call, chain, role)
         if publishers.missing:
-            return _begin_renewal(call, api, app, chain, publishers)
+            return _begin_renewal(call, api, app, chain, publishers, role)
     keys, threshold = keys_of(chain, role)
     signers = load_signers(
-        call.key_uris("keys" if role is Role.RELEASES else "root_keys"),
+        call.key_uris("keys" if by_publishers else "root_keys"),
         role=role,
         keys=keys,
         threshold=threshold,
         environ=call.around.environ,
         ask=call.ask_secret,
     )
-    base = getattr(chain, role.value).metadata
-    following = renewed(base, role, signers, call.around.now(), policy=policy)
     documents = {} if policy is None else {POLICY_PATH: policy}
-    metadata = to_bytes(following)
-    api.renew(app, RenewRequest(role=role.value, metadata=metadata, documents=documents))
-    return Renewal(version=following.signed.version)
+    now = call.around.now()
+    if role == Role.ROOT:
+        root = renewed(chain.root.metadata, role, signers, now)
+        version, metadata = root.signed.version, to_bytes(root)
+    else:
+        held = chain.targets if role == Role.TARGETS else _need_list(chain, role)
+        listed = renewed(held.metadata, role, signers, now, policy=policy)
+        version, metadata = listed.signed.version, to_bytes(listed)
+    api.renew(app, RenewRequest(role=role, metadata=metadata, documents=documents))
+    return Renewal(version=version)
+
+
+def _need_list(chain: Chain, role: str) -> Verified[Targets]:
+    held = chain.list_of(role)
+    if held is None:
+        raise UsageError(
+            "has no list yet", subject=role, hint="The first publish to it begins one."
+        )
+    return held
 
 
 def _begin_renewal(
-    call: Call, api: Api, app: AppName, chain: Chain, publishers: Publishers
+    call: Call, api: Api, app: AppName, chain: Chain, publishers: Publishers, role: str
 ) -> Renewal:
-    following = renewed(
-        chain.releases.metadata, Role.RELEASES, publishers.signers, call.around.now()
+    held = _need_list(chain, role)
+    following = renewed(held.metadata, role, publishers.signers, call.around.now())
+    request = PendingRequest(
+        releases=to_bytes(following), title=f"renew the list of {role}", role=role
     )
-    request = PendingRequest(releases=to_bytes(following), title="renew the list of releases")
     answer = PendingApi.of(api).begin(app, request)
     waiting = table_of(answer, "pending") or None
     return Renewal(version=following.signed.version, pending=waiting)

@@ -13,34 +13,35 @@ from typing import Protocol
 
 from lockgate_release.documents import (
     ChannelDocument,
+    ChannelOffer,
     ExtrasDocument,
     PolicyDocument,
     ReleaseDocument,
     ReleaseEntry,
+    Rollout,
     parse_channel,
     parse_extras,
     parse_policy,
     parse_release,
 )
 from lockgate_release.errors import DigestMismatchError, DocumentError, TransportError, TrustError
-from lockgate_release.layout import POLICY_PATH, extras_path, release_path, target_key
-from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.layout import POLICY_PATH, target_key
+from lockgate_release.names import MAX_EXPOSURE_BP, AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.chain import Chain, load_chain
-from lockgate_release.trust.roles import EXPIRY, Role
+from lockgate_release.trust.roles import Role, expiry_of
 from lockgate_release.trust.sign import same_bytes
 
 __all__ = [
     "Base",
     "FileReader",
     "Stored",
+    "ends_of",
     "expiry_warnings",
     "load_base",
     "load_stored",
     "read_chain",
     "read_document",
 ]
-
-_LONG_LIVED = (Role.ROOT, Role.TARGETS, Role.RELEASES)
 
 
 class FileReader(Protocol):
@@ -72,6 +73,26 @@ class Base:
     policy: PolicyDocument
     entries: Mapping[str, ReleaseEntry]
     channels: Mapping[ChannelName, ChannelDocument]
+
+    def find(self, version: str) -> tuple[str, ReleaseEntry] | None:
+        """Return path and mark of a live release, in whatever list it stands."""
+        for path, entry in self.entries.items():
+            if entry.version == version:
+                return path, entry
+        return None
+
+    def as_offer(self, version: str) -> ChannelOffer | None:
+        """Return a live release as it would be offered to everybody; None if it is not live."""
+        found = self.find(version)
+        target = self.chain.target(found[0]) if found else None
+        if found is None or target is None:
+            return None
+        return ChannelOffer(
+            version=version,
+            path=found[0],
+            sha256=Sha256Hex(target.hashes.get("sha256", "")),
+            rollout=Rollout(salt="0" * 32, exposure_bp=MAX_EXPOSURE_BP, control_bp=0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +149,15 @@ def load_stored(api: FileReader, base: Base, version: str) -> Stored | None:
         RepositoryError: It cannot be verified.
         TransportError: It could not be fetched.
     """
-    path = release_path(version)
-    if path not in base.entries:
+    found = base.find(version)
+    if found is None:
         return None
+    path = found[0]
+    notes = path.replace("/release.json", "/extras.json")
     data = read_document(api, base.app, base.chain, path)
     extras = None
-    if base.chain.target(extras_path(version)) is not None:
-        extras = parse_extras(read_document(api, base.app, base.chain, extras_path(version)))
+    if base.chain.target(notes) is not None:
+        extras = parse_extras(read_document(api, base.app, base.chain, notes))
     document = parse_release(data, subject=path)
     if (document.app, document.version) != (base.app, version):
         raise DocumentError(
@@ -171,11 +194,17 @@ def read_document(api: FileReader, app: AppName, chain: Chain, path: str) -> byt
 def expiry_warnings(chain: Chain, now: datetime) -> tuple[str, ...]:
     """Return a sentence for each role people must renew of whose time a third or less is left."""
     found = []
-    for role in _LONG_LIVED:
-        expires = getattr(chain, role.value).signed.expires
-        if expires - now <= EXPIRY[role] / 3:
+    for role, expires in ends_of(chain).items():
+        if expires - now <= expiry_of(role) / 3:
             left = (expires - now).days
-            found.append(
-                f"{role.value} expires in {left} days ({expires:%Y-%m-%d}): run lockgate renew"
-            )
+            found.append(f"{role} expires in {left} days ({expires:%Y-%m-%d}): run lockgate renew")
     return tuple(found)
+
+
+def ends_of(chain: Chain) -> dict[str, datetime]:
+    """Return when each role expires that people must renew, in the order in which they do."""
+    return {
+        Role.ROOT.value: chain.root.signed.expires,
+        Role.TARGETS.value: chain.targets.signed.expires,
+        **{role: held.signed.expires for role, held in chain.lists.items()},
+    }

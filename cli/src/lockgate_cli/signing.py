@@ -109,7 +109,9 @@ def next_targets(
         current: The entries that it follows; None: those in force.
     """
     targets = {}
-    before = chain.releases.signed.targets if current is None else current
+    held = chain.list_of(following.role)
+    in_force = held.signed.targets if held else {}
+    before = in_force if current is None else current
     for path, target in before.items():
         release = f"{path.rpartition('/')[0]}/release.json"
         if release not in following.entries or path in documents:

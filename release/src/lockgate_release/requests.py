@@ -234,12 +234,14 @@ class UnrevokeRequest:
         channels: Where, at least one.
         releases: The next `releases` metadata, signed, with the lift in the release's entry; None
             where the list in force has it already.
+        role: The role of releases whose list it is.
     """
 
     version: str
     reason: str
     channels: tuple[ChannelName, ...]
     releases: bytes | None = None
+    role: str = Role.RELEASES.value
 
     def to_json(self) -> JsonObject:
         """Return the request's body."""
@@ -250,6 +252,8 @@ class UnrevokeRequest:
         }
         if self.releases is not None:
             body["releases"] = encode_bytes(self.releases)
+        if self.role != Role.RELEASES:
+            body["role"] = self.role
         return body
 
     @classmethod
@@ -268,6 +272,7 @@ class UnrevokeRequest:
             reason=fields.text("reason", pattern=_WORDS, max_length=1000),
             channels=channels,
             releases=decode_bytes(fields, "releases") if fields.has("releases") else None,
+            role=fields.text("role", max_length=64, default=Role.RELEASES.value),
         )
 
 

@@ -8,11 +8,12 @@ from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.output import say, show_json, warn
 from lockgate_cli.pending_words import say_waiting
-from lockgate_cli.renewing import RENEWABLE, due_roles, renew_role
+from lockgate_cli.renewing import due_roles, renew_role
 from lockgate_cli.repository import expiry_warnings, read_chain
 from lockgate_release.documents import parse_policy
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.names import AppName
+from lockgate_release.trust.chain import Chain
 from lockgate_release.trust.roles import Role
 
 __all__ = ["renew"]
@@ -23,8 +24,9 @@ __all__ = ["renew"]
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice([role.value for role in RENEWABLE]),
-    help="Sign this one now; repeatable. Default: those of whose time a third or less is left.",
+    metavar="ROLE",
+    help="Sign root, targets, releases, or another role of releases now; repeatable. "
+    "Default: those of whose time a third or less is left.",
 )
 @click.option("--policy", metavar="FILE", help="Put these rules in force: signs targets again.")
 @click.option("--dry-run", is_flag=True, help="Say what is due and do nothing.")
@@ -47,28 +49,43 @@ def renew(
         now = call.around.now()
         for text in expiry_warnings(chain, now):
             warn(text)
-        asked = [role for role in RENEWABLE if role.value in roles]
-        wanted: list[Role] = asked or list(due_roles(chain, now))
-        if rules is not None and Role.TARGETS not in wanted:
-            wanted.append(Role.TARGETS)
+        wanted = _asked(chain, roles) or list(due_roles(chain, now))
+        if rules is not None and Role.TARGETS.value not in wanted:
+            wanted.append(Role.TARGETS.value)
         done: dict[str, int] = {}
         for role in wanted:
             if dry_run:
                 say(f"{role} would be signed again")
                 continue
-            own = rules if role is Role.TARGETS else None
+            own = rules if role == Role.TARGETS else None
             renewal = renew_role(call, api, app, role, pinned, policy=own)
             if renewal.pending is not None:
                 waiting = renewal.pending
                 say_waiting(app, waiting)
                 continue
-            done[role.value] = renewal.version
+            done[role] = renewal.version
             say(f"{role} is signed again: number {renewal.version}")
     if not wanted:
         say("Nothing is due: say --role to sign one again all the same.")
     if as_json:
-        due = [role.value for role in wanted]
-        show_json({"due": due, "renewed": done, "pending": waiting})
+        show_json({"due": wanted, "renewed": done, "pending": waiting})
+
+
+def _asked(chain: Chain, roles: tuple[str, ...]) -> list[str]:
+    """Return the roles that were named, in the order in which they are renewed.
+
+    Raises:
+        UsageError: One is not a role that people sign.
+    """
+    known = (Role.ROOT.value, Role.TARGETS.value, *chain.release_roles)
+    for role in roles:
+        if role not in known:
+            raise UsageError(
+                "not a role that people sign",
+                subject=f"--role {role}",
+                expected=f"one of {', '.join(known)}",
+            )
+    return [role for role in known if role in roles]
 
 
 def _read_policy(call: Call, app: AppName, name: str) -> bytes:

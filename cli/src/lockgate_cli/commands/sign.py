@@ -17,7 +17,6 @@ from lockgate_cli.reviewing import Review, describe_wishes, review
 from lockgate_cli.signing import load_signers
 from lockgate_cli.waiting import find_waiting
 from lockgate_release.errors import TrustError, UsageError
-from lockgate_release.layout import release_path
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import SignaturesRequest
 from lockgate_release.trust.partial import sign_partly
@@ -64,7 +63,7 @@ def sign(
 
 
 def _refuse_unless_live(base: Base, version: str) -> None:
-    if release_path(version) not in base.entries:
+    if base.find(version) is None:
         raise UsageError(
             "nothing of that name waits for signatures",
             subject=f"{base.app} {version}",
@@ -116,7 +115,7 @@ def _sign(
     if waiting:
         say_waiting(app, waiting)
     else:
-        note_signed(call, base)
+        note_signed(call, base, partly.role)
         say(f"It is live: list of releases {number_of(answer, 'releases_version')}.")
     return answer
 

@@ -27,6 +27,7 @@ from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import without_revocation
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
+from lockgate_server.services.write.lists import Live, all_live
 from lockgate_server.services.write.publish import check_releases, verify_following
 from lockgate_server.services.write.publishing import ReleaseList, read_verified
 from lockgate_server.services.write.waiting import refuse_while_pending
@@ -62,13 +63,14 @@ def unrevoke(
 
 
 def _plan(deps: WriteDeps, base: Base, request: UnrevokeRequest) -> Plan[Unrevoked]:
-    verified = verify_following(base, request.releases)
-    live = read_verified(verified or base.chain.releases)
+    verified = verify_following(base, request.releases, role=request.role)
+    new = None if verified is None else read_verified(verified, role=request.role)
+    live = all_live(base, new)
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
-    if verified is not None:
+    if new is not None:
         refuse_while_pending(deps.ledger, base)
-        documents, builds_on = check_releases(deps, base, live, {})
+        documents, builds_on = check_releases(deps, base, new, {})
     changed = lift_revocations(base, live, request)
     answer = Unrevoked(allowed_in=_allowed_in(live, request))
     if verified is None and not changed:
@@ -78,6 +80,7 @@ def _plan(deps: WriteDeps, base: Base, request: UnrevokeRequest) -> Plan[Unrevok
         details=_details(request, verified, changed),
         channels=changed,
         releases=verified,
+        role=request.role,
         documents=documents,
         builds_on=builds_on,
     )
@@ -100,7 +103,7 @@ def _details(
 
 
 def lift_revocations(
-    base: Base, live: ReleaseList, request: UnrevokeRequest | LiftWish
+    base: Base, live: Live | ReleaseList, request: UnrevokeRequest | LiftWish
 ) -> tuple[ChannelDocument, ...]:
     """Return the channels whose document changes, without the revocation (rules 1 and 3).
 
@@ -135,7 +138,7 @@ def lift_revocations(
     return tuple(changed)
 
 
-def _allowed_in(live: ReleaseList, request: UnrevokeRequest) -> tuple[ChannelName, ...]:
+def _allowed_in(live: Live, request: UnrevokeRequest) -> tuple[ChannelName, ...]:
     found = live.find(request.version)
     names = found[1].channels if found else ()
     return tuple(name for name in request.channels if name in names)

@@ -128,7 +128,7 @@ SCHEMAS: dict[str, Schema] = {
             "reason": {"type": "string", "minLength": 1, "maxLength": 1000},
             "channels": _array(_NAME),
         },
-        {"releases": _BASE64},
+        {"releases": _BASE64, "role": _TEXT},
     ),
     "RenewRequest": _object(
         {"role": {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$"}, "metadata": _BASE64},
