@@ -8,6 +8,7 @@ import sys
 NAMES = (
     "steady_check",
     "start_up",
+    "chain",
     "footprint",
     "update_cost",
     "publish_cost",
