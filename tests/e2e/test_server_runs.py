@@ -1,5 +1,6 @@
 """A real server, from an empty folder to the end of its life."""
 
+import contextlib
 import json
 import os
 import signal
@@ -154,6 +155,31 @@ def test_every_line_of_the_log_is_json_and_shows_no_token(server: ServerProcess)
     (started,) = (line for line in lines if line["event"] == "server.started")
     assert server.public in started["addresses"]
     assert server.api in started["addresses"]
+
+
+def test_what_is_no_request_leaves_short_lines_that_name_nobody(server: ServerProcess) -> None:
+    address = urlsplit(server.public)
+    odd = [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /\x1b[2J HTTP/1.1\r\nHost: x\r\n\r\n",
+        b'GET / HTTP/1.1\r\nHost: x\r\nBad Name: {"event": "x"}\r\n\r\n',
+        b"GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\n b\r\n\r\n",
+        b"GET /" + b"A" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"B" * 1_000_000 + b"\r\n\r\n",
+    ]
+    for sent in odd:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((address.hostname, address.port), CALL_TIMEOUT_S) as line,
+        ):
+            line.sendall(sent)
+            assert line.recv(64).startswith(b"HTTP/1.1 4"), sent[:40]
+    found = [line for line in read_log(server.said()) if line["event"] == "library.said"]
+    assert any("Invalid request from ip=[address]" in line["text"] for line in found)
+    assert all(len(json.dumps(line)) < 12_000 for line in found)
+    lines = [line for line in read_log(server.said()) if line["event"] != "server.started"]
+    assert "127.0.0.1" not in json.dumps(lines)
 
 
 def test_a_child_that_dies_is_started_again_at_the_same_address(server: ServerProcess) -> None:

@@ -63,10 +63,10 @@ def find_api(http: Http, server: str) -> str:
         )
     # Said before anything is asked: whoever can read the line can answer in the server's place.
     http.check_token_may_go(base)
-    answer = http.exchange("GET", base + _ROOT)
+    answer = http.exchange("GET", base + _ROOT, named=True)
     if answer.status == HTTPStatus.MISDIRECTED_REQUEST:
         base = _other_side(base, parse_answer(answer))
-        answer = http.exchange("GET", base + _ROOT)
+        answer = http.exchange("GET", base + _ROOT, named=True)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise_problem(answer)
     if answer.status != HTTPStatus.OK or parse_answer(answer).get("side") != "api":
@@ -333,7 +333,7 @@ class Api:
         Raises:
             TransportError: It could not be fetched.
         """
-        answer = self.http.exchange("GET", self._file_url(app, path))
+        answer = self.http.exchange("GET", self._file_url(app, path), named=True)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         if answer.status != HTTPStatus.OK:

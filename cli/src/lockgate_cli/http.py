@@ -174,6 +174,7 @@ class Http:
         *,
         json_body: JsonObject | None = None,
         authorised: bool = False,
+        named: bool = False,
         care: Care = Care(),
     ) -> Answer:
         """Return the server's answer, whatever its status (rules 1 to 3).
@@ -182,14 +183,15 @@ class Http:
             method: The HTTP method.
             url: The address.
             json_body: A body to send as JSON.
-            authorised: Whether the token goes along.
+            authorised: Whether the token goes along, and the run's id with it.
+            named: Whether the run's id goes along alone: only to the server that is worked with.
             care: How much patience it deserves.
 
         Raises:
             TransportError: No whole answer came.
             UsageError: The address is none, or the token may not go there.
         """
-        auth = self._auth_for(url, authorised=authorised)
+        auth = self._auth_for(url, authorised=authorised, named=named)
         body = None if json_body is None else dump_json(json_body)
         timeout_s = (_CONNECT_TIMEOUT_S, care.read_timeout_s)
         outcome: Answer | TransportError = TransportError("not tried", subject=url)
@@ -281,9 +283,9 @@ class Http:
                 hint="Use https, or say --insecure if this network is yours alone.",
             )
 
-    def _auth_for(self, url: str, *, authorised: bool) -> _Bearer:
+    def _auth_for(self, url: str, *, authorised: bool, named: bool = False) -> _Bearer:
         if not authorised:
-            return _Bearer("")
+            return _Bearer("", self._operation if named else "")
         self.check_token_may_go(url)
         return _Bearer(self._token, self._operation)
 

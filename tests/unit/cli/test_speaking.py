@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from lockgate_cli.http import Http
 from lockgate_cli.output import fail, say, warn
 from lockgate_cli.voice import Manner, speaking
+from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import ExitCode
 from lockgate_release.log.rules import LogFormat
 from tests.simulators.command_line import CommandLine
@@ -29,17 +31,37 @@ def operations_of(person: CommandLine, *arguments: str) -> list[str | None]:
     return [asked.headers.get("x-operation-id") for asked in server.asked]
 
 
-def test_a_run_has_one_id_and_sends_it_where_the_token_goes(person: CommandLine) -> None:
-    assert operations_of(person) == [None, "a-run"]
+def test_a_run_has_one_id_and_tells_the_server_with_each_request(person: CommandLine) -> None:
+    assert operations_of(person) == ["a-run", "a-run"]
+
+
+class Nothing:
+    """A body without a byte."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        del size
+        return b""
+
+
+def test_nobody_but_the_server_is_told_the_id() -> None:
+    waits = WaitRules(sleep=lambda _: None, jitter=lambda: 0.0)
+    with serve_script(LOG) as server, Http(token=TOKEN, waits=waits, operation="a-run") as http:
+        http.exchange("GET", server.address)
+        http.send_once(server.address, Nothing(), subject="a part", authorised=False)
+        list(http.stream(server.address))
+    assert [asked.headers.get("x-operation-id") for asked in server.asked] == [None] * 3
 
 
 def test_ci_says_which_operation_it_is(person: CommandLine) -> None:
     person.environ["LOCKGATE_OPERATION"] = "build-7.2"
-    assert operations_of(person) == [None, "build-7.2"]
-    assert operations_of(person, "--operation", "by-hand") == [None, "by-hand"]
+    assert operations_of(person) == ["build-7.2", "build-7.2"]
+    assert operations_of(person, "--operation", "by-hand") == ["by-hand", "by-hand"]
     (person.folder / "lockgate.toml").write_text('operation = "from-file"\n', "utf-8")
     del person.environ["LOCKGATE_OPERATION"]
-    assert operations_of(person) == [None, "from-file"]
+    assert operations_of(person) == ["from-file", "from-file"]
 
 
 @pytest.mark.parametrize("wrong", ["a b", "x" * 65, "a\nb: c", "é", "a/b"])
