@@ -198,3 +198,20 @@ def test_the_server_s_key_is_replaced_as_the_page_says(terminal: Terminal, tmp_p
     (left,) = (tmp_path / "data" / "keys").iterdir()
     assert left.name == "myapp.pem"
     assert left.read_bytes() != before
+
+
+def test_what_several_people_publish_waits_and_goes_live_as_the_page_says(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    _build(tmp_path, "1.4.0", "dist/myapp-x86_64.tar.gz")
+    (tmp_path / "NOTES.md").write_text("What changed.\n", "utf-8")
+    # At a terminal they ask whether to sign; here nobody is there to type yes.
+    terminal.rewrites["lockgate root sign"] = "lockgate root sign --yes"
+    terminal.rewrites["lockgate sign"] = "lockgate sign --yes"
+    typed = terminal.follow(_blocks(HOW_TO / "sign-together.md", ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 12, "the page claims too little"
+    terminal.follow(_blocks(HOW_TO / "ship-a-client.md", "")[:1])
+    assert _installed(tmp_path / ".myapp").startswith("1.4.0-")
