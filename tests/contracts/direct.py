@@ -45,11 +45,3 @@ def no_answer() -> None:
 
 def killed() -> None:
     raise KilledError("around complete")
-
-
-def artifacts(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/artifacts/")]
-
-
-def left_over(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/uploads/")]

@@ -22,15 +22,14 @@ from tests.contracts.direct import (
     GONE,
     KEY,
     SMALL,
-    artifacts,
     killed,
-    left_over,
     no_answer,
     sent,
 )
 from tests.simulators.bare_sender import Sender, put_to
 from tests.simulators.faulty_store import FaultyStore, KilledError, Moment, kill
 from tests.simulators.server_scene import APP, Scene, read_all
+from tests.simulators.uploaded import artifacts, left_over
 
 
 @pytest.mark.parametrize("data", [b"", b"x", BIG])

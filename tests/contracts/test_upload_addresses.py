@@ -13,12 +13,11 @@ from tests.contracts.direct import (
     GONE,
     KEY,
     SMALL,
-    artifacts,
     before,
-    left_over,
 )
 from tests.simulators.bare_sender import Sender, put_to
 from tests.simulators.server_scene import APP, Scene, read_all
+from tests.simulators.uploaded import artifacts, left_over
 
 
 def test_an_address_is_dead_once_the_upload_is_finished(scene: Scene) -> None:

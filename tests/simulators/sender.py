@@ -20,6 +20,9 @@ from lockgate_release.names import AppName, Sha256Hex
 from tests.simulators.upload_server import SECRET, TOKEN, UploadServer
 
 APP = AppName("demo")
+MODES = pytest.mark.parametrize("mode", ["direct", "server"])
+"""For what holds whether parts go to the store or to the server."""
+
 PART = 1 << 16
 """The size of the parts that the tests' server asks for."""
 

@@ -19,6 +19,7 @@ from tests.simulators.faulty_store import Call, FaultyStore
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
 from tests.simulators.server_scene import APP, Scene
+from tests.simulators.uploaded import left_over
 
 
 @pytest.fixture
@@ -29,17 +30,13 @@ def scene(tmp_path: Path) -> Scene:
     return scene
 
 
-def keys_of_uploads(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/uploads/")]
-
-
 def test_an_upload_takes_no_room_that_is_kept_for_revocations(scene: Scene) -> None:
     data = b"x" * 1000
     scene.room = 1999  # its parts, and the whole, until it is finished
     answer = scene.api()("POST", f"/apps/{APP}/uploads", {"upload_id": "0" * 32, "size": 1000})
     assert answer.status_code == 507
     assert "kept for revocations" in answer.get_json()["hint"]
-    assert keys_of_uploads(scene) == []
+    assert left_over(scene) == []
     scene.room = 2000
     sender = Sender(scene.api(), data)
     sender.begin()
@@ -63,9 +60,9 @@ def test_so_many_uploads_are_open_and_no_more(scene: Scene) -> None:
         return api("POST", f"/apps/{APP}/uploads", body).status_code
 
     assert {begin(number) for number in range(MAX_OPEN_UPLOADS)} == {200}
-    before = keys_of_uploads(scene)
+    before = left_over(scene)
     assert begin(MAX_OPEN_UPLOADS) == 409
-    assert keys_of_uploads(scene) == before
+    assert left_over(scene) == before
     assert begin(0) == 200  # who has begun goes on
     assert api("DELETE", f"/apps/{APP}/uploads/{1:032x}").status_code == 204
     assert begin(MAX_OPEN_UPLOADS) == 200
@@ -115,9 +112,9 @@ def test_one_part_sent_with_ever_other_bytes_does_not_fill_the_store(scene: Scen
         data = random.Random(seed).randbytes(len(b"first and last"))
         answer = scene.api()("PUT", f"{path}?sha256={digest_bytes(data)}", data=data)
         assert answer.status_code == 200
-        assert any(digest_bytes(data) in key for key in keys_of_uploads(scene))
+        assert any(digest_bytes(data) in key for key in left_over(scene))
     record_and_parts = 1 + MAX_PART_CONTENTS
-    assert len(keys_of_uploads(scene)) == record_and_parts
+    assert len(left_over(scene)) == record_and_parts
     assert sender.deliver().status_code == 201
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.layout import artifact_key, upload_record_key
+from lockgate_release.layout import upload_record_key
 from lockgate_release.uploads import (
     LEAST_PART_BYTES,
     ArrivedPart,
@@ -31,7 +31,8 @@ from tests.simulators.faulty_store import (
 from tests.simulators.memory_ledger import MemoryLedger
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
-from tests.simulators.server_scene import APP, Scene, read_all
+from tests.simulators.server_scene import APP, Scene
+from tests.simulators.uploaded import artifact, artifacts, left_over
 
 BIG = bytes(range(256)) * (LEAST_PART_BYTES // 256) + b"the second part"
 
@@ -41,18 +42,6 @@ def scene(tmp_path: Path) -> Scene:
     scene = Scene(folder=tmp_path)
     scene.register()
     return scene
-
-
-def artifact(scene: Scene, data: bytes) -> bytes | None:
-    return read_all(scene.store, artifact_key(APP, digest_bytes(data)))
-
-
-def left_over(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/uploads/")]
-
-
-def artifacts(scene: Scene) -> list[str]:
-    return [info.key for info in scene.store.list(f"{APP}/artifacts/")]
 
 
 @pytest.mark.parametrize("data", [b"", b"x", BIG])

@@ -96,6 +96,7 @@ class Uploads:
             # The first of several that are the same, or the one that is on its way.
             path = self._told.get(file.sha256, file.path)
             wanted.setdefault(file.sha256, replace(file, path=path))
+        self._stop_all_but({file.path for file in wanted.values()})
         for file in wanted.values():
             self._settle(file)
         tasks = [self._task(file) for file in wanted.values()]
@@ -107,6 +108,12 @@ class Uploads:
                 for end in done:
                     end.result()
         return {sha256: self._ends[file.path].result() for sha256, file in wanted.items()}
+
+    def _stop_all_but(self, wanted: set[Path]) -> None:
+        """Let go of what is the same as another: it may be what that one waits for."""
+        for path, upload in self._uploads.items():
+            if path not in wanted:
+                upload.stop()
 
     def stop(self) -> None:
         """Send nothing more, and wait until that is so. What was sent stays for the next run."""

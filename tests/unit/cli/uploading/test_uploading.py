@@ -4,8 +4,7 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -13,28 +12,8 @@ from lockgate_cli.uploading.session import Outgoing
 from lockgate_release.errors import LockgateError, RepositoryError, TransportError, UsageError
 from lockgate_release.names import Sha256Hex
 from lockgate_release.uploads import LEAST_PART_BYTES
-from tests.simulators.sender import PART, Sender, kept
-from tests.simulators.upload_server import TOKEN, Fault, Held, UploadServer, serve_uploads
-
-MODES = pytest.mark.parametrize("mode", ["direct", "server"])
-
-
-@pytest.fixture
-def mode() -> str:
-    return "direct"
-
-
-@pytest.fixture
-def server(mode: str) -> Iterator[UploadServer]:
-    with serve_uploads(mode) as made:
-        made.part_bytes = PART
-        yield made
-
-
-@pytest.fixture
-def sender(server: UploadServer, tmp_path: Path) -> Sender:
-    return Sender(server, tmp_path)
-
+from tests.simulators.sender import MODES, PART, Sender, kept
+from tests.simulators.upload_server import TOKEN, Fault, Held, UploadServer
 
 # All goes well.
 
@@ -196,13 +175,18 @@ def len_of(held: Held) -> int:
     return sum(len(data) for _, data in held.parts.values())
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("parallel", [1, 4])
 def test_large_files_that_are_the_same_are_kept_once_and_hold_nobody_up(
-    server: UploadServer, sender: Sender, large: Outgoing
+    server: UploadServer, sender: Sender, large: Outgoing, first: int, parallel: int
 ) -> None:
+    sender.parallel = parallel
     same = sender.write("same.zip", size=large.size_bytes)
+    both = [large, same]
     with sender.open() as uploads:
-        for file in (large, same):
-            uploads.begin(file.path)
+        uploads.begin(both[first].path)
+        until(lambda: server.part_bytes_seen == large.size_bytes)
+        uploads.begin(both[1 - first].path)
         assert uploads.complete([large, same]) == {large.sha256: True}
     assert kept(server, large)
 

@@ -1,8 +1,6 @@
 """Uploads through every kind of failure: of the network, the store, the server and the file."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,28 +11,8 @@ from lockgate_release.errors import (
     TransportError,
     UsageError,
 )
-from tests.simulators.sender import PART, Sender, kept
-from tests.simulators.upload_server import Fault, UploadServer, serve_uploads
-
-MODES = pytest.mark.parametrize("mode", ["direct", "server"])
-
-
-@pytest.fixture
-def mode() -> str:
-    return "direct"
-
-
-@pytest.fixture
-def server(mode: str) -> Iterator[UploadServer]:
-    with serve_uploads(mode) as made:
-        made.part_bytes = PART
-        yield made
-
-
-@pytest.fixture
-def sender(server: UploadServer, tmp_path: Path) -> Sender:
-    return Sender(server, tmp_path)
-
+from tests.simulators.sender import MODES, PART, Sender, kept
+from tests.simulators.upload_server import Fault, UploadServer
 
 # The network and the store fail.
 
