@@ -7,7 +7,8 @@ Of either, in this order:
    URI as `lockgate_release.trust.keys` reads it. `<APP>` is the app's name in capitals, with `_`
    for everything else than A-Z and 0-9.
 2. `<data>/keys/<app>.pem`, made when the app is about to be registered, and
-   `<data>/keys/<app>.next.pem`, made when a rotation begins. When it ends, the next takes the place
+   `<data>/keys/<app>+next.pem`, made when a rotation begins. No app's name has
+   a plus sign in it, so no two apps share a file. When it ends, the next takes the place
    of the old one in a single step, so that at no moment there is none.
 
 A key that does not tell its public half (a key service) needs it to be said before root names it: a
@@ -268,7 +269,7 @@ class KeyRing:
             variable=variable,
             said=self._environ.get(variable, ""),
             said_public=self._environ.get(f"{variable}_PUBLIC", ""),
-            path=self._folder / (f"{app}.next.pem" if is_next else f"{app}.pem"),
+            path=self._folder / (f"{app}+next.pem" if is_next else f"{app}.pem"),
         )
 
 

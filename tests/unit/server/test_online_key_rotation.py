@@ -7,6 +7,7 @@ import pytest
 
 from lockgate_release.ceremony_requests import CeremonyRequest
 from lockgate_release.errors import ConflictError, LocalError, UsageError
+from lockgate_release.names import AppName
 from lockgate_release.strict_json import parse_json
 from lockgate_release.trust.keys import generate_signer
 from lockgate_server.keys import KeyRing, variable_of
@@ -186,7 +187,7 @@ def test_a_next_key_that_cannot_be_read_does_not_stop_a_revocation(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_next_key(scene.deps(), APP, CALLER)
-    (scene.folder / "keys" / f"{APP}.next.pem").write_text("rubbish")
+    (scene.folder / "keys" / f"{APP}+next.pem").write_text("rubbish")
     scene.revoke("1.0.0")
     assert scene.look().revoked() == ["1.0.0"]
     assert "key.not-used" in caplog.text
@@ -198,11 +199,19 @@ def test_a_key_that_was_moved_between_two_looks_is_found(tmp_path: Path) -> None
     old, new = ring.create(APP), ring.create_next(APP)
     ring.drop(APP, old.keyid)
     assert ring.create(APP) == new
-    assert not (tmp_path / f"{APP}.next.pem").exists()
+    assert not (tmp_path / f"{APP}+next.pem").exists()
     with pytest.raises(LocalError, match="not the key that the app's root names"):
         ring.signers(APP, [old])
     with pytest.raises(UsageError, match="no such key"):
         ring.drop(APP, old.keyid)
+
+
+def test_no_other_app_s_key_is_taken_for_the_next_one(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path, {})
+    key = ring.create(APP)
+    for name in ("demo.next", "demo-next", "demo_next"):
+        ring.create(AppName(name))
+    assert [one.key for one in ring.held(APP, [key])] == [key]
 
 
 def test_the_api_makes_the_next_key_for_administrators_and_shows_the_keys_to_readers(
@@ -234,5 +243,5 @@ def test_the_status_shows_the_keys_and_says_what_comes_next(scene: Scene) -> Non
     assert shown == ["in-force", "old"]
     assert "signs along until 2026-02-01T08:02:00Z" in words
     (scene.folder / "keys" / f"{APP}.pem").unlink()
-    (scene.folder / "keys" / f"{APP}.next.pem").unlink()
+    (scene.folder / "keys" / f"{APP}+next.pem").unlink()
     assert "nothing can be signed: online key of demo" in told()[1]
