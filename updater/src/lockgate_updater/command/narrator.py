@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from lockgate_release.words import harmless
+from lockgate_updater.command.output import fit_to_show
 from lockgate_updater.events import Event, Progress
 
 __all__ = ["Narrator"]
@@ -27,7 +27,7 @@ class Narrator:
         if not isinstance(event, Progress):
             self.end_line()
             self._tenth = -1
-            self._write(f"{harmless(str(event))}\n")
+            self._write(f"{fit_to_show(str(event))}\n")
         elif self._is_terminal:
             self._draw(event)
         else:

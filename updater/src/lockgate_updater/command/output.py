@@ -11,12 +11,14 @@ from lockgate_release.strict_json import Json, JsonObject, dump_json
 from lockgate_release.words import harmless
 from lockgate_updater.results import CheckResult, Unknown
 
-__all__ = ["check_json", "error_json", "print_json", "print_words"]
+__all__ = ["check_json", "error_json", "fit_to_show", "print_json", "print_words"]
 
 
 def print_json(value: JsonObject) -> None:
     """Print one JSON object on stdout, with what a terminal would obey as escapes."""
     text = dump_json(value).decode()
+    if _is_suspicious(text):
+        text = dump_json({name: _masked(item) for name, item in value.items()}).decode()
     if not text.isascii():
         shown = (char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
         text = "".join(shown)
@@ -30,8 +32,37 @@ def _escaped(char: str) -> str:
 
 
 def print_words(text: str) -> None:
-    """Print a line for people on stderr; control characters in it are made harmless."""
-    print(harmless(text), file=sys.stderr, flush=True)
+    """Print a line for people on stderr, without control characters and without secrets."""
+    print(fit_to_show(text), file=sys.stderr, flush=True)
+
+
+def fit_to_show(text: str) -> str:
+    """Return a text without control characters, and without what may be secret in addresses."""
+    return harmless(_mask(text) if _is_suspicious(text) else text)
+
+
+def _is_suspicious(text: str) -> bool:
+    """Whether it may hold a password or a presigned address; most texts need no closer look."""
+    return "@" in text or "=" in text
+
+
+def _mask(text: str) -> str:
+    # Most checks never need it, and each of them would pay for it.
+    from lockgate_release.log.masking import mask  # noqa: PLC0415 (as said)
+
+    return mask(text)
+
+
+def _masked(value: Json) -> Json:
+    match value:
+        case str():
+            return _mask(value)
+        case dict():
+            return {name: _masked(item) for name, item in value.items()}
+        case list():
+            return [_masked(item) for item in value]
+        case _:
+            return value
 
 
 def error_json(error: LockgateError) -> JsonObject:
