@@ -85,6 +85,22 @@ def test_an_old_mirror_is_not_believed_when_the_repository_is_down(
     assert mirrored.runs() == "2.0.0"
 
 
+def test_a_mirror_that_a_rotation_left_behind_is_not_what_is_told(
+    repository: RepositorySimulator, mirrored: SimulatedClient
+) -> None:
+    """Its files were signed by a key that counts no more: it knows no better, and is no attack."""
+    _mirror(repository)
+    repository.rotate_online_key()
+    repository.publish("2.0.0", HEALTHY)
+    assert mirrored.update() == "updated"
+    mirror = {key: data for key, data in repository.files.items() if key.startswith("mirror/")}
+    repository.restore(mirror)
+    found = mirrored.updater.check()
+    assert isinstance(found, Unknown)
+    assert isinstance(found.error, TransportError), "what the repository did wrong is told"
+    assert mirrored.runs() == "2.0.0"
+
+
 def test_of_two_that_are_stale_the_repository_is_told(
     repository: RepositorySimulator, mirrored: SimulatedClient
 ) -> None:
