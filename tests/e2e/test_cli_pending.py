@@ -188,6 +188,21 @@ def test_a_key_that_is_no_publishers_signs_nothing(team: Team) -> None:
     assert team.waiting()[0]["signatures"] == []
 
 
+def test_a_last_signature_that_is_refused_is_kept_and_its_owner_told_so(team: Team) -> None:
+    said = team.begin("1.0.0", "--json").json()
+    team.sign(team.ann, "1.0.0")
+    key = artifact_key(APP, said["artifacts"][0]["sha256"])
+    kept = team.desk.server.store.objects.pop(key)
+    words = ("The signatures are kept", "the artifact is not on the server")
+    team.bob.must_end(ExitCode.USAGE, ["sign", APP, "1.0.0", "--yes"], *words)
+    assert "not on the server" in team.ci.must("pending", APP).err
+    assert "not on the server" in team.ci.must("status", APP_OPTION).err
+    assert team.desk.versions() == {"0.9.0"}
+    team.desk.server.store.objects[key] = kept
+    assert team.sign(team.bob, "1.0.0", "--json").json()["live"] is True
+    assert team.desk.publish("1.0.0", "--unsigned", "--json").json()["live"] is True
+
+
 # One at a time.
 
 

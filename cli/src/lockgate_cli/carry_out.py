@@ -187,7 +187,7 @@ def _outcome_json(
         "unapproved": list(plan.unapproved),
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,
-        "live": plan.changed and done and outcome.pending is None,
+        "live": done and outcome.pending is None,
         "pending": outcome.pending,
         "warnings": list(warnings),
     }

@@ -114,7 +114,7 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
     changed = {path: target for path, target in after.items() if _differs(path, before, target)}
     _check_kept(base, content.role, before, after)
     _check_floors(base, old, new)
-    facts = tuple(_read_documents(base, changed, content.documents))
+    facts = tuple(_read_documents(base, content.role, changed, content.documents))
     marked = [path for path in new if path in old and new[path] != old[path]]
     reissued = [path for path in changed if path.endswith(f"/{_EXTRAS}") and path in before]
     gone = [path for path in before if path not in after and path.endswith(f"/{_EXTRAS}")]
@@ -166,7 +166,7 @@ def _marks(targets: Mapping[str, TargetFile]) -> dict[str, ReleaseEntry]:
 
 
 def _read_documents(
-    base: Base, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
+    base: Base, role: str, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
 ) -> Iterator[str]:
     """Yield what new documents say, each proved by its entry (rule 3)."""
     for path, target in sorted(changed.items()):
@@ -179,12 +179,14 @@ def _read_documents(
             raise DigestMismatchError(
                 "not the bytes that the list names", subject=path, found=str(exc)
             ) from exc
-        yield from _read_document(base, path, target, data)
+        yield from _read_document(base, role, path, target, data)
 
 
-def _read_document(base: Base, path: str, target: TargetFile, data: bytes) -> Iterator[str]:
+def _read_document(
+    base: Base, role: str, path: str, target: TargetFile, data: bytes
+) -> Iterator[str]:
     parts = path.split("/")
-    if len(parts) != 3 or parts[2] not in {_RELEASE, _EXTRAS}:
+    if len(parts) != 3 or parts[0] != role or parts[2] not in {_RELEASE, _EXTRAS}:
         raise DocumentError("not a release's document", subject=path)
     base.policy.versions.parse(parts[1])
     if parts[2] == _EXTRAS:

@@ -402,6 +402,48 @@ def test_an_artifact_that_went_meanwhile_keeps_it_pending_and_says_so(scene: Sce
     assert scene.look().live() == {"0.9.0", "1.0.0"}
 
 
+def test_a_document_that_was_changed_in_the_ledger_comes_into_force_nowhere(scene: Scene) -> None:
+    begun = start(scene, "1.0.0", signed_by=[0])
+    changes = scene.ledger.changes  # type: ignore[attr-defined]
+    (key,) = changes
+    whole = changes[key]
+    path = release_path("1.0.0")
+    spoilt = {**whole.documents, path: whole.documents[path].replace(b"program", b"PROGRAM")}
+    changes[key] = replace(whole, documents=spoilt)
+    with pytest.raises(DigestMismatchError):
+        put_signature(scene, begun.change_id, 1)
+    assert scene.look().live() == {"0.9.0"}
+    assert "not the bytes that were signed" in str(told(scene)[0]["problem"])
+
+
+def test_a_list_that_was_changed_in_the_ledger_has_no_signature_left(scene: Scene) -> None:
+    begun = start(
+        scene,
+        "1.0.0",
+        signed_by=[
+            0,
+        ],
+    )
+    changes = scene.ledger.changes  # type: ignore[attr-defined]
+    (key,) = changes
+    other = changes[key].metadata.replace(b"stable", b"secret")
+    changes[key] = replace(changes[key], metadata=other)
+    assert told(scene)[0]["signatures"] == []
+    with pytest.raises(TrustError, match="of another list"):
+        sign(
+            scene.deps(),
+            APP,
+            begun.change_id,
+            SignaturesRequest(signatures=((begun_keys(scene)[0], "00" * 64),)),
+            CALLER,
+        )
+    assert scene.look().live() == {"0.9.0"}
+
+
+def begun_keys(scene: Scene) -> list[str]:
+    return [signer.public_key.keyid for signer in scene.publisher.keys.publishers]
+
+
 def test_a_revocation_that_came_meanwhile_keeps_it_pending(scene: Scene) -> None:
     promoted = scene.publisher.promote(scene.look().chain, "0.9.0", BETA)
     begun = begin(scene.deps(), APP, request_of(scene, promoted), CI)

@@ -110,6 +110,36 @@ def test_a_kill_at_any_write_of_going_live_is_finished_whole(
     assert seen == {True, False}
 
 
+def test_a_kill_at_any_write_is_finished_whole_with_the_real_database(tmp_path: Path) -> None:
+    for step in range(WRITES + 2):
+        scene, store = faulty(tmp_path / str(step))
+        ledger = SqliteLedger(tmp_path / f"{step}.sqlite3")
+        move_ledger(scene, ledger)
+        (change_id,) = waiting(scene)
+        store.plan(kill(Moment.AFTER, WRITE, skip=step))
+        with pytest.raises(KilledError):
+            put_signature(scene, change_id, 1)
+        store.heal()
+        is_live(scene)
+        ledger.close()
+        scene.ledger = SqliteLedger(tmp_path / f"{step}.sqlite3")
+        finish_pending(scene.deps(), APP, CALLER)
+        assert is_live(scene)
+        assert waiting(scene) == []
+        assert scene.ledger.verify_audit() is None
+        scene.ledger.close()
+
+
+def move_ledger(scene: Scene, ledger: Ledger) -> None:
+    """Let another ledger know what the scene's does."""
+    ledger.pin_app(APP, scene.publisher.root)
+    intent = scene.ledger.audit(APP, limit=1)[0].intent
+    ledger.finish(ledger.begin(intent, now=scene.now), scene.highest())
+    for change in scene.ledger.pending(APP):
+        ledger.begin_pending(change, intent, now=scene.now)
+    scene.ledger = ledger
+
+
 @pytest.mark.parametrize("moment", list(Moment))
 def test_whatever_others_do_after_a_kill_leaves_it_whole_or_pending(
     tmp_path: Path, moment: Moment
@@ -242,10 +272,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
 
 def shared(tmp_path: Path, ledger: Ledger, **how: Any) -> Scene:
     scene = shared_scene(tmp_path, **how)
-    ledger.pin_app(APP, scene.publisher.root)
-    intent = scene.ledger.audit(APP, limit=1)[0].intent
-    ledger.finish(ledger.begin(intent, now=scene.now), scene.highest())
-    scene.ledger = ledger
+    move_ledger(scene, ledger)
     return scene
 
 

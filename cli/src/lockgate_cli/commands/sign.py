@@ -16,7 +16,7 @@ from lockgate_cli.repository import Base
 from lockgate_cli.reviewing import Review, describe_wishes, review
 from lockgate_cli.signing import load_signers
 from lockgate_cli.waiting import find_waiting
-from lockgate_release.errors import TrustError, UsageError
+from lockgate_release.errors import RepositoryError, TrustError, UsageError
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import SignaturesRequest
 from lockgate_release.trust.partial import sign_partly
@@ -110,7 +110,7 @@ def _sign(
     elif not partly.is_complete:
         say("Your key has signed it already.")
     request = SignaturesRequest(signatures=sign_partly(partly, new))
-    answer = pending.sign(app, partly.change_id, request)
+    answer = _send(pending, app, partly.change_id, request)
     waiting = table_of(answer, "pending")
     if waiting:
         say_waiting(app, waiting)
@@ -118,6 +118,19 @@ def _sign(
         note_signed(call, base, partly.role)
         say(f"It is live: list of releases {number_of(answer, 'releases_version')}.")
     return answer
+
+
+def _send(
+    pending: PendingApi, app: AppName, change_id: str, request: SignaturesRequest
+) -> JsonDict:
+    try:
+        return pending.sign(app, change_id, request)
+    except (UsageError, RepositoryError):
+        # Refused with the last signature: whether that is kept is what its owner must know.
+        states = {text_of(item, "change"): text_of(item, "state") for item in pending.waiting(app)}
+        if states.get(change_id) == "complete":
+            say("Nothing is missing but this. The signatures are kept, and it waits until then:")
+        raise
 
 
 def _confirm(call: Call, change_id: str, *, yes: bool) -> None:
