@@ -102,6 +102,9 @@ def test_one_person_does_not_count_twice_under_two_ids(people: People) -> None:
         ("root", lambda signed: signed.update(consistent_snapshot=False)),
         ("root", lambda signed: signed.update(spec_version="1.0.99")),
         ("root", lambda signed: signed.update({"x-hidden": "anything"})),
+        ("root", lambda signed: signed.update({"x-lockgate-names": {"ab" * 32: "anna"}})),
+        ("root", lambda signed: signed.update({"x-lockgate-names": ["anna"]})),
+        ("targets", lambda signed: signed.update({"x-lockgate-names": {"1": "\u202e"}})),
         ("root", lambda signed: signed["roles"].update(mirrors={"keyids": [], "threshold": 1})),
         ("targets", lambda signed: signed["targets"].update({"x": _target()})),
         ("targets", lambda signed: signed["targets"].clear()),
@@ -252,6 +255,6 @@ def test_two_people_who_are_shown_different_changes_hear_different_fingerprints(
 def test_names_cannot_be_made_to_look_like_something_else() -> None:
     signer = generate_signer()
     body = json.loads(to_key_file(signer.public_key))
-    body["key"]["x-lockgate-name"] = "anna\u202e(1a2b3c4d)"
-    with pytest.raises(DocumentError, match="says more than a key does"):
+    body["name"] = "anna\u202e(1a2b3c4d)"
+    with pytest.raises(DocumentError, match="not a name for a key"):
         parse_key_file(json.dumps(body).encode(), subject="anna.pub")

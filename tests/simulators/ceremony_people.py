@@ -16,7 +16,7 @@ from tuf.api.metadata import Root, Targets
 from lockgate_release.names import AppName
 from lockgate_release.trust import ceremony as cer
 from lockgate_release.trust.chain import Chain, load_chain, parse_metadata
-from lockgate_release.trust.public_keys import with_name
+from lockgate_release.trust.key_names import with_name
 from lockgate_release.trust.roles import Role
 from tests.unit.release.builders import APP, NOW, Repository
 

@@ -30,8 +30,8 @@ from lockgate_release.trust.ceremony import (
     examine,
     make_first,
 )
+from lockgate_release.trust.key_names import with_name
 from lockgate_release.trust.keys import parse_public_key
-from lockgate_release.trust.public_keys import with_name
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import Signer
 

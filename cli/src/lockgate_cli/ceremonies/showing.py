@@ -14,7 +14,8 @@ from lockgate_release.trust.ceremony import (
     tell_rights,
     tell_warnings,
 )
-from lockgate_release.trust.public_keys import key_label, key_name
+from lockgate_release.trust.key_names import key_name
+from lockgate_release.trust.public_keys import key_label
 
 __all__ = ["describe", "say_next", "show_ceremony"]
 

@@ -19,14 +19,9 @@ from lockgate_cli.output import say, show, show_json, show_table, warn
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.trust.ceremony import read_arrangement, warnings_of
 from lockgate_release.trust.importing import find_public_key
+from lockgate_release.trust.key_names import key_name, with_name
 from lockgate_release.trust.keys import generate_signer, write_private_key
-from lockgate_release.trust.public_keys import (
-    key_label,
-    key_name,
-    short_id,
-    to_key_file,
-    with_name,
-)
+from lockgate_release.trust.public_keys import key_label, short_id, to_key_file
 
 __all__ = ["keys"]
 

@@ -30,8 +30,10 @@ from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import is_channel_name
 from lockgate_release.trust.ceremony import Arrangement, Speakers
-from lockgate_release.trust.public_keys import key_label, key_name
+from lockgate_release.trust.key_names import key_name
+from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import is_further_role
+from lockgate_release.trust.standing import approvers
 
 __all__ = ["policy"]
 
@@ -219,7 +221,7 @@ def _channel_edit(call: Call, base: Base, rules: PolicyDocument, edits: _Edits) 
         key for role in base.chain.release_roles for key in base.chain.release_keys(role)[0]
     ]
     rule = rules.channels.get(channel)
-    standing = rule.approvals.keys if rule and rule.approvals else {}
+    standing = approvers(rule.approvals).values() if rule and rule.approvals else ()
     return ChannelEdit(
         channel=channel,
         paths=edits["paths"],
@@ -229,7 +231,7 @@ def _channel_edit(call: Call, base: Base, rules: PolicyDocument, edits: _Edits) 
         approvers=tuple(
             load_public_key(call.around.folder / name) for name in edits["approver_files"]
         ),
-        no_approvers=tuple(_named(list(standing), said) for said in edits["no_approvers"]),
+        no_approvers=tuple(_find(call, list(standing), said) for said in edits["no_approvers"]),
         manual_check=ManualCheck(manual) if manual else None,
     )
 

@@ -44,6 +44,7 @@ from tuf.api.serialization import DeserializationError
 
 from lockgate_release.documents import ReleaseEntry, parse_entry
 from lockgate_release.errors import DocumentError, ExpiredError, TrustError
+from lockgate_release.trust.key_names import named_by
 from lockgate_release.trust.roles import DELEGATED_PATHS, Role
 
 __all__ = [
@@ -160,8 +161,8 @@ class Chain:
             raise TrustError("no such delegation", subject="targets", expected=str(role))
         delegated = delegations.roles[role]
         with _as_trust_error("targets"):
-            keys = tuple(self.targets.signed.get_key(key_id) for key_id in delegated.keyids)
-        return keys, delegated.threshold
+            keys = {key_id: self.targets.signed.get_key(key_id) for key_id in delegated.keyids}
+        return tuple(named_by(self.targets.signed, keys).values()), delegated.threshold
 
 
 Read: TypeAlias = Callable[[str], bytes | None]

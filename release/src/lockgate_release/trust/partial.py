@@ -23,6 +23,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import ConflictError, TrustError
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.chain import Chain, parse_metadata
+from lockgate_release.trust.key_names import named_by
 from lockgate_release.trust.sign import to_bytes
 
 __all__ = [
@@ -168,8 +169,8 @@ def weigh_signatures(
         role=role,
         metadata=metadata,
         threshold=found.threshold,
-        signed=found.signed,
-        unsigned=found.unsigned,
+        signed=named_by(chain.targets.signed, found.signed),
+        unsigned=named_by(chain.targets.signed, found.unsigned),
     )
 
 

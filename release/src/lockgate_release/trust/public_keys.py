@@ -1,14 +1,11 @@
 """Public halves of keys: small files that can be mailed, and what is demanded of a stranger's key.
 
-A public key file is JSON, `{"_type": "lockgate.public-key", "keyid": …, "key": {…}}`, with `key` as
-TUF metadata has it; the PEM that `openssl pkey -pubout` writes is read as well. The owner's name
-for it stands inside the key, so that root and targets carry it to whoever reads them later.
+A public key file is JSON, `{"_type": "lockgate.public-key", "keyid": …, "name": …, "key": {…}}`,
+with `key` as TUF metadata has it; the PEM that `openssl pkey -pubout` writes is read as well.
 
 1. An id is what the key's content says it is. A file that claims another key's id could put its own
    content in that key's place.
-2. A key says its kind, its content and its name, and nothing else: what nobody is shown, nobody
-   should sign.
-3. Names are for people, and are what their owners say. Ids decide.
+2. A key says its kind and its content, and nothing else: what nobody is shown, nobody should sign.
 """
 
 from __future__ import annotations
@@ -25,33 +22,21 @@ from securesystemslib.signer import Key, SSlibKey
 
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.strict_json import parse_json
+from lockgate_release.trust.key_names import KEY_NAME, key_name, with_name
 
 __all__ = [
-    "KEY_NAME",
     "check_public_key",
     "key_content",
     "key_label",
-    "key_name",
     "parse_key_file",
     "same_content",
     "short_id",
     "to_key_file",
-    "with_name",
 ]
 
-KEY_NAME = "x-lockgate-name"
-"""The field of a key in metadata that holds its owner's name for it."""
-
 KEY_FILE_TYPE = "lockgate.public-key"
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}"
 _PEM_MARK = b"-----BEGIN PUBLIC KEY-----"
 _SHORT = 8
-
-
-def key_name(key: Key) -> str:
-    """Return what the key's owner calls it, or "" where they said nothing that is a name."""
-    said = key.unrecognized_fields.get(KEY_NAME)
-    return said if isinstance(said, str) and re.fullmatch(_NAME, said) else ""
 
 
 def short_id(keyid: str) -> str:
@@ -65,28 +50,11 @@ def key_label(key: Key) -> str:
     return f"{name} ({short_id(key.keyid)})" if name else short_id(key.keyid)
 
 
-def with_name(key: Key, name: str) -> Key:
-    """Return the same key, called `name`; an empty name takes a name away.
-
-    Raises:
-        UsageError: It is no name.
-    """
-    if name and re.fullmatch(_NAME, name) is None:
-        raise UsageError(
-            "not a name for a key",
-            subject=name[:80],
-            expected="1 to 64 letters, digits and . _ @ + -, a letter or digit first",
-        )
-    named = copy.deepcopy(key)
-    named.unrecognized_fields.pop(KEY_NAME, None)
-    if name:
-        named.unrecognized_fields[KEY_NAME] = name
-    return named
-
-
 def to_key_file(key: Key) -> bytes:
     """Return the file that gives a public key to other people."""
-    body = {"_type": KEY_FILE_TYPE, "keyid": key.keyid, "key": key.to_dict()}
+    body = {"_type": KEY_FILE_TYPE, "keyid": key.keyid, "key": with_name(key, "").to_dict()}
+    if key_name(key):
+        body["name"] = key_name(key)
     return json.dumps(body, indent=2, sort_keys=True).encode() + b"\n"
 
 
@@ -109,12 +77,16 @@ def parse_key_file(data: bytes, *, subject: str) -> Key:
     fields = parse_json(data, subject=subject)
     fields.text("_type", pattern=re.escape(KEY_FILE_TYPE))
     keyid, body = fields.text("keyid", max_length=64), fields.object("key")
+    name = fields.text("name", max_length=64, default="")
     try:
         key = Key.from_dict(keyid, copy.deepcopy(dict(body.raw())))
     except (KeyError, TypeError, ValueError) as exc:
         raise DocumentError("not a public key", subject=subject, found=str(exc)[:80]) from exc
     check_public_key(key, subject=subject)
-    return key
+    try:
+        return with_name(key, name)
+    except UsageError as exc:
+        raise DocumentError(exc.what, subject=subject, expected=exc.expected) from exc
 
 
 def _parse_pem(data: bytes, subject: str) -> Key:
@@ -144,7 +116,7 @@ def check_public_key(key: Key, *, subject: str) -> None:
         raise DocumentError(
             "a key that says more than a key does",
             subject=subject,
-            expected="kind, content and name",
+            expected="kind and content",
             found=", ".join(name[:40] for name in names),
         )
 

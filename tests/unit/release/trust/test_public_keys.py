@@ -8,15 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from securesystemslib.signer import SSlibKey
 
 from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.trust.key_names import key_name, with_name
 from lockgate_release.trust.keys import generate_signer
 from lockgate_release.trust.public_keys import (
     check_public_key,
     key_label,
-    key_name,
     parse_key_file,
     same_content,
     to_key_file,
-    with_name,
 )
 
 KEYS = [

@@ -26,12 +26,8 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Root, Targets
 
 from lockgate_release.errors import LockgateError, TrustError, UsageError
-from lockgate_release.trust.public_keys import (
-    check_public_key,
-    key_label,
-    key_name,
-    same_content,
-)
+from lockgate_release.trust.key_names import key_name, named_by
+from lockgate_release.trust.public_keys import check_public_key, key_label, same_content
 from lockgate_release.trust.roles import Role
 
 __all__ = [
@@ -129,9 +125,9 @@ def read_arrangement(root: Root, targets: Targets) -> Arrangement:
 
 
 def _in_root(root: Root, role: Role) -> Speakers:
-    named = root.roles[role.value]
+    named, known = root.roles[role.value], named_by(root, root.keys)
     try:
-        keys = tuple(root.keys[keyid] for keyid in named.keyids)
+        keys = tuple(known[keyid] for keyid in named.keyids)
     except KeyError as exc:
         raise TrustError("names a key that it lacks", subject=f"root: {role}") from exc
     return Speakers(keys=keys, threshold=named.threshold)
@@ -148,7 +144,7 @@ def _delegations(targets: Targets) -> dict[str, DelegatedRole]:
 
 def _key(targets: Targets, keyid: str, role: str) -> Key:
     try:
-        return targets.get_key(keyid)
+        return named_by(targets, {keyid: targets.get_key(keyid)})[keyid]
     except ValueError as exc:
         raise TrustError("names a key that it lacks", subject=f"targets: {role}") from exc
 

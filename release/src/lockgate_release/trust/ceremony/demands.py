@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from lockgate_release.trust.ceremony.file import (
     read_targets,
 )
 from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.key_names import named_by
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import Role
 
@@ -115,15 +115,15 @@ def demands_of(
                 part=role,
                 by=by,
                 threshold=result.threshold,
-                signed=_in_order(result.signed),
-                unsigned=_in_order(result.unsigned),
+                signed=_in_order(named_by(authority, result.signed)),
+                unsigned=_in_order(named_by(authority, result.unsigned)),
             )
         )
     return tuple(_without_twins(found))
 
 
 def _in_order(keys: Mapping[str, Key]) -> tuple[Key, ...]:
-    return tuple(copy.deepcopy(keys[keyid]) for keyid in sorted(keys))
+    return tuple(keys[keyid] for keyid in sorted(keys))
 
 
 def _without_twins(demands: list[Demand]) -> list[Demand]:

@@ -14,12 +14,12 @@ holds what was in force can go on.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from securesystemslib.signer import Signer
+from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, Targets
 from tuf.api.metadata import Role as TufRole
 
@@ -35,6 +35,7 @@ from lockgate_release.trust.ceremony.arrangement import (
 )
 from lockgate_release.trust.ceremony.file import PARTS, Base, Ceremony
 from lockgate_release.trust.chain import Chain, Verified, parse_metadata
+from lockgate_release.trust.key_names import KEY_NAMES, names_of, with_name
 from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, Role
 from lockgate_release.trust.sign import Document, to_bytes
 
@@ -212,17 +213,16 @@ def compose_root(
     base: Root | None, arrangement: Arrangement, version: int, expires: datetime
 ) -> Root:
     """Return `base` with these speakers, number and end; without one, an app's first root."""
-    keys, roles = {}, {}
+    keys, roles = dict[str, Key](), {}
     for name, speakers_name in _IN_ROOT.items():
         speakers = arrangement.of(speakers_name)
-        keys.update({key.keyid: copy.deepcopy(key) for key in speakers.keys})
+        keys.update({key.keyid: key for key in speakers.keys})
         rest = base.roles[name].unrecognized_fields if base else {}
         roles[name] = TufRole(list(speakers.ids), speakers.threshold, copy.deepcopy(rest))
-    if base is None:
-        return Root(version, None, expires, keys, roles, consistent_snapshot=True)
-    following = copy.deepcopy(base)
+    following = copy.deepcopy(base) if base else Root(consistent_snapshot=True)
     following.version, following.expires = version, expires
-    following.keys, following.roles = keys, roles
+    following.keys, following.roles = _nameless(keys), roles
+    _put_names(following, keys)
     return following
 
 
@@ -235,23 +235,35 @@ def compose_targets(
 ) -> Targets:
     """Return `base` with these speakers, number, end and policy; without one, the first targets."""
     delegated = base.delegations.roles if base and base.delegations else None
-    roles, keys = {}, {}
+    roles, keys = {}, dict[str, Key]()
     names = [name for name in arrangement.roles if name not in (Role.ROOT, Role.TARGETS, ONLINE)]
     for name in (*names, Role.CHANNELS.value):
         speakers = arrangement.of(ONLINE if name == Role.CHANNELS else name)
-        keys.update({key.keyid: copy.deepcopy(key) for key in speakers.keys})
+        keys.update({key.keyid: key for key in speakers.keys})
         role = copy.deepcopy((delegated or {}).get(name)) or _new_delegation(name)
         role.keyids, role.threshold = list(speakers.ids), speakers.threshold
         roles[name] = role
     # In the order in which they stood: the first that matches a path decides.
     order = [*(name for name in delegated or {} if name in roles), *roles]
-    delegations = Delegations(keys, {name: roles[name] for name in order})
+    delegations = Delegations(_nameless(keys), {name: roles[name] for name in order})
     following = copy.deepcopy(base) if base else Targets(targets={})
     following.version, following.expires = version, expires
     following.delegations = delegations
+    _put_names(following, keys)
     if policy is not None:
         following.targets[POLICY_PATH] = Document(path=POLICY_PATH, data=policy).to_target()
     return following
+
+
+def _nameless(keys: Mapping[str, Key]) -> dict[str, Key]:
+    return {keyid: with_name(key, "") for keyid, key in keys.items()}
+
+
+def _put_names(signed: Root | Targets, keys: Mapping[str, Key]) -> None:
+    signed.unrecognized_fields.pop(KEY_NAMES, None)
+    names = names_of(keys.values())
+    if names:
+        signed.unrecognized_fields[KEY_NAMES] = names
 
 
 def _new_delegation(name: str) -> DelegatedRole:

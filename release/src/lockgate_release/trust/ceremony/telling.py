@@ -18,7 +18,8 @@ from lockgate_release.trust.ceremony.arrangement import ONLINE, Speakers, warnin
 from lockgate_release.trust.ceremony.demands import Demand
 from lockgate_release.trust.ceremony.examining import Examined
 from lockgate_release.trust.ceremony.file import PARTS
-from lockgate_release.trust.public_keys import key_label, key_name
+from lockgate_release.trust.key_names import key_name
+from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import Role
 
 __all__ = ["tell_changes", "tell_demand", "tell_rights", "tell_warnings"]

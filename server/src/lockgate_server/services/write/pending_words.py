@@ -6,7 +6,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import PendingContent
 from lockgate_release.strict_json import Json, JsonObject
-from lockgate_release.trust.public_keys import key_name
+from lockgate_release.trust.key_names import key_name
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base

@@ -3,11 +3,14 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from securesystemslib.formats import encode_canonical
 
+from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import PolicyDocument
 from lockgate_release.errors import LockgateError, UsageError
 from lockgate_release.trust import ceremony as cer
 from lockgate_release.trust.chain import load_chain
+from lockgate_release.trust.key_names import key_name
 from lockgate_release.trust.roles import EXPIRY
 from tests.simulators.ceremony_people import PEOPLE_ROLES, People
 from tests.unit.release.builders import APP
@@ -125,6 +128,22 @@ def test_the_first_ceremony_registers_an_app() -> None:
     assert not cer.examine(first, None, people.now).is_complete
     assert cer.examine(signed, None, people.now).is_complete
     assert signed.base == cer.Base()
+
+
+def test_a_key_in_metadata_holds_nothing_but_what_its_id_is_computed_from(people: People) -> None:
+    # Clients in other languages compute the id over all that the key holds, and refuse another.
+    arrangement = cer.add_key(people.arrangement(), PEOPLE_ROLES, people.newcomer("dora"))
+    arrangement = cer.add_key(arrangement, ["releases"], people.newcomer("ci"))
+    people.change(arrangement)
+    chain = people.chain()
+    delegations = chain.targets.signed.delegations
+    assert delegations is not None
+    for keyid, key in {**chain.root.signed.keys, **delegations.keys}.items():
+        canonical = encode_canonical(key.to_dict())
+        assert canonical is not None
+        assert digest_bytes(canonical.encode()) == keyid
+    assert [key_name(key) for key in people.arrangement().of("root").keys][-1] == "dora"
+    assert [key_name(key) for key in chain.release_keys()[0]][-1] == "ci"
 
 
 # -- Whatever people wish, old clients follow ---------------------------------------------------

@@ -9,7 +9,7 @@ from lockgate_release.documents.policy import ChannelPolicy, SignatureRule
 from lockgate_release.errors import UsageError
 from lockgate_release.names import ChannelName
 from lockgate_release.trust import ceremony as cer
-from lockgate_release.trust.public_keys import with_name
+from lockgate_release.trust.key_names import with_name
 from tests.simulators.ceremony_people import PEOPLE_ROLES, People
 from tests.unit.release.builders import APP
 
