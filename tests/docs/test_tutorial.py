@@ -215,3 +215,19 @@ def test_what_several_people_publish_waits_and_goes_live_as_the_page_says(
     assert sum(bool(ended.line.comment) for ended in typed) >= 12, "the page claims too little"
     terminal.follow(_blocks(HOW_TO / "ship-a-client.md", "")[:1])
     assert _installed(tmp_path / ".myapp").startswith("1.4.0-")
+
+
+def test_the_bar_is_raised_as_the_page_says(terminal: Terminal, tmp_path: Path) -> None:
+    for line in _blocks(README, "")[1].typed():
+        if line.text.startswith(("lockgate-server", "export")):
+            terminal.type(line.text)
+    init = "lockgate init myapp --keys keys --server http://127.0.0.1:8080"
+    assert terminal.type(init).code == 0
+    _build(tmp_path, "1.4.0", "dist/myapp-x86_64.tar.gz")
+    artifact = f"{current_platform()}=dist/myapp-x86_64.tar.gz"
+    publish = f"lockgate publish --version 1.4.0 --channel stable --artifact {artifact}"
+    assert terminal.type(publish).code == 0
+    typed = terminal.follow(_blocks(HOW_TO / "raise-the-bar.md", ""))
+    assert sum(bool(ended.line.comment) for ended in typed) >= 11, "the page claims too little"
+    shown = terminal.type("lockgate policy show")
+    assert '"previews/*/release.json"' in shown.said

@@ -115,6 +115,20 @@ def test_more_signatures_than_publishers_are_doubted(desk: ReleaseDesk) -> None:
     desk.person.must_end(2, many, "more approvals than people")
 
 
+def test_somebody_who_may_no_longer_approve_is_named_by_name(desk: ReleaseDesk) -> None:
+    _guard(desk)
+    edit = ("policy", "edit", "c.json", "--channel", "stable", "--no-approver")
+    said = desk.person.must(*edit, "ann", "--dry-run")
+    assert "the server will refuse this as things stand: stable: 1.0.0" in said.err
+    desk.person.must_end(2, [*edit, "eve"], "no such key")
+    desk.person.must("approve", "1.0.0", "--channel", "stable", "--key", "bob.pem", "--yes")
+    desk.person.must(*edit, "ann.pub")
+    _put_in_force(desk, "c.json")
+    assert desk.offers() == {"1.0.0": 10_000}
+    shown = desk.person.must("policy", "show")
+    assert "approved by 1 of bob" in shown.err
+
+
 def test_previews_are_published_by_other_keys_into_their_own_channel(desk: ReleaseDesk) -> None:
     person = desk.person
     person.must("keys", "generate", "--unencrypted", "--name", "nightbot", "nightbot.pem")
