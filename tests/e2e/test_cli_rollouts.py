@@ -207,6 +207,17 @@ def test_a_hand_on_the_exposure_ends_the_plan_and_says_so(desk: ReleaseDesk) -> 
     assert "100%, active, epoch 3" in planned.out
 
 
+def test_a_plan_that_is_given_later_waits_for_its_time(desk: ReleaseDesk) -> None:
+    desk.publish(NEW, "--exposure", "3%")
+    plan = ["rollout", "plan", *ON_STABLE, "--rollout", "canary"]
+    said = desk.person.must(*plan, "--start-at", "2026-02-02T09:00:00Z").out
+    assert "3%, active, epoch 2" in said
+    assert desk.offers()[NEW] == 300
+    assert "2026-02-02T09:00:00Z" in desk.person.must("rollout", "show", APP, NEW).out
+    refused = desk.person.must_end(ExitCode.USAGE, [*plan, "--start-at", "2036-02-02T09:00:00Z"])
+    assert "starts too late" in refused.err
+
+
 def test_a_promotion_follows_a_plan_too(desk: ReleaseDesk) -> None:
     promote = ["promote", APP, "1.0.0", "--from", "stable", "--to", "beta"]
     desk.person.must(*promote, "--rollout", "canary")
