@@ -126,6 +126,7 @@ def test_what_was_typed_wrongly_is_an_object_too(person: CommandLine) -> None:
 
 def test_the_manner_of_one_run_is_not_that_of_the_next(person: CommandLine) -> None:
     person.run("--quiet", "--log-format", "json", "audit", "--limit", "many")
+    assert person.run("--log-format", "xml", "audit").err.startswith("error: log_format: ")
     with serve_script(API, LOG) as server:
         assert person.must("audit", "--server", server.address).err.startswith("demo: ")
 

@@ -132,6 +132,8 @@ class _BoundedHandler(logging.StreamHandler[TextIO]):
 
     def summarise(self, *, silent_s: float = SUMMARY_S) -> None:
         """Tell of what was left out and not told of since."""
+        if self not in logging.getLogger().handlers:
+            return  # another one has taken its place, and nobody would read this
         for event, count in list(self._bounds.take_summaries(silent_s=silent_s)):
             tell(_log, LINES_SUPPRESSED, of=event.name, suppressed=count)
 
