@@ -348,3 +348,22 @@ def test_a_bar_of_a_newer_kind_is_no_reason_to_take_less(
     _demand(repository, unknown=rule)
     repository.publish("2.0.0", NEXT)
     assert_refused(client, "repository.document")
+
+
+def test_explain_says_what_was_expected_and_what_was_found(
+    client: SimulatedClient, guarded: RepositorySimulator
+) -> None:
+    said = "\n".join(
+        line for section in client.updater.explain().sections for line in section.lines
+    )
+    assert "too few people have approved it" in said
+    assert f"expected 1 of {ANN.public_key.keyid[:8]}" in said
+    guarded.approve("2.0.0", [ANN])
+    said = "\n".join(
+        line for section in client.updater.explain().sections for line in section.lines
+    )
+    assert (
+        f"the policy: it takes releases/*/release.json, approved by 1 of {ANN.public_key.keyid[:8]}"
+        in said
+    )
+    assert client.runs() == "1.0.0"

@@ -54,7 +54,11 @@ def describe_chain(view: TrustedView, document: ChannelDocument, policy: PolicyD
             "stopped": None if document.stop is None else document.stop.reason,
             "retire_at": None if end is None else format_instant(end),
         },
-        policy={"paths": list(rule.paths), "manual_check": rule.manual_check.value},
+        policy={
+            "paths": list(rule.paths),
+            "manual_check": rule.manual_check.value,
+            "demands": list(rule.in_words()),
+        },
         offers=[_describe_offer(offer) for offer in document.offers],
     )
 
@@ -99,6 +103,9 @@ def lines_of(chain: Chain) -> Iterator[str]:
         yield f"{role['role']} {role['version']}, until {role['expires_at']}, {signed}"
     channel = chain["channel"]
     yield f"channel {channel['name']} {channel['sequence']}, until {channel['expires_at']}"
+    demands = chain["policy"]["demands"]
+    assert isinstance(demands, list)
+    yield f"policy for {channel['name']}: {', '.join(demands)}"
     if channel["stopped"]:
         yield f"channel {channel['name']} is stopped: {channel['stopped']}"
     if channel["retire_at"]:

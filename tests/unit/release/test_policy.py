@@ -181,3 +181,17 @@ def test_a_key_that_signed_an_approval_twice_is_refused() -> None:
     said = {**APPROVAL, "signatures": [APPROVAL["signatures"][0]] * 2}
     with pytest.raises(DocumentError, match="signed twice"):
         parse_approval(json.dumps(said).encode())
+
+
+def test_a_rule_is_told_in_words() -> None:
+    said = _read(WHOLE).in_words()
+    assert said == (
+        "it takes releases/*/release.json",
+        "signed by 2 of a, b, c",
+        f"approved by 1 of {', '.join(key[:8] for key in _read(WHOLE).approvals.keys)}",  # type: ignore[union-attr]
+        "with attestations, which this version cannot check",
+    )
+    assert ChannelPolicy(paths=(), signatures=SignatureRule(threshold=1)).in_words() == (
+        "it takes nothing",
+        "signed by 1 of any of the role's publishers",
+    )

@@ -176,6 +176,19 @@ class ChannelPolicy:
             return _too_few("people have approved it", approvals, standing.approvals)
         return None
 
+    def in_words(self) -> tuple[str, ...]:
+        """Return what it demands, a sentence for each part, for people."""
+        lines = [f"it takes {' and '.join(self.paths) or 'nothing'}"]
+        if self.signatures is not None:
+            who = ", ".join(map(_short, self.signatures.keys)) or "any of the role's publishers"
+            lines.append(f"signed by {self.signatures.threshold} of {who}")
+        if self.approvals is not None:
+            who = ", ".join(map(_short, self.approvals.keys))
+            lines.append(f"approved by {self.approvals.threshold} of {who}")
+        if self.unchecked:
+            lines.append(f"with {self.unchecked}, which this version cannot check")
+        return tuple(lines)
+
     def to_json(self) -> JsonObject:
         """Return the rule as it stands in the document."""
         demanded: dict[str, Json] = {}

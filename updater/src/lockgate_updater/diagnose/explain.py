@@ -99,6 +99,7 @@ def _explain_channel(findings: Findings) -> tuple[str, ...]:
         f"{channel.channel}, sequence {channel.sequence}, signed "
         f"{format_instant(channel.issued_at)}, expires {format_instant(channel.expires_at)}",
         f"versions are ordered as {findings.policy.versions}",
+        f"the policy: {', '.join(findings.policy.channel(channel.channel).in_words())}",
         f"offers: {', '.join(offer.version for offer in channel.offers) or 'none'}",
     ]
     lines += [f"revoked: {item.version}: {item.reason} ({item.remedy})" for item in channel.revoked]
