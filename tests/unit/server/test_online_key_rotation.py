@@ -1,5 +1,6 @@
 """The server's own key, replaced: both sign, root names the next, the old one goes for ever."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -125,6 +126,27 @@ def test_an_old_key_that_clients_may_need_is_dropped_only_by_who_insists(scene: 
         drop_key(scene.deps(), APP, CALLER)
     assert drop_key(scene.deps(), APP, CALLER, anyway=True) is not None
     assert parts(scene) == ["in-force"]
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+def test_a_key_that_was_dropped_by_a_process_that_was_killed_is_told_of_truly(
+    scene: Scene, moment: Moment
+) -> None:
+    make_next_key(scene.deps(), APP, CALLER)
+    deps = scene.deps()
+
+    class Killed(KeyRing):
+        def drop(self, app: AppName, key_id: str) -> None:
+            if moment is Moment.AFTER:
+                super().drop(app, key_id)
+            raise KilledError("at the drop of a key")
+
+    with pytest.raises(KilledError):
+        drop_key(replace(deps, keys=Killed(scene.folder / "keys", {})), APP, CALLER)
+    assert scene.outcomes()[-1] == ("online-key.drop", "open")
+    scene.publish("1.1.0")
+    outcome = "done" if moment is Moment.AFTER else "abandoned"
+    assert ("online-key.drop", outcome) in scene.outcomes()
 
 
 @pytest.mark.parametrize("moment", list(Moment))

@@ -275,7 +275,7 @@ def _drop(deps: WriteDeps, base: Base, state: KeyState, caller: Caller) -> None:
             app=base.app,
             actor=caller.actor,
             action="online-key.drop",
-            details={"keyid": state.key_id, "part": state.part},
+            details={"dropped_keyid": state.key_id, "part": state.part},
             request_id=caller.request_id,
             operation_id=caller.operation_id,
             timestamp_sha256="",

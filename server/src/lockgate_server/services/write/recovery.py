@@ -1,6 +1,7 @@
 """What a change that broke off has left behind: finished, or given up, before the next change.
 
 1. An open intent whose pointer, or whose root, is in force is done: only the note of it was lost.
+   So is one to let go of a key that is gone.
 2. An open intent that can no longer win, because the pointer has moved past it, is abandoned.
 3. An open intent that may still be somebody's at this moment is left alone, until it is older than
    any request can be.
@@ -37,7 +38,7 @@ from lockgate_server.ports import AuditEntry
 from lockgate_server.services.objects import read_object
 from lockgate_server.services.write.bars import bars_of, check_offers_stand
 from lockgate_server.services.write.base import Base, highest_of, read_target
-from lockgate_server.services.write.composing import Change, DeadFile
+from lockgate_server.services.write.composing import Change, DeadFile, online_keys
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.lists import list_before, others_than
 from lockgate_server.services.write.publishing import (
@@ -46,6 +47,7 @@ from lockgate_server.services.write.publishing import (
     check_artifacts,
     check_documents,
     check_list,
+    check_marks,
     read_verified,
 )
 from lockgate_server.services.write.renewal_rules import check_policy, check_targets
@@ -77,6 +79,10 @@ def settle_intents(deps: WriteDeps, base: Base) -> None:
 
 def _is_in_force(deps: WriteDeps, base: Base, entry: AuditEntry) -> bool:
     root_sha256 = entry.intent.details.get("root_sha256")
+    dropped = entry.intent.details.get("dropped_keyid")
+    if dropped is not None:
+        held = deps.keys.held(base.app, online_keys(base))
+        return all(one.key.keyid != dropped for one in held)
     if root_sha256 is None:
         return entry.intent.timestamp_sha256 == digest_bytes(base.chain.timestamp.data)
     key = metadata_key(base.app, Role.ROOT, _number(entry, "root_version"))
@@ -168,6 +174,7 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Chang
     new, before = read_verified(verified, role=role), list_before(base, role)
     channels = tuple(base.channels.values())
     check_list(new, before, base.policy, channels, deps.now(), others_than(base, role))
+    check_marks(new, base.chain.targets.version)
     check_offers_stand(bars_of(base, new), channels)
     changed = changed_paths(new, before)
     documents = {
