@@ -1,13 +1,22 @@
 """Where the server's own keys come from, and that nobody else's is taken for one."""
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
     load_pem_private_key,
+)
+from securesystemslib.signer import (
+    SIGNER_FOR_URI_SCHEME,
+    CryptoSigner,
+    Key,
+    Signature,
+    Signer,
 )
 
 from lockgate_release.errors import LocalError, LockgateError, UsageError
@@ -85,3 +94,70 @@ def test_a_pem_in_the_environment_that_is_none_is_refused(tmp_path: Path) -> Non
     with pytest.raises(LockgateError) as caught:
         KeyRing(tmp_path, {NAME: broken}).create(APP)
     assert "AAAA" not in str(caught.value)
+
+
+class ServiceSigner(Signer):
+    """A key service: it signs with the key it has, under whatever public key it was told."""
+
+    keys: ClassVar[dict[str, CryptoSigner]] = {}
+
+    def __init__(self, inner: CryptoSigner, public_key: Key) -> None:
+        self._inner = inner
+        self._public_key = public_key
+
+    @property
+    def public_key(self) -> Key:
+        return self._public_key
+
+    @classmethod
+    def from_priv_key_uri(
+        cls, priv_key_uri: str, public_key: Key, secrets_handler: object = None
+    ) -> "ServiceSigner":
+        del secrets_handler
+        return cls(cls.keys[priv_key_uri], public_key)
+
+    def sign(self, payload: bytes) -> Signature:
+        return Signature(self._public_key.keyid, self._inner.sign(payload).signature)
+
+
+@pytest.fixture
+def service() -> Iterator[dict[str, CryptoSigner]]:
+    """Two keys in a service that securesystemslib knows by its scheme."""
+    SIGNER_FOR_URI_SCHEME["test-service"] = ServiceSigner
+    ServiceSigner.keys = {f"test-service:{n}": generate_signer() for n in (1, 2)}
+    yield ServiceSigner.keys
+    del SIGNER_FOR_URI_SCHEME["test-service"]
+
+
+def public_pem(signer: CryptoSigner) -> str:
+    public = load_pem_private_key(signer.private_bytes, None).public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def test_both_keys_of_a_rotation_may_be_a_service_s(
+    tmp_path: Path, service: dict[str, CryptoSigner]
+) -> None:
+    old, new = service.values()
+    environ = {NAME: "test-service:1", f"{NAME}_NEXT": "test-service:2"}
+    environ |= {f"{NAME}_PUBLIC": public_pem(old), f"{NAME}_NEXT_PUBLIC": public_pem(new)}
+    ring = KeyRing(tmp_path, environ)
+    assert ring.create_next(APP) == new.public_key
+    for named in (old, new):
+        first, second = ring.signers(APP, [named.public_key])
+        assert first.public_key == named.public_key
+        for signer in (first, second):
+            signer.public_key.verify_signature(signer.sign(b"x"), b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_s_key_that_is_not_the_one_it_is_taken_for_does_not_sign(
+    tmp_path: Path, service: dict[str, CryptoSigner], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing says which key the next one is: it must not sign in the name of the old one."""
+    old, _ = service.values()
+    ring = KeyRing(tmp_path, {NAME: "test-service:1", f"{NAME}_NEXT": "test-service:2"})
+    (signer,) = ring.signers(APP, [old.public_key])
+    signer.public_key.verify_signature(signer.sign(b"x"), b"x")
+    assert "key.not-used" in caplog.text
+    with pytest.raises(LocalError, match="next online key"):
+        ring.create_next(APP)
