@@ -59,8 +59,12 @@ class Terminal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for server in self._servers:
-            server.stop()
+        self.stop_servers()
+
+    def stop_servers(self) -> None:
+        """Stop every server that was started."""
+        while self._servers:
+            self._servers.pop().stop()
 
     def follow(self, blocks: Iterable[Block]) -> list[Ended]:
         """Type these blocks, and hold every line to what its comment says.

@@ -48,7 +48,16 @@ from lockgate_server.stores.ledger_migrations import SCHEMA as LEDGER_SCHEMA
 from lockgate_server.stores.sqlite_copies import seal
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 
-__all__ = ["AppPlan", "Fate", "Named", "RestorePlan", "carry_out", "plan_restore"]
+__all__ = [
+    "AppPlan",
+    "Fate",
+    "Named",
+    "RestorePlan",
+    "carry_out",
+    "missing_keys",
+    "plan_restore",
+    "put_keys",
+]
 
 Tell = Callable[[str], None]
 
@@ -258,14 +267,28 @@ def carry_out(
     note_begun(settings, plan.manifest)
     _refill(plan, store, held, tell)
     tell("keys and databases")
-    for name, signer in unpacked.keys.items():
-        if not (data / "keys" / name).exists():
-            write_private_key(signer, data / "keys" / name)
+    put_keys(settings, unpacked)
     _record(plan, caller, now)
     if plan.manifest.find(REPORTS) is not None and not (data / REPORTS).exists():
         _put_in_place(unpacked.folder / REPORTS, data / REPORTS)
     _put_in_place(unpacked.folder / LEDGER, data / LEDGER)
     note_done(settings)
+
+
+def missing_keys(settings: ServerSettings, unpacked: Unpacked) -> tuple[str, ...]:
+    """Return the files of the keys that a backup holds and the folder has not."""
+    folder = settings.data / "keys"
+    return tuple(name for name in sorted(unpacked.keys) if not (folder / name).exists())
+
+
+def put_keys(settings: ServerSettings, unpacked: Unpacked) -> None:
+    """Put back the keys that are missing; those that are there stay.
+
+    Raises:
+        LocalError: The disk is in the way.
+    """
+    for name in missing_keys(settings, unpacked):
+        write_private_key(unpacked.keys[name], settings.data / "keys" / name)
 
 
 def _refill(plan: RestorePlan, store: ObjectStore | None, held: Held, tell: Tell) -> None:

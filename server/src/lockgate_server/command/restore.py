@@ -22,7 +22,9 @@ from lockgate_server.backups.restoring import (
     Named,
     RestorePlan,
     carry_out,
+    missing_keys,
     plan_restore,
+    put_keys,
 )
 from lockgate_server.backups.schedule import PASSPHRASE
 from lockgate_server.backups.scratch import scratch_folder
@@ -57,6 +59,7 @@ __all__ = ["restore"]
 @click.option("--yes", is_flag=True, help="Take the store's word for which states are the newest.")
 @click.option("--unconfirmed", is_flag=True, help="Name the newest states later, by rebuild.")
 @click.option("--objects", is_flag=True, help="Put objects back for apps that the store has lost.")
+@click.option("--only-keys", is_flag=True, help="Only keys that are missing; nothing else.")
 @click.option(
     "--dry-run", is_flag=True, help="Prove everything, say what would be done; do nothing."
 )
@@ -69,6 +72,7 @@ def restore(
     yes: bool,
     unconfirmed: bool,
     objects: bool,
+    only_keys: bool,
     dry_run: bool,
     as_json: bool,
     **where: str | None,
@@ -82,6 +86,9 @@ def restore(
     """
     here = Invocation.here()
     settings = here.server(where["data"], where["storage"])
+    if only_keys:
+        _restore_keys(settings, here, src, dry_run=dry_run, as_json=as_json)
+        return
     check_free(settings)
     if settings.restore_file.exists():
         say("A restore broke off here: it is gone on with.")
@@ -115,6 +122,29 @@ def restore(
         print_json(_describe(plan, done=not dry_run))
     else:
         _show(plan, done=not dry_run)
+
+
+def _restore_keys(
+    settings: ServerSettings, here: Invocation, src: str, *, dry_run: bool, as_json: bool
+) -> None:
+    """Put back the keys that a backup holds and the folder has not."""
+    passphrase = read_passphrase(here.environ)
+    with (
+        Progress() as tell,
+        scratch_folder(settings.data) as scratch,
+        find_backup(src) as held,
+    ):
+        unpacked = verify_backup(held, scratch, passphrase=passphrase, tell=tell)
+        missing = missing_keys(settings, unpacked)
+        if not dry_run:
+            put_keys(settings, unpacked)
+    if as_json:
+        print_json({"keys_restored": list(missing), "done": not dry_run})
+        return
+    for name in missing:
+        show(f"keys/{name}: {'would be restored' if dry_run else 'restored'}")
+    if not missing:
+        say("The folder has every key that the backup holds. Nothing was changed.")
 
 
 @contextmanager

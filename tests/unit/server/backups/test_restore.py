@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lockgate_release.errors import ExitCode, StaleMirrorError
+from lockgate_release.errors import ExitCode, LocalError, StaleMirrorError
 from lockgate_server.assembly import prepare
 from lockgate_server.settings import ServerSettings
 from tests.simulators.server_scene import APP, read_all
@@ -178,6 +178,24 @@ def test_a_restore_that_broke_off_is_gone_on_with_and_no_server_starts_before(
         site.open()
         site.scene.look()
         site.close()
+
+
+def test_a_lost_key_comes_back_alone_and_a_key_that_is_there_stays(site: ServerSite) -> None:
+    site.back_up("--with-keys")
+    key = site.data / "keys" / f"{APP}.pem"
+    whole = key.read_bytes()
+    site.restore("--only-keys", says="has every key")
+    key.unlink()
+    with pytest.raises(LocalError):
+        site.scene.publish("1.1.0")
+    site.restore("--only-keys", "--dry-run", says="would be restored")
+    assert not key.exists()
+    assert site.restore("--only-keys", "--json").json()["keys_restored"] == [key.name]
+    assert (key.read_bytes(), key.stat().st_mode & 0o777) == (whole, 0o600)
+    site.scene.publish("1.1.0")
+    site.environ["LOCKGATE_BACKUP_PASSPHRASE"] = "another passphrase"
+    key.unlink()
+    site.restore("--only-keys", code=ExitCode.LOCAL, says="does not open the key")
 
 
 def test_another_backup_does_not_go_on_with_a_restore_that_broke_off(site: ServerSite) -> None:
