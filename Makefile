@@ -12,7 +12,7 @@ R2 := tests/simulators/r2
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test r2 crash faults check format docs conformance bench lock clean
+.PHONY: help setup demo test r2 crash faults ordeals check format docs conformance bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -48,6 +48,9 @@ crash: setup  ## Kill, starve and cut off the updater at every system call, and 
 
 faults: setup  ## Let the object store fail at every request of a change, in every way, and print the table (ARGS="publish" picks)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+ordeals: setup  ## Kill, starve and damage a running server at every write, and print the table (ARGS="kill publish" picks)
+	$(BIN)/python -m tests.faults.ordeals $(if $(ARGS),"$(ARGS)")
 
 check: setup  ## Check format, lint, types, imports and docs
 	$(BIN)/ruff format --check $(CODE)

@@ -112,13 +112,14 @@ def test_the_how_tos_end_as_they_say(terminal: Terminal, tmp_path: Path) -> None
         client = next(iter(_blocks(HOW_TO / "ship-a-client.md", "")))
         terminal.follow([client])
     for page in (
+        "clients-stuck",
         "take-back-a-release",
         "renew",
         "keep-the-bucket-small",
         "mirror",
         "preview-channels",
     ):
-        terminal.follow(_blocks(HOW_TO / f"{page}.md", ""))
+        terminal.follow(_blocks(HOW_TO / f"{page}.md", "", "sh"))
     assert _installed(tmp_path / ".myapp").startswith("2.0.0-")
     *_, mirror = _blocks(HOW_TO / "ship-a-client.md", "")
     terminal.rewrites["file:///media/mirror"] = (tmp_path / "data" / "objects").as_uri()

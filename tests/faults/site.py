@@ -82,12 +82,14 @@ class Site:
         said = {"LOCKGATE_SERVER": chosen.api, "LOCKGATE_TOKEN": chosen.token}
         return {**os.environ, **said, "XDG_CACHE_HOME": cache, "XDG_STATE_HOME": str(self.desk)}
 
-    def publish(self, version: str, *, channel: str = "stable", server: int = 0) -> Running:
+    def publish(
+        self, version: str, *more: str, channel: str = "stable", server: int = 0
+    ) -> Running:
         """Start a publish."""
         path = self.desk / f"{APP}-{version}.tar.gz"
         path.write_bytes(make_archive({"bin/app": f"#!/bin/sh\necho {version}\n".encode()}))
         artifact = f"linux-x86_64={path.name}"
-        options = ["--channel", channel, "--keep", "3", "--artifact", artifact]
+        options = ["--channel", channel, "--keep", "3", "--artifact", artifact, *more]
         return self.run("publish", "--app", APP, *options, "--version", version, server=server)
 
     def must(self, running: Running) -> None:

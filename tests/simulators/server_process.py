@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ class ServerProcess:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self.token = ""
-        self._environ = {**os.environ, **environ}
+        self.environ = {**os.environ, **environ}
         self._process: subprocess.Popen[bytes] | None = None
+        self._addresses: dict[str, Any] = {}
 
     def __enter__(self) -> ServerProcess:
         """Start, and make a token if there is none."""
@@ -82,15 +84,27 @@ class ServerProcess:
 
     # Its life.
 
-    def start(self) -> None:
-        """Start, and wait until it says that it is ready."""
+    def restart(self, *, before: Sequence[str] = ()) -> None:
+        """Start again at the addresses that it had: whoever waits for it finds it there."""
+        sides = ("public", "api")
+        public, api = (urlsplit(self._addresses[side]).netloc for side in sides)
+        self.start("--listen", public, "--api-listen", api, before=before)
+
+    def start(self, *where: str, before: Sequence[str] = ()) -> None:
+        """Start, and wait until it says that it is ready.
+
+        Args:
+            where: Options that say at which addresses; free ones where nothing is said.
+            before: What stands before the command, such as `faketime +1d`.
+        """
+        listen = where or ("--listen", "127.0.0.1:0")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "run", "--data", str(self.data), "--listen", "127.0.0.1:0"],
+                [*before, COMMAND, "run", "--data", str(self.data), *listen],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environ,
+                env=self.environ,
                 start_new_session=True,
             )
         self.run_file.unlink(missing_ok=True)
@@ -99,6 +113,7 @@ class ServerProcess:
             assert self._process.poll() is None, self.said()
             assert time.monotonic() < deadline, self.said()
             time.sleep(0.05)
+        self._addresses = json.loads(self.run_file.read_text("utf-8"))
 
     @property
     def run_file(self) -> Path:
