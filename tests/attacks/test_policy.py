@@ -320,6 +320,16 @@ def test_server_cannot_go_back_to_an_older_policy(
     assert_refused(client, "repository.trust")
 
 
+def test_server_cannot_show_a_fresh_machine_an_older_policy(
+    client: SimulatedClient, guarded: RepositorySimulator
+) -> None:
+    """It has seen no targets yet; but the release names those that its publishers saw."""
+    fresh = make_client(guarded, client.home.parent / "fresh")
+    _name_first_targets(guarded)
+    error = assert_refused(fresh, "repository.trust", runs="")
+    assert "older targets than its publishers have seen" in str(error)
+
+
 def _name_first_targets(repository: RepositorySimulator) -> None:
     """Sign a snapshot over the targets, and so the policy, that the app began with."""
     newest = repository.targets

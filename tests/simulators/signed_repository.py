@@ -183,6 +183,7 @@ class SignedRepository:
             version=document.version,
             channels=tuple(map(ChannelName, channels)),
             floors=dict(self.floors),
+            targets_version=self.targets.signed.version,
         )
         data = document.to_bytes()
         self._store_document(Document(path=path, data=data))

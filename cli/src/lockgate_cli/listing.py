@@ -27,6 +27,7 @@ class Listing:
         previews: Channels that end, or have ended.
         role: The role of releases whose list it is.
         others: Versions that are live in the lists of other roles.
+        targets_version: The number of the targets in force.
     """
 
     entries: Mapping[str, ReleaseEntry] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class Listing:
     previews: frozenset[ChannelName] = frozenset()
     role: str = Role.RELEASES.value
     others: frozenset[str] = frozenset()
+    targets_version: int = 0
 
     def parse(self, version: str) -> Version:
         """Return a version of the app's scheme.
@@ -89,6 +91,7 @@ def listing_of(base: Base, role: str = Role.RELEASES.value) -> Listing:
         ),
         role=role,
         others=frozenset(entry.version for path, entry in base.entries.items() if path not in own),
+        targets_version=base.chain.targets.version,
     )
 
 

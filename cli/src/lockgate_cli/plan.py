@@ -117,6 +117,9 @@ def plan_release(
     entries = dict(listing.entries)
     own = entries.get(path) or ReleaseEntry(version=version, channels=())
     bound = tuple(sorted({*own.channels, *channels}))
+    if bound != tuple(sorted(own.channels)):
+        # What the maintainers say now is what whoever is offered it must have seen, at least.
+        own = replace(own, targets_version=listing.targets_version)
     entries[path] = replace(own, channels=bound)
     if keep is not None:
         entries = _retire(listing, entries, keep, frozenset({version}))

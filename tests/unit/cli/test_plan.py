@@ -237,3 +237,16 @@ def test_a_list_never_loses_what_is_offered_or_new_and_never_a_floor(
     assert {*shown, "1.99.0"} <= live(following)
     assert len(live(following)) <= max(keep, 1) + len(shown)
     assert channel_floors(Listing(entries=following.entries)) == {STABLE: "1.0.0"}
+
+
+def test_a_release_names_the_targets_that_were_in_force_when_it_was_let_into_a_channel() -> None:
+    path = release_path("1.0.0")
+    old = replace(listing("1.0.0", channels=(BETA,)), targets_version=4)
+    new = plan(old, "1.1.0", channels=(BETA,))
+    assert new.entries[release_path("1.1.0")].targets_version == 4
+    assert new.entries[path].targets_version == 0
+    promoted = plan(old, "1.0.0")
+    assert promoted.entries[path].targets_version == 4
+    again = plan(replace(old, entries=promoted.entries, targets_version=5), "1.0.0")
+    assert again.entries[path].targets_version == 4
+    assert not again.changed

@@ -239,6 +239,7 @@ def full_entry() -> dict[str, Any]:
         "channels": ["beta", "stable"],
         "floor": {"stable": "1.0.0"},
         "lifted": {"beta": "2026-01-30T08:00:00Z"},
+        "targets": 3,
         "x": "later",
     }
 

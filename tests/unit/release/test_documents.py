@@ -87,7 +87,7 @@ OPTIONAL = {
         "channels.*.manual_check",
     },
     "extras": {"notes", "deltas", "attestations"},
-    "entry": {"floor", "floor.stable", "lifted", "lifted.beta"},
+    "entry": {"floor", "floor.stable", "lifted", "lifted.beta", "targets"},
 }
 OPAQUE = {"deltas", "attestations"}
 
@@ -251,6 +251,7 @@ WRONG_VALUES: list[tuple[str, Place, Any]] = [
     ("entry", ("channels",), ["Stable"]),
     ("entry", ("lifted",), {"a b": "2026-01-30T08:00:00Z"}),
     ("entry", ("lifted", "beta"), "soon"),
+    ("entry", ("targets",), -1),
     ("entry", ("floor", "stable"), "a/b"),
 ]
 

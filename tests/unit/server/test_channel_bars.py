@@ -272,3 +272,17 @@ def test_a_rollout_widens_only_over_the_bar(scene: Scene) -> None:
     scene.send(scene.publisher.offer("2.0.0", STABLE, 1000))
     scene.roll("2.0.0", "set", 2000)
     assert scene.look().offers() == [("2.0.0", 2000), ("1.0.0", 10_000)]
+
+
+def test_a_mark_names_no_targets_that_are_still_to_come(scene: Scene) -> None:
+    scene.publish("2.0.0", offer=False)
+    current = scene.look().chain.targets.version
+    ahead = scene.publisher.edit(
+        scene.look().chain, "2.0.0", lambda entry: replace(entry, targets_version=current + 1)
+    )
+    with pytest.raises(UsageError, match="names targets that are not in force"):
+        scene.send(ahead)
+    now = scene.publisher.edit(
+        scene.look().chain, "2.0.0", lambda entry: replace(entry, targets_version=current)
+    )
+    scene.send(now)

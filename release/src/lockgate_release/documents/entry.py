@@ -3,6 +3,9 @@
 It binds a release to its channels, so that a stolen server cannot move a preview into stable, and
 repeats each channel's floor, so that it cannot lower one: publishers keep the floor of a channel
 equal in every live entry, and a client reads it from whichever entry it is offered.
+
+It also names the maintainers' targets, and so the policy, that its publishers last saw: a machine
+that is new, and has seen no targets yet, can be shown no older ones together with this release.
 """
 
 from __future__ import annotations
@@ -31,12 +34,15 @@ class ReleaseEntry:
         floors: The lowest version that may still be installed, for each channel that has one.
         lifted: For each channel in which the publishers have lifted a revocation of it, the moment
             of that revocation. One that was made later stands: a lift is spent once.
+        targets_version: The number of the targets that its publishers saw when they last let it
+            into a channel; 0 where they said nothing.
     """
 
     version: str
     channels: tuple[ChannelName, ...]
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
     lifted: Mapping[ChannelName, datetime] = field(default_factory=dict)
+    targets_version: int = 0
     unknown: JsonObject = field(default_factory=dict)
 
     def lifts(self, channel: ChannelName, revoked_at: datetime | None) -> bool:
@@ -60,6 +66,8 @@ class ReleaseEntry:
             known["lifted"] = {
                 str(name): format_instant(at) for name, at in sorted(self.lifted.items())
             }
+        if self.targets_version:
+            known["targets"] = self.targets_version
         return with_unknown(known, self.unknown)
 
 
@@ -90,6 +98,7 @@ def parse_entry(custom: Mapping[str, Json] | None, *, subject: str) -> ReleaseEn
                 for name in lifted.names()
             }
         ),
+        targets_version=fields.integer("targets", default=0),
         unknown=rest_of(fields),
     )
 

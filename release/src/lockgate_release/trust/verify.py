@@ -10,6 +10,7 @@ The rules, each held by the code that carries its number:
    of it is used.
 5. A release is offered only as its publishers bound it: version and channel stand in the signed
    entry, and it meets the channel's bar in the policy: its path, who signed its list, who approved.
+   Targets, and so the policy, are no older than those that its publishers name in the entry.
 6. A mirror that shows an older state than the one already verified is stale, not news.
 7. Offline, the newest state verified before is read again from the cache under all the same rules.
 
@@ -164,6 +165,7 @@ class TrustedView:
         entry = parse_entry(target.custom, subject=path)
         document = parse_release(data, subject=path)
         self._check_app(document.app, path)
+        self._check_not_before(entry.targets_version, path)
         folder = path.split("/", 1)[0]
         if not (
             document.version == entry.version
@@ -343,6 +345,16 @@ class TrustedView:
         if found is None:
             raise TrustError("missing from the repository", subject=path)
         return found
+
+    def _check_not_before(self, seen: int, path: str) -> None:
+        """Refuse targets, and so a policy, older than those the release's publishers saw."""
+        if seen and (found := self._read_cached("targets.json").version) < seen:
+            raise TrustError(
+                "older targets than its publishers have seen",
+                subject=path,
+                expected=f"at least number {seen}",
+                found=str(found),
+            )
 
     def _check_app(self, app: AppName, path: str) -> None:
         if app != self.app:

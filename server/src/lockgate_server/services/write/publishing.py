@@ -9,6 +9,7 @@ Of the list of releases (its signatures and its number are checked by `trust.cha
 4. A release that is live already keeps its bytes.
 5. Every live release carries the same floor for a channel, and none is lower than the one in force.
 6. A release that a channel offers stays live, and stays allowed there. Revoke it first.
+   No mark names targets that are not in force yet: every client would refuse it.
 
 Of each document that is new or changed:
 
@@ -59,6 +60,7 @@ __all__ = [
     "check_artifacts",
     "check_documents",
     "check_list",
+    "check_marks",
     "read_list",
     "read_verified",
 ]
@@ -153,6 +155,22 @@ def check_list(
     _check_floors(new, base, policy)
     for channel in channels:
         _check_still_offered(new, channel)
+
+
+def check_marks(new: ReleaseList, targets_version: int) -> None:
+    """Refuse marks that name targets that are not in force yet (rule 6).
+
+    Raises:
+        UsageError: One does.
+    """
+    for path, entry in new.entries.items():
+        if entry.targets_version > targets_version:
+            raise UsageError(
+                "names targets that are not in force",
+                subject=f"{path}: custom.targets",
+                expected=f"at most {targets_version}",
+                found=str(entry.targets_version),
+            )
 
 
 def _check_fresh(new: ReleaseList, now: datetime) -> None:
