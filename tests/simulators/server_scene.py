@@ -42,6 +42,7 @@ from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_release.uploads import ArrivedPart, BeginRequest, FinishRequest, make_upload_id
 from lockgate_server.api import ApiDeps, create_api_app
 from lockgate_server.keys import KeyRing
+from lockgate_server.patience import Patience
 from lockgate_server.ports import Highest, IfAbsent, Intent, Ledger, ObjectStore, Scope
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
@@ -124,6 +125,7 @@ class Scene:
         uploads: How clients send parts straight to the store, if they can.
         parts: What the store holds of such uploads, where clients send here; else as `uploads`.
         room: How many bytes more the store has for uploads, if it can tell.
+        patience: How long caches are waited for when keys change.
     """
 
     folder: Path
@@ -136,6 +138,7 @@ class Scene:
     uploads: DirectUploads | None = None
     parts: DirectUploads | None = None
     room: int | None = None
+    patience: Patience = field(default_factory=Patience)
     naps: list[float] = field(default_factory=list)
     between_tries: Callable[[], object] = lambda: None
     _random: Iterator[int] = field(default_factory=itertools.count)
@@ -153,6 +156,7 @@ class Scene:
             uploads=self.uploads,
             parts=self.parts or self.uploads,
             room=lambda: self.room,
+            patience=self.patience,
         )
 
     def _sleep(self, seconds: float) -> None:
