@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from flask import Flask
 
@@ -27,6 +28,7 @@ from lockgate_server.reporting import Network, Reporting
 from lockgate_server.services.reports.blocks import block_mark, client_address
 from lockgate_server.services.reports.in_force import View
 from lockgate_server.services.reports.intake import Intake, IntakeLimits
+from lockgate_server.services.reports.shared import SharedCounts
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from lockgate_server.stores.sqlite_reports import SqliteReportLedger
@@ -41,16 +43,26 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> None:
     """Serve the public app until a signal, or the end of the supervisor."""
     told = begin("public", arguments, environ)
     workers = size_setting(environ, "LOCKGATE_PUBLIC_WORKERS", _WORKERS)
+    # Made before the processes are, so that they know a block by the same number.
+    secret = _Secret(salt=secrets.token_bytes(16), shared=SharedCounts())
     serve(
         "public",
         told.fd,
-        lambda: _make_app(told, workers),
+        lambda: _make_app(told, workers, secret),
         workers=workers,
         threads=size_setting(environ, "LOCKGATE_PUBLIC_THREADS", _THREADS),
     )
 
 
-def _make_app(told: ChildArguments, workers: int) -> Flask:
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """What the processes of the public side share, and nobody else has."""
+
+    salt: bytes
+    shared: SharedCounts
+
+
+def _make_app(told: ChildArguments, workers: int, secret: _Secret) -> Flask:
     """Return the app; what it holds is let go of when the process ends."""
     store, serving = open_store(told.settings.store_address), told.settings.serving
     ledger = SqliteLedger(told.settings.ledger_path)
@@ -65,15 +77,23 @@ def _make_app(told: ChildArguments, workers: int) -> Flask:
             api_port=told.api_port,
             new_id=new_request_id,
             intake=_start_intake(
-                told.settings.reporting, View(store, ledger, time.monotonic), reports, workers
+                told.settings.reporting,
+                View(store, ledger, time.monotonic),
+                reports,
+                workers,
+                secret.shared,
             ),
-            find_block=_block_finder(told.settings.reporting.trusted_proxies),
+            find_block=_block_finder(told.settings.reporting.trusted_proxies, secret.salt),
         )
     )
 
 
 def _start_intake(
-    reporting: Reporting, view: View, reports: ReportLedger, workers: int
+    reporting: Reporting,
+    view: View,
+    reports: ReportLedger,
+    workers: int,
+    shared: SharedCounts,
 ) -> Intake | None:
     """Return what takes reports in, and counts what waits when the process ends."""
     if not reporting.is_on:
@@ -84,14 +104,14 @@ def _start_intake(
         now=utc_now,
         monotonic_s=time.monotonic,
         limits=IntakeLimits(share_bp=reporting.share_bp, processes=workers),
+        shared=shared,
     )
     atexit.register(intake.stop)
     intake.start()
     return intake
 
 
-def _block_finder(trusted: Sequence[Network]) -> Callable[[str, str], int]:
-    salt = secrets.token_bytes(16)
+def _block_finder(trusted: Sequence[Network], salt: bytes) -> Callable[[str, str], int]:
     return lambda peer, forwarded: block_mark(client_address(peer, forwarded, trusted), salt)
 
 

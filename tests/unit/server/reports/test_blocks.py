@@ -1,6 +1,8 @@
 """Blocks of addresses: who is behind which, and how much one of them may say."""
 
-import math
+import os
+from collections.abc import Iterator
+from contextlib import closing
 from ipaddress import ip_network
 
 import pytest
@@ -12,6 +14,7 @@ from lockgate_server.services.reports.blocks import (
     block_mark,
     client_address,
 )
+from lockgate_server.services.reports.shared import SharedCounts
 
 SALT = b"0123456789abcdef"
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
@@ -79,11 +82,47 @@ def test_the_larger_arm_takes_in_proportion_to_what_it_was_drawn() -> None:
     assert allowance(990_000, ratio=99.0) == 990
 
 
-@pytest.mark.parametrize("total", [1, 100, 10_000, 1_000_000])
-def test_two_processes_share_what_one_block_may(total: int) -> None:
-    together = 2 * allowance(math.ceil(total / 2), processes=2)
-    assert together <= allowance(total) + 1
-    assert together >= 2
+@pytest.fixture
+def shared() -> Iterator[SharedCounts]:
+    with closing(SharedCounts()) as made:
+        yield made
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 8, 64])
+@pytest.mark.parametrize("others", [0, 500, 20_000])
+def test_however_many_processes_there_are_a_block_says_no_more(
+    shared: SharedCounts, processes: int, others: int
+) -> None:
+    flood = block_mark("192.0.2.1", SALT)
+    ours = [Weights(processes, shared) for _ in range(processes)]
+    for number in range(others):
+        ours[number % processes].take("arm", number, allowance)
+    taken = sum(ours[number % processes].take("arm", flood, allowance) for number in range(1_000))
+    total = others + taken
+    assert min(2, allowance(total)) <= taken <= allowance(total + processes)
+
+
+def test_what_processes_count_together_is_seen_by_those_that_are_made_later(
+    shared: SharedCounts,
+) -> None:
+    child = os.fork()
+    if not child:
+        os._exit(0 if [shared.take("arm", 7, 2) for _ in range(3)] == [True, True, False] else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not shared.take("arm", 7, 2)
+    assert shared.take("arm", 8, 2)
+    assert shared.take("another arm", 7, 2)
+
+
+def test_of_more_than_fits_everything_is_forgotten_and_nobody_waits() -> None:
+    with closing(SharedCounts(slots=30)) as shared:
+        assert shared.take("arm", 0, 1)
+        assert not shared.take("arm", 0, 1)
+        assert all(shared.take("arm", number, 1) for number in range(1, 20))
+        assert not shared.take("arm", 0, 1)
+        assert shared.take("arm", 20, 1)
+        assert shared.take("arm", 0, 1)
 
 
 def test_a_share_can_be_said_instead() -> None:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Hashable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
+from lockgate_server.services.reports.shared import SharedCounts
+
 __all__ = ["Network", "Rates", "Weights", "allowance", "block_mark", "client_address"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -89,8 +91,8 @@ def block_mark(address: str, salt: bytes) -> int:
     return int.from_bytes(digest, "big")
 
 
-def allowance(total: int, *, ratio: float = 1.0, share_bp: int = 0, processes: int = 1) -> int:
-    """Return how many of an arm's clients one block may be, in one of several processes.
+def allowance(total: int, *, ratio: float = 1.0, share_bp: int = 0) -> int:
+    """Return how many of an arm's clients one block may be.
 
     Among N canaries of which a share p fares badly anyway, about sqrt(N * p) more or fewer are
     chance. So a tenth of sqrt(N) is what nobody can tell from chance where p is 0.5 % or more, at
@@ -98,15 +100,14 @@ def allowance(total: int, *, ratio: float = 1.0, share_bp: int = 0, processes: i
     three canaries that crash at once would halt a release.
 
     Args:
-        total: How many have enrolled in the arm here, whoever asks included.
+        total: How many have enrolled in the arm, whoever asks included.
         ratio: How many times as large as the smaller arm this one is drawn, >= 1: what is let in is
             in proportion, so that nobody who is left out tilts the comparison.
         share_bp: Let this share in instead, in basis points, but no fewer than two.
-        processes: How many processes there are, each of which takes its part.
     """
-    smaller = total * processes / ratio
+    smaller = total / ratio
     most = smaller * share_bp / 10_000 if share_bp else math.sqrt(smaller) / 10
-    return max(1, int(max(_LEAST, most) * ratio / processes))
+    return int(max(_LEAST, most) * ratio)
 
 
 class _Arm:
@@ -148,10 +149,20 @@ class Weights:
 
     What is kept is bounded, and of too much the arm that was longest silent is forgotten. One block
     cannot bring that about: it is one number in each arm, and the arms are those in force.
+
+    Of several processes each takes its part of what a block may be. Where that is less than one,
+    they count together.
     """
 
-    def __init__(self) -> None:
-        """Begin with nobody."""
+    def __init__(self, processes: int = 1, shared: SharedCounts | None = None) -> None:
+        """Begin with nobody.
+
+        Args:
+            processes: How many processes there are, > 0.
+            shared: What they count together; None: each lets one in at least.
+        """
+        self._processes = processes
+        self._shared = shared
         self._lock = threading.Lock()
         self._arms: OrderedDict[Hashable, _Arm] = OrderedDict()
         self._numbers = 0
@@ -171,7 +182,7 @@ class Weights:
                 held = self._arms[arm] = _Arm()
             self._arms.move_to_end(arm)
             count = held.count_of(mark)
-            if count and count >= allowed(held.total + 1):
+            if not self._fits(arm, mark, count, allowed((held.total + 1) * self._processes)):
                 return False
             held.add(mark)
             if not count and held.slots is None:
@@ -182,6 +193,16 @@ class Weights:
                     held.widen()
                 self._forget()
             return True
+
+    def _fits(self, arm: Hashable, mark: int, count: int, most: int) -> bool:
+        """Whether a block of which so many were counted here may have one more, of so many in all.
+
+        Each process takes all alike, so there are about as many in the others.
+        """
+        part = most // self._processes
+        if part or self._shared is None:
+            return count < max(1, part)
+        return self._shared.take(arm, mark, most)
 
     def _forget(self) -> None:
         """Forget the arms that were longest silent until the rest fits."""

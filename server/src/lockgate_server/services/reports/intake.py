@@ -32,6 +32,7 @@ from lockgate_server.services.reports.admission import Place, admit_active, find
 from lockgate_server.services.reports.blocks import Rates, Weights, allowance
 from lockgate_server.services.reports.in_force import InForce, View
 from lockgate_server.services.reports.reading import Reader
+from lockgate_server.services.reports.shared import SharedCounts
 
 __all__ = ["FLUSH_S", "Intake", "IntakeLimits"]
 
@@ -67,7 +68,7 @@ class IntakeLimits:
 
     def allowed(self, ratio: float) -> Callable[[int], int]:
         """Return how many of so many in an arm may be of one block; see `allowance`."""
-        return partial(allowance, ratio=ratio, share_bp=self.share_bp, processes=self.processes)
+        return partial(allowance, ratio=ratio, share_bp=self.share_bp)
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ class Intake:
         now: Callable[[], datetime],
         monotonic_s: Callable[[], float],
         limits: IntakeLimits,
+        shared: SharedCounts | None = None,
     ) -> None:
         """Begin with nothing; `start` lets a thread count what comes.
 
@@ -139,6 +141,7 @@ class Intake:
             now: The present.
             monotonic_s: A clock that only goes forward, in seconds.
             limits: How much is taken in.
+            shared: What is counted together with the other processes, where there are any.
         """
         self._ledger = ledger
         self._view = view
@@ -146,7 +149,7 @@ class Intake:
         self._monotonic_s = monotonic_s
         self._limits = limits
         self._rates = Rates(per_s=limits.requests_per_s, burst=limits.burst)
-        self._weights = Weights()
+        self._weights = Weights(limits.processes, shared)
         self._places = _Places(limits)
         self._of_a_day = limits.allowed(_ACTIVE_RATIO)
         self._reader = Reader()
