@@ -1,30 +1,17 @@
 """Publishing by two of three people, each with one key in a folder of their own."""
 
-import base64
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata, Targets
 
 from lockgate_release.errors import ExitCode
-from lockgate_release.layout import artifact_key, release_path
-from lockgate_release.names import AppName
-from lockgate_release.trust.partial import change_id_of
+from lockgate_release.layout import artifact_key
 from lockgate_server.ports import Scope
-from tests.simulators.api_server import serve_app
-from tests.simulators.release_desk import APP, ReleaseDesk
-from tests.simulators.signers import Team, open_team
+from tests.simulators.release_desk import APP
+from tests.simulators.signers import Team, first_release, open_team
 
-ONE = "keys/publisher/publisher-1.pem"
-TWO = "keys/publisher/publisher-2.pem"
-
-
-def first_release(desk: ReleaseDesk) -> None:
-    desk.publish("0.9.0", "--key", ONE, "--key", TWO)
+APP_OPTION = f"--app={APP}"
 
 
 @pytest.fixture
@@ -77,9 +64,6 @@ def test_status_and_pending_show_who_has_signed(team: Team) -> None:
     assert team.change() in reader.must("pending", APP).out
 
 
-APP_OPTION = f"--app={APP}"
-
-
 def test_a_plan_and_several_channels_go_live_together(team: Team) -> None:
     team.begin("1.0.0", "--channel", "stable", "--channel", "beta", "--rollout", "canary")
     team.sign(team.ann, "1.0.0")
@@ -101,30 +85,25 @@ def test_promotion_retirement_a_lift_and_a_renewal_take_two_people_too(team: Tea
     assert "waits for 2 more" in promoted.err
     shown = team.ann.must("sign", APP, "1.0.0", "--dry-run").out
     assert "~ 1.0.0: may be offered in beta too" in shown
-    two_sign(team, "1.0.0")
+    team.sign_all("1.0.0")
     assert team.desk.offers("beta") == {"1.0.0": 10_000}
     team.ci.must("releases", "retire", APP_OPTION, "0.9.0", "--unsigned", "--yes")
     assert "- 0.9.0 vanishes" in team.ann.must("sign", APP, "0.9.0", "--dry-run").out
-    two_sign(team, "0.9.0")
+    team.sign_all("0.9.0")
     assert team.desk.versions() == {"1.0.0"}
     team.ci.must("revoke", APP, "1.0.0", "--channel", "beta", "--reason", "bad", "--yes")
     team.ci.must("unrevoke", APP, "1.0.0", "--reason", "good", "--unsigned", "--yes")
     shown = team.ann.must("sign", APP, "1.0.0", "--dry-run").out
     assert "its revocation in beta is lifted" in shown
     assert "> the server will take back the revocation of 1.0.0 in beta" in shown
-    two_sign(team, "1.0.0")
+    team.sign_all("1.0.0")
     team.ci.must("promote", APP, "1.0.0", "--from", "beta", "--to", "beta")
     before = team.desk.chain().releases.version
     renewed = team.ci.must("renew", APP_OPTION, "--role", "releases", "--unsigned")
     assert "To sign it: lockgate sign demo renewal" in renewed.err
     assert "the list stays as it is" in team.bob.must("sign", APP, "renewal", "--dry-run").out
-    two_sign(team, "renewal")
+    team.sign_all("renewal")
     assert team.desk.chain().releases.version == before + 1
-
-
-def two_sign(team: Team, name: str) -> None:
-    team.sign(team.ann, name)
-    team.sign(team.cleo, name)
 
 
 # What a signer sees, and decides.
@@ -285,7 +264,7 @@ def test_what_is_withdrawn_makes_room(team: Team) -> None:
     team.bob.must_end(ExitCode.USAGE, ["sign", APP, "1.0.0", "--yes"], "nothing of that name")
     team.ann.must_end(ExitCode.USAGE, [*asked, "--yes"], "nothing of that name")
     team.begin("1.0.1")
-    two_sign(team, "1.0.1")
+    team.sign_all("1.0.1")
     assert team.desk.versions() == {"0.9.0", "1.0.1"}
     log = team.ci.must("audit", APP_OPTION, "--json").json()["entries"]
     actions = [entry["action"] for entry in log if entry["action"].startswith("pending")]
@@ -299,198 +278,11 @@ def test_what_could_never_go_live_can_be_made_again(team: Team) -> None:
     kept = dict(ledger.changes)
     ledger.changes.clear()
     team.begin("0.9.5")
-    two_sign(team, "0.9.5")
+    team.sign_all("0.9.5")
     ledger.changes.update(kept)
     assert "another list is in force" in team.ci.must("pending", APP).err
     arguments = ["sign", APP, "1.0.0", "--yes"]
     team.bob.must_end(ExitCode.CONFLICT, arguments, "does not follow the list in force")
     team.begin("1.0.0")
-    two_sign(team, "1.0.0")
+    team.sign_all("1.0.0")
     assert team.desk.versions() == {"0.9.0", "0.9.5", "1.0.0"}
-
-
-# A server that lies.
-
-
-class Liar:
-    """The real server, which shows something else to whoever is to sign."""
-
-    def __init__(self, app: Callable[..., Any], change: Callable[[dict[str, Any]], None]) -> None:
-        self.app, self.change = app, change
-
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if not re.search(r"/pending(/[0-9a-f]{64})?$", environ["PATH_INFO"]):
-            found: Iterable[bytes] = self.app(environ, start)
-            return found
-        status: list[Any] = []
-        body = b"".join(self.app(environ, lambda *said: status.append(said)))
-        answer = json.loads(body)
-        self.change(answer)
-        data = json.dumps(answer).encode()
-        headers = [(name, value) for name, value in status[0][1] if name != "Content-Length"]
-        start(status[0][0], [*headers, ("Content-Length", str(len(data)))])
-        return [data]
-
-
-def list_of(answer: dict[str, Any]) -> Metadata[Targets]:
-    return Metadata[Targets].from_bytes(base64.b64decode(answer["releases"]))
-
-
-def put_list(answer: dict[str, Any], metadata: Metadata[Targets]) -> None:
-    answer["releases"] = base64.b64encode(metadata.to_bytes()).decode()
-
-
-def id_of(metadata: Metadata[Targets]) -> str:
-    return change_id_of(AppName(APP), "releases", metadata)
-
-
-def another_channel(metadata: Metadata[Targets]) -> None:
-    for target in metadata.signed.targets.values():
-        if target.custom:
-            target.unrecognized_fields["custom"]["channels"] = ["stable", "secret"]
-
-
-def same_name_other_content(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        another_channel(metadata)
-        put_list(answer, metadata)
-
-
-def other_content_without_signatures(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        another_channel(metadata)
-        metadata.signatures.clear()
-        put_list(answer, metadata)
-
-
-def another_document(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        path = release_path("1.0.0")
-        document = base64.b64decode(answer["documents"][path])
-        answer["documents"][path] = base64.b64encode(document + b" ").decode()
-
-
-def no_document(answer: dict[str, Any]) -> None:
-    answer.get("documents", {}).clear()
-
-
-def a_higher_number(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        metadata.signed.version += 1
-        metadata.signatures.clear()
-        put_list(answer, metadata)
-
-
-def other_bytes_for_what_is_live(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        live = metadata.signed.targets[release_path("0.9.0")]
-        live.hashes["sha256"] = "00" * 32
-        metadata.signatures.clear()
-        put_list(answer, metadata)
-        answer["change"] = id_of(metadata)
-
-
-def without_what_is_offered(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        for path in list(metadata.signed.targets):
-            if "0.9.0" in path:
-                del metadata.signed.targets[path]
-        metadata.signatures.clear()
-        put_list(answer, metadata)
-        answer["change"] = id_of(metadata)
-
-
-def one_that_lasts_for_ever(answer: dict[str, Any]) -> None:
-    if "releases" in answer:
-        metadata = list_of(answer)
-        metadata.signed.expires = metadata.signed.expires.replace(year=2099)
-        metadata.signatures.clear()
-        put_list(answer, metadata)
-        answer["change"] = id_of(metadata)
-
-
-def another_name(answer: dict[str, Any]) -> None:
-    for item in answer.get("pending", ()):
-        item["versions"] = ["1.0.1"]
-
-
-Lie = Callable[[dict[str, Any]], None]
-LIES: dict[Lie, tuple[ExitCode, str]] = {
-    same_name_other_content: (ExitCode.REFUSED, "of another list than this one"),
-    other_content_without_signatures: (ExitCode.REFUSED, "by another name than its content"),
-    another_document: (ExitCode.REFUSED, "not the bytes that the list names"),
-    no_document: (ExitCode.REFUSED, "the server does not show it"),
-    a_higher_number: (ExitCode.CONFLICT, "does not follow the list in force"),
-    other_bytes_for_what_is_live: (ExitCode.REFUSED, "a live release with other bytes"),
-    without_what_is_offered: (ExitCode.REFUSED, "take out what a channel offers"),
-    one_that_lasts_for_ever: (ExitCode.REFUSED, "an expiry that no list has"),
-}
-
-
-@pytest.mark.parametrize("lie", list(LIES))
-def test_the_second_signer_signs_nothing_that_a_lying_server_shows(team: Team, lie: Lie) -> None:
-    code, words = LIES[lie]
-    team.begin("1.0.0")
-    team.sign(team.ann, "1.0.0")
-    with serve_app(Liar(team.desk.server.api(), lie)) as address:
-        team.reach(address, team.bob)
-        team.bob.must_end(code, ["sign", APP, "1.0.0", "--yes"], words)
-    assert team.waiting()[0]["missing"] == 1
-    assert team.desk.versions() == {"0.9.0"}
-
-
-def test_another_change_under_the_name_of_the_one_that_is_meant_is_refused(team: Team) -> None:
-    team.begin("1.0.0")
-    with serve_app(Liar(team.desk.server.api(), another_name)) as address:
-        team.reach(address, team.bob)
-        arguments = ["sign", APP, "1.0.1", "--yes"]
-        team.bob.must_end(ExitCode.REFUSED, arguments, "shows another change", "found 1.0.0")
-    assert team.waiting()[0]["signatures"] == []
-
-
-def test_a_list_with_something_more_in_it_is_shown_and_has_another_id(team: Team) -> None:
-    """The server makes the second signer a list of its own; the id that the first one saw tells."""
-    team.begin("1.0.0")
-    team.sign(team.ann, "1.0.0")
-    seen_by_ann = team.change()
-
-    def widened(answer: dict[str, Any]) -> None:
-        for item in answer.get("pending", ()):
-            item["change"] = answer_id
-        if "releases" in answer:
-            metadata = list_of(answer)
-            another_channel(metadata)
-            metadata.signatures.clear()
-            put_list(answer, metadata)
-            answer["change"] = id_of(metadata)
-
-    answer_id = widened_id(team)
-
-    class Rerouted(Liar):
-        def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            environ["PATH_INFO"] = environ["PATH_INFO"].replace(answer_id, seen_by_ann)
-            return super().__call__(environ, start)
-
-    with serve_app(Rerouted(team.desk.server.api(), widened)) as address:
-        team.reach(address, team.bob)
-        shown = team.bob.must("sign", APP, "1.0.0", "--dry-run").out
-        assert "~ 0.9.0: may be offered in secret too" in shown
-        assert "0 of 2 signatures" in shown
-        assert seen_by_ann not in shown
-        arguments = ["sign", APP, "1.0.0", "--yes", "--change", seen_by_ann]
-        team.bob.must_end(ExitCode.USAGE, arguments, "another change waits under that name")
-        # And if it is signed all the same: the server has one signature for each, and none is live.
-        team.bob.must_end(ExitCode.REFUSED, ["sign", APP, "1.0.0", "--yes"], "of another list")
-    assert team.desk.versions() == {"0.9.0"}
-
-
-def widened_id(team: Team) -> str:
-    (change,) = team.desk.server.ledger.pending(AppName(APP))
-    metadata = Metadata[Targets].from_bytes(change.metadata)
-    another_channel(metadata)
-    return id_of(metadata)

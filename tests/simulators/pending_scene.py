@@ -12,13 +12,15 @@ from pathlib import Path
 
 from securesystemslib.signer import Signer
 
+from lockgate_release.documents import PolicyDocument
 from lockgate_release.pending_requests import LiftWish, PendingRequest, SignaturesRequest, Wishes
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.trust.partial import read_partly_signed, sign_partly, without_signatures
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.deps import Caller
 from lockgate_server.services.write.pending import Signed, begin, sign
-from lockgate_server.services.write.pending_words import read_content
+from lockgate_server.services.write.pending_words import describe_pending, read_content
+from lockgate_server.services.write.status import read_current
 from lockgate_server.services.write.withdrawing import withdraw
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_scene import APP, Scene
@@ -27,9 +29,17 @@ CI = Caller(actor="ci", request_id="r-ci")
 PEOPLE = tuple(Caller(actor=name, request_id=f"r-{name}") for name in ("ann", "bob", "cleo"))
 
 
-def shared_scene(folder: Path, *, threshold: int = 2, publishers: int = 3) -> Scene:
+def shared_scene(
+    folder: Path,
+    *,
+    threshold: int = 2,
+    publishers: int = 3,
+    policy: PolicyDocument | None = None,
+) -> Scene:
     """An app with one release in force, whose publishers sign together."""
-    publisher = PublisherSimulator(publishers=publishers, publisher_threshold=threshold)
+    publisher = PublisherSimulator(
+        publishers=publishers, publisher_threshold=threshold, policy=policy
+    )
     scene = Scene(folder=folder, publisher=publisher)
     scene.register()
     scene.publish("0.9.0")
@@ -106,3 +116,9 @@ def take_back(scene: Scene, change_id: str, reason: str = "") -> PendingChange:
 def waiting(scene: Scene) -> list[str]:
     """The ids of the changes that wait."""
     return [change.change_id for change in scene.ledger.pending(APP)]
+
+
+def told(scene: Scene) -> list[dict[str, object]]:
+    """What anybody may read of the changes that wait."""
+    base = read_current(scene.deps(), APP)
+    return [dict(item) for item in describe_pending(scene.deps(), base)]  # type: ignore[arg-type]

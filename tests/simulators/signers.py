@@ -17,7 +17,7 @@ from lockgate_server.ports import Scope
 from tests.simulators.command_line import CommandLine, Ended
 from tests.simulators.release_desk import APP, ReleaseDesk, open_desk
 
-__all__ = ["Team", "open_team"]
+__all__ = ["Team", "first_release", "open_team"]
 
 NAMES = ("ann", "bob", "cleo")
 
@@ -58,6 +58,11 @@ class Team:
         """Sign without being asked."""
         return person.must("sign", APP, version, "--yes", *more)
 
+    def sign_all(self, version: str) -> None:
+        """Let Ann and Cleo sign, as many as must."""
+        for person in (self.ann, self.cleo):
+            self.sign(person, version)
+
     def change(self) -> str:
         """The id of the change that waits."""
         (waiting,) = self.waiting()
@@ -72,6 +77,12 @@ class Team:
         """Let these people reach the server at another address."""
         for person in people:
             person.environ["LOCKGATE_SERVER"] = address
+
+
+def first_release(desk: ReleaseDesk) -> None:
+    """Publish 0.9.0 with two keys at once."""
+    keys = [f"keys/publisher/publisher-{number}.pem" for number in (1, 2)]
+    desk.publish("0.9.0", "--key", keys[0], "--key", keys[1])
 
 
 @contextmanager
