@@ -44,6 +44,12 @@ def action() -> Any:
     return yaml.safe_load(ACTION.read_text("utf-8"))
 
 
+def operations_of(desk: ReleaseDesk) -> list[str]:
+    """Which runs the audit log names, newest first."""
+    entries: list[dict[str, Any]] = desk.person.must("audit", "--json").json()["entries"]
+    return [entry["operation_id"] for entry in entries if entry["action"] == "publish"]
+
+
 def run_action(desk: ReleaseDesk, **inputs: str) -> Ran:
     """Run the action's last step as a runner does: its inputs and defaults, its files."""
     said = action()
@@ -61,6 +67,8 @@ def run_action(desk: ReleaseDesk, **inputs: str) -> Ran:
     environ = {
         **os.environ,
         "RUNNER_TEMP": str(folder),
+        "GITHUB_RUN_ID": "4711",
+        "GITHUB_RUN_ATTEMPT": "2",
         **{name: str(path) for name, path in files.items()},
         **{name: _fill_in(text, values) for name, text in step["env"].items()},
     }
@@ -108,6 +116,7 @@ def test_the_action_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
     assert json.loads(ran.result)["version"] == "1.0.0"
     assert "1.0.0" in ran.summary
     assert desk.offers("stable") == desk.offers("beta") == {"1.0.0": 10_000}
+    assert set(operations_of(desk)) == {"github-4711-2"}
 
 
 def test_a_publish_that_is_refused_fails_the_job_and_says_why(desk: ReleaseDesk) -> None:
@@ -176,12 +185,15 @@ def test_the_template_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
         "ARGUMENTS": "--entrypoint=bin/app\n",
         "LOCKGATE_TOKEN": desk.person.environ["LOCKGATE_TOKEN"],
         "LOCKGATE_PUBLISHER_KEY": publisher_key(desk),
+        "CI_PIPELINE_ID": "12",
+        "CI_JOB_ID": "34",
     }
     [script] = job["script"]
     # GitLab takes bash where the image has it, and sh where not.
     ran = _bash(script, desk.folder, environ)
     assert ran.returncode == 0, ran.stderr
     assert desk.offers("stable") == {"2.0.0": 10_000}
+    assert operations_of(desk)[0] == "gitlab-12-34"
     assert list((desk.folder / ".lockgate").iterdir())
     again = subprocess.run(
         ["sh", "-c", script], cwd=desk.folder, env=environ, capture_output=True, check=False
