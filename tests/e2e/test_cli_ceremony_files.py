@@ -57,6 +57,59 @@ def test_bert_is_told_what_the_file_does_and_not_what_it_says(founded: Team) -> 
     assert "Somebody called it: Renew root, nothing else" in ended.err
 
 
+def _smuggle(body: Any) -> None:
+    mallory = generate_signer().public_key
+    body["parts"]["root"]["signed"]["keys"][mallory.keyid] = mallory.to_dict()
+
+
+def _sign_as_a_stranger(body: Any) -> None:
+    signature = {"keyid": "ab" * 32, "sig": "00" * 64}
+    body["parts"]["root"]["signatures"].append(signature)
+
+
+def _count_down(body: Any) -> None:
+    body["base"]["targets"] -= 1
+
+
+def _weaken(body: Any) -> None:
+    body["parts"]["root"]["signed"]["roles"]["root"]["threshold"] = 1
+
+
+def test_what_somebody_wrote_into_a_file_is_neither_signed_nor_submitted(founded: Team) -> None:
+    founded.anna.must("root", "renew", "c.json")
+    founded.pass_round("c.json", "anna", "bert")
+    path, server = founded.anna.folder / "c.json", founded.desk.files()
+    honest = path.read_text()
+    for change, words in (
+        (_smuggle, "nobody would be told of"),
+        (_sign_as_a_stranger, "signed by a stranger"),
+        (_count_down, "another state"),
+        (_weaken, "a signature that is not right"),
+    ):
+        body = json.loads(honest)
+        change(body)
+        path.write_text(json.dumps(body))
+        before = path.read_bytes()
+        for verb in (["sign", "c.json", "--key", "me.pem", "--yes"], ["submit", "c.json"]):
+            ended = founded.anna.run("root", *verb)
+            assert ended.code in {ExitCode.REFUSED, ExitCode.CONFLICT}, ended.err
+            assert words in ended.err
+        assert path.read_bytes() == before
+        assert founded.desk.files() == server
+
+
+def test_only_the_change_that_was_told_of_is_signed(founded: Team) -> None:
+    made = founded.anna.must("root", "renew", "c.json", "--json").json()["fingerprint"]
+    founded.anna.must("root", "set-threshold", "other.json", "3")
+    arguments = ["--key", "me.pem", "--yes", "--fingerprint", made]
+    before = (founded.anna.folder / "other.json").read_bytes()
+    founded.anna.must_end(
+        ExitCode.CONFLICT, ["root", "sign", "other.json", *arguments], "another change"
+    )
+    assert (founded.anna.folder / "other.json").read_bytes() == before
+    founded.anna.must("root", "sign", "c.json", *arguments)
+
+
 def test_a_file_for_another_app_is_not_signed(founded: Team) -> None:
     founded.anna.must("root", "renew", "c.json")
     rewritten(founded, "c.json", app="another")

@@ -23,8 +23,8 @@ from lockgate_cli.commands.explain import FROM, repository_of
 from lockgate_cli.context import Call, takes
 from lockgate_cli.output import say, show_json
 from lockgate_cli.repository import FileReader
-from lockgate_release.errors import UsageError
-from lockgate_release.trust.ceremony import Ceremony, merge_signatures
+from lockgate_release.errors import ConflictError, UsageError
+from lockgate_release.trust.ceremony import Ceremony, fingerprint, merge_signatures
 
 __all__ = ["FILE", "root", "source_of"]
 
@@ -88,11 +88,24 @@ def show_file(call: Call, *, file: Path, address: str | None, as_json: bool) -> 
 @FILE
 @FROM
 @click.option("--yes", is_flag=True, help="Sign without being asked.")
+@click.option(
+    "--fingerprint",
+    "expected",
+    metavar="TEXT",
+    help="Sign only what has this fingerprint, as somebody you trust has told you.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what signing will change, and sign nothing.")
 @_JSON
 @takes("app", "root", "keys", "server")
 def sign(
-    call: Call, *, file: Path, address: str | None, yes: bool, dry_run: bool, as_json: bool
+    call: Call,
+    *,
+    file: Path,
+    address: str | None,
+    yes: bool,
+    expected: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Sign FILE, once you have read what that will change.
 
@@ -104,6 +117,7 @@ def sign(
     with source_of(call, ceremony, address) as source:
         examined, state = examine_file(call, source, ceremony)
         show_ceremony(examined, state)
+        _check_fingerprint(ceremony, expected)
         if dry_run:
             say("Nothing was signed: this was --dry-run.")
         else:
@@ -119,6 +133,23 @@ def sign(
     say_next(examined, str(file))
     if as_json:
         show_json(describe(examined, state))
+
+
+def _check_fingerprint(ceremony: Ceremony, expected: str | None) -> None:
+    """Refuse another change than the one that was told of.
+
+    Raises:
+        ConflictError: It is another.
+    """
+    found = fingerprint(ceremony)
+    if expected is not None and expected.lower().split() != found.split():
+        raise ConflictError(
+            "another change than the one you were told of",
+            subject="--fingerprint",
+            expected=expected,
+            found=found,
+            hint="Nothing was signed: compare once more, by another way than the file came.",
+        )
 
 
 def _confirm(call: Call, name: str, *, yes: bool) -> None:
