@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from securesystemslib.signer import Signer
+from securesystemslib.signer import Key, Signer
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Remedy, Revocation
@@ -20,7 +20,12 @@ from lockgate_release.trust import sign
 from lockgate_release.trust.roles import Role
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Always
+from tests.attacks.claims import assert_refused
+from tests.simulators.ceremonies import Ceremonies
+from tests.simulators.client import SimulatedClient
 from tests.simulators.field import Field, FieldClient, open_field, rotate_online
+from tests.simulators.publisher import PublisherSimulator
+from tests.simulators.repository import HEALTHY, RepositorySimulator
 from tests.simulators.server_scene import APP, STABLE, read_all
 
 FAR = MAX_INTEGER - 1
@@ -123,6 +128,45 @@ def test_numbers_driven_far_in_the_bucket_are_not_counted_on(field: Field, thief
     assert victim.check() == "1.1.0"
     install(victim)
     assert victim.installed() == "1.1.0"
+
+
+def test_the_online_key_replaces_neither_root_nor_targets_nor_itself(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    """What maintainers may do, done with the server's key: nobody follows."""
+    honest = repository.checkpoint()
+    repository.maintainers = [repository.online]
+    repository.rotate_publishers()
+    repository.publish("2.0.0", {**HEALTHY, "two": b"2"})
+    assert_refused(client, "repository.trust")
+    repository.restore(honest)
+    repository.rotate_online_key()
+    assert_refused(client, "repository.trust")
+
+
+def test_a_token_of_scope_admin_changes_no_key(field: Field) -> None:
+    """Without the maintainers' signatures it can begin a rotation, and end none."""
+    scene, path = field.scene, f"/apps/{APP}"
+    made = scene.api()("POST", f"{path}/online-key/next").json
+    assert made is not None
+    strangers = PublisherSimulator(maintainers=2, threshold=2, now=scene.now)
+    strangers.policy = scene.publisher.policy
+    for forged in (
+        Ceremonies(strangers).rotate_online(
+            scene.look().chain, Key.from_dict(made["keyid"], made["key"])
+        ),
+        Ceremonies(strangers).renew_root(scene.look().chain),
+    ):
+        refused = scene.api()("POST", f"{path}/ceremony", forged.to_json())
+        assert refused.status_code == 422
+        assert refused.json is not None
+        assert refused.json["code"] == "repository.trust"
+    field.publish()
+    assert scene.look().chain.root.version == 1
+    victim = field.new_client()
+    install(victim)
+    assert victim.installed() == "1.1.0"
+    assert field.refused == []
 
 
 def test_after_the_rotation_the_stolen_key_says_nothing_any_more(
