@@ -163,7 +163,9 @@ def test_submitting_again_changes_nothing_and_says_so(founded: Team) -> None:
     files = founded.desk.files()
     assert founded.anna.must("root", "submit", "r.json", "--json").json()["changed"] is False
     assert founded.desk.files() == files
-    assert "All of it is in force" in founded.anna.must("root", "show", "r.json").err
+    shown = founded.anna.must("root", "show", "r.json", "--json")
+    assert "All of it is in force" in shown.err
+    assert shown.json()["in_force"] == ["root", "targets"]
 
 
 def test_a_dry_run_writes_nothing_anywhere(founded: Team) -> None:

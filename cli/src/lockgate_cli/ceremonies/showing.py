@@ -74,6 +74,7 @@ def describe(examined: Examined, state: State) -> JsonObject:
         "title": ceremony.title,
         "made_at": format_instant(ceremony.made_at),
         "parts": sorted(ceremony.parts),
+        "in_force": [],
         "changes": tell_changes(examined, state.policy),
         "rights": tell_rights(examined),
         "warnings": tell_warnings(examined, state.policy),

@@ -75,7 +75,10 @@ def show_file(call: Call, *, file: Path, address: str | None, as_json: bool) -> 
     path = call.around.folder / file
     ceremony = load_ceremony(path)
     with source_of(call, ceremony, address) as source:
-        if not ceremony.is_first and _say_if_in_force(call, source, ceremony):
+        in_force = frozenset() if ceremony.is_first else _say_if_in_force(call, source, ceremony)
+        if in_force:
+            if as_json:
+                show_json({"app": ceremony.app, "in_force": sorted(in_force)})
             return
         examined, state = examine_file(call, source, ceremony)
     show_ceremony(examined, state)
@@ -255,16 +258,15 @@ def _submit(call: Call, api: Api, ceremony: Ceremony, *, dry_run: bool) -> dict[
     return {**outcome.to_json(), "dry_run": dry_run}
 
 
-def _say_if_in_force(call: Call, source: FileReader, ceremony: Ceremony) -> bool:
+def _say_if_in_force(call: Call, source: FileReader, ceremony: Ceremony) -> frozenset[str]:
+    """Say which parts are in force already, and return them."""
     check_same_app(call, ceremony)
     chain = read_state(call, source, ceremony.app).chain
     assert chain is not None
     in_force = is_in_force(ceremony, chain)
     if in_force == set(ceremony.parts):
         say("All of it is in force.")
-        return True
-    if in_force:
+    elif in_force:
         parts = ", ".join(sorted(in_force))
         say(f"In force already: {parts}. lockgate root submit FILE finishes the rest.")
-        return True
-    return False
+    return in_force
