@@ -137,6 +137,19 @@ def test_a_root_whose_keys_change_waits_for_caches_and_one_that_is_renewed_does_
     assert (hold(scene, request).wait_s, scene.look().chain.root.version) == (0, 3)
 
 
+def test_the_status_tells_of_a_root_that_nobody_has_sent_again(scene: Scene) -> None:
+    def warnings() -> str:
+        status = scene.api()("GET", f"/apps/{APP}").json
+        assert status is not None
+        return " ".join(status["warnings"])
+
+    request = maintainers(scene)
+    assert hold(scene, request).wait_s > 0
+    assert "root 2 waited for caches: submit the same ceremony again" in warnings()
+    finish(scene, request)
+    assert "waited for caches" not in warnings()
+
+
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("make", CEREMONIES)
 def test_a_ceremony_killed_at_any_write_is_finished_by_sending_it_again(

@@ -76,7 +76,7 @@ def rotate(
             make_next_key(deps, name, local_caller(here.environ))
         _print(name, key_states(deps, read_settled(deps, name)), as_json=as_json)
     if not dry_run:
-        say("Both keys sign. Maintainers name the next one: lockgate root rotate FILE --role online")
+        say("Both sign. Maintainers name the next one: lockgate root rotate FILE --role online")
 
 
 @key.command()

@@ -57,7 +57,7 @@ from lockgate_server.services.write.renewal_rules import (
 )
 from lockgate_server.services.write.standing import online_ids, standing_of
 
-__all__ = ["hold_ceremony"]
+__all__ = ["hold_ceremony", "waiting_root"]
 
 _READY = "root.ready"
 _MOST_ENTRIES = 1000
@@ -281,6 +281,20 @@ def _ready_since(deps: WriteDeps, base: Base, root: Verified[Root], caller: Call
     )
     deps.ledger.finish(number, highest_of(base))
     return now
+
+
+def waiting_root(deps: WriteDeps, base: Base) -> int | None:
+    """Return the number of a root that waited and was not sent again since, or None.
+
+    Raises:
+        LocalError: The ledger cannot be read.
+    """
+    following = base.chain.root.version + 1
+    for entry in deps.ledger.audit(base.app, limit=_MOST_ENTRIES):
+        intent = entry.intent
+        if intent.action == _READY and intent.details.get("next_root_version") == following:
+            return following
+    return None
 
 
 def put_root(deps: WriteDeps, base: Base, root: Verified[Root], caller: Caller) -> None:

@@ -10,6 +10,7 @@ from lockgate_release.trust.key_names import key_name
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.base import Base
+from lockgate_server.services.write.ceremony import waiting_root
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.online_keys import describe_for_status
 from lockgate_server.services.write.pending import Signed
@@ -49,6 +50,9 @@ def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
     warnings = said["warnings"]
     assert isinstance(warnings, list)
     keys, of_keys = describe_for_status(deps, base)
+    root = waiting_root(deps, base)
+    if root is not None:
+        troubles.append(f"root {root} waited for caches: submit the same ceremony again")
     return {
         **said,
         "warnings": [*warnings, *of_keys, *troubles],
