@@ -129,6 +129,41 @@ def test_somebody_who_may_no_longer_approve_is_named_by_name(desk: ReleaseDesk) 
     assert "approved by 1 of bob" in shown.err
 
 
+def test_a_channel_that_demands_two_gets_two_one_after_the_other(tmp_path: Path) -> None:
+    """The role takes one signature; for stable, and so for each list it offers from, two."""
+    with open_desk(tmp_path) as desk:
+        desk.init("--publishers", "2")
+        one, two = (f"keys/publisher/publisher-{number}.pem" for number in (1, 2))
+        edit = ("policy", "edit", "c.json", "--channel", "stable", "--signatures", "2")
+        desk.person.must(*edit)
+        _put_in_force(desk, "c.json")
+        said = desk.publish("1.0.0", "--key", one)
+        assert "1 more" in said.err or "lockgate sign" in said.err, said.err
+        assert desk.versions() == set()
+        desk.person.must("sign", APP, "1.0.0", "--key", two, "--yes")
+        assert desk.offers() == {"1.0.0": 10_000}
+        desk.publish("1.1.0-beta.1", "--channel", "beta", "--key", one)
+        assert desk.offers("beta") == {}
+        desk.person.must("sign", APP, "1.1.0-beta.1", "--key", two, "--yes")
+        assert desk.offers("beta") == {"1.1.0-beta.1": 10_000}
+
+
+def test_a_preview_waits_for_its_own_signers_and_in_nobodys_way(desk: ReleaseDesk) -> None:
+    person = desk.person
+    person.must("keys", "generate", "--unencrypted", "--name", "bot", "bot.pem")
+    keys = ("--key", "bot.pub", "--key", "ann.pub", "--threshold", "2")
+    person.must("policy", "add-role", "c.json", "previews", *keys)
+    edit = ("policy", "edit", "c.json", "--channel", "nightly")
+    person.must(*edit, "--path", "previews/*/release.json")
+    _put_in_force(desk, "c.json")
+    desk.publish("2.0.0-dev.1", "--channel", "nightly", "--key", "bot.pem")
+    assert desk.offers("nightly") == {}
+    desk.publish("1.1.0")
+    assert desk.offers() == {"1.1.0": 10_000}
+    person.must("sign", APP, "2.0.0-dev.1", "--key", "ann.pem", "--yes")
+    assert desk.offers("nightly") == {"2.0.0-dev.1": 10_000}
+
+
 def test_previews_are_published_by_other_keys_into_their_own_channel(desk: ReleaseDesk) -> None:
     person = desk.person
     person.must("keys", "generate", "--unencrypted", "--name", "nightbot", "nightbot.pem")

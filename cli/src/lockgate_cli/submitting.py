@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lockgate_cli.answers import table_of
 from lockgate_cli.api import Api, JsonDict
@@ -26,6 +26,7 @@ from lockgate_release.names import ChannelName
 from lockgate_release.pending_requests import MAX_TITLE, LiftWish, PendingRequest, Wishes
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.trust.chain import Chain
+from lockgate_release.trust.needed import signatures_needed
 from lockgate_release.trust.roles import Role
 from lockgate_release.trust.sign import Signer
 
@@ -116,7 +117,15 @@ def load_publishers(call: Call, plan: Plan) -> Publishers:
     """
     if not plan.following.changed:
         return Publishers()
-    return load_keys(call, plan.base.chain, plan.following.role)
+    publishers = load_keys(call, plan.base.chain, plan.following.role)
+    needed = signatures_needed(
+        publishers.threshold,
+        plan.base.policy,
+        plan.following.role,
+        plan.base.channels,
+        [offer.channel for offer in plan.offers],
+    )
+    return replace(publishers, threshold=needed)
 
 
 def load_keys(call: Call, chain: Chain, role: str = Role.RELEASES.value) -> Publishers:

@@ -8,13 +8,11 @@ Source: TUF specification 1.0.33, sections 4 and 6.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import (
     DelegatedRole,
@@ -33,8 +31,8 @@ from tuf.api.serialization.json import JSONSerializer
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ChannelDocument, PolicyDocument, ReleaseEntry
 from lockgate_release.layout import POLICY_PATH, channel_path
-from lockgate_release.strict_json import JsonObject, dump_json
 from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, ONLINE_ROLES, Role, expiry_of
+from lockgate_release.trust.standing import canonical_bytes
 
 __all__ = [
     "Document",
@@ -315,17 +313,6 @@ def sign_channel(document: ChannelDocument, signers: Sequence[Signer]) -> Docume
         [{"keyid": signature.keyid, "sig": signature.signature} for signature in signatures]
     )
     return Document(path=channel_path(document.channel), data=envelope)
-
-
-def canonical_bytes(value: JsonObject) -> bytes:
-    """Return the OLPC canonical JSON of `value`: what an envelope's signatures are over.
-
-    Source: securesystemslib.formats.
-    """
-    plain = json.loads(dump_json(value))
-    text = encode_canonical(plain)
-    assert text is not None
-    return text.encode()
 
 
 def entry_target(path: str, data: bytes, entry: ReleaseEntry) -> TargetFile:

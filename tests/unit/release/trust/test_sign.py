@@ -12,6 +12,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import parse_channel, parse_entry
 from lockgate_release.trust import sign
 from lockgate_release.trust.roles import DELEGATED_PATHS, EXPIRY, ONLINE_ROLES, Role
+from lockgate_release.trust.standing import canonical_bytes
 from tests.unit.release.builders import (
     NOW,
     Repository,
@@ -145,7 +146,7 @@ def test_a_channel_s_envelope_is_signed_over_its_canonical_json() -> None:
     signature = Signature(entry["keyid"], entry["sig"])
     online.public_key.verify_signature(signature, payload.encode())
     assert parse_channel(made.data) == document
-    assert sign.canonical_bytes(document.to_json()) == payload.encode()
+    assert canonical_bytes(document.to_json()) == payload.encode()
 
 
 def test_an_entry_carries_the_mark_and_stands_for_its_bytes_only() -> None:

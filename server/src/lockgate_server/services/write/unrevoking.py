@@ -69,7 +69,7 @@ def _plan(deps: WriteDeps, base: Base, request: UnrevokeRequest) -> Plan[Unrevok
     documents: Mapping[str, bytes] = {}
     builds_on: frozenset[str] = frozenset()
     if new is not None:
-        refuse_while_pending(deps.ledger, base)
+        refuse_while_pending(deps.ledger, base, request.role)
         documents, builds_on = check_releases(deps, base, new, {})
     changed = lift_revocations(base, live, request)
     answer = Unrevoked(allowed_in=_allowed_in(live, request))

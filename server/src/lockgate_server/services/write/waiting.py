@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tuf.api.metadata import TargetFile, Targets
 
@@ -18,6 +19,7 @@ from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.pending_requests import Wishes
 from lockgate_release.strict_json import Fields
 from lockgate_release.trust.chain import Verified, parse_metadata
+from lockgate_release.trust.needed import signatures_needed
 from lockgate_release.trust.partial import PartlySigned, change_id_of, weigh_signatures
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import Role
@@ -62,12 +64,18 @@ def is_outdated(base: Base, change: PendingChange) -> bool:
 def weigh(base: Base, change: PendingChange) -> PartlySigned:
     """Return a change that is not outdated with those of its signatures that count (rule 3).
 
+    It takes as many as the channels demand for which it is, too.
+
     Raises:
         TrustError: Targets name no such role any more.
     """
     metadata = parse_metadata(Targets, change.metadata, f"the next {change.role}")
     signatures = [(item.keyid, item.signature) for item in change.signatures]
-    return weigh_signatures(base.app, base.chain, change.role, metadata, signatures)
+    partly = weigh_signatures(base.app, base.chain, change.role, metadata, signatures)
+    wishes = Wishes.read(Fields(change.wishes, subject=change.title, path=""))
+    wished = [offer.channel for offer in wishes.offers]
+    needed = signatures_needed(partly.threshold, base.policy, change.role, base.channels, wished)
+    return replace(partly, threshold=needed)
 
 
 def versions_in(base: Base, change: PendingChange) -> tuple[str, ...]:
