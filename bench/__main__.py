@@ -17,6 +17,7 @@ NAMES = (
     "rollout_evidence",
     "ingest",
     "read_path",
+    "recovery",
     "rollout_simulation",
 )
 
