@@ -157,6 +157,25 @@ def test_every_line_of_the_log_is_json_and_shows_no_token(server: ServerProcess)
     assert server.api in started["addresses"]
 
 
+def test_nothing_on_the_disk_says_who_asked(server: ServerProcess) -> None:
+    who = {
+        "User-Agent": "agent-of-somebody/1.0",
+        "X-Forwarded-For": "198.51.100.88",
+        "Forwarded": "for=198.51.100.88",
+        "Referer": "http://intranet.somebody.example/",
+        "Cookie": "session=of-somebody",
+    }
+    for path in ("/demo/metadata/timestamp.json", "/demo/nothing?q=somebody", "/health/ready"):
+        server.call("GET", path, side="public", headers=who)
+    server.call("POST", "/demo/reports", b"{}", side="public", headers=who)
+    server.call("GET", "/api/v1/apps", headers=who)
+    kept = [path for path in server.data.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("ledger.sqlite3") for path in kept)
+    for file in (*kept, server.log):
+        data = file.read_bytes()
+        assert not [mark for mark in (b"somebody", b"198.51.100") if mark in data], file
+
+
 def test_what_is_no_request_leaves_short_lines_that_name_nobody(server: ServerProcess) -> None:
     address = urlsplit(server.public)
     odd = [

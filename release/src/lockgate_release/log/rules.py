@@ -15,7 +15,7 @@ from typing import Final, Literal, TextIO, TypeAlias
 from lockgate_release.errors import UsageError
 from lockgate_release.log.bounds import SUMMARY_S, Bounds
 from lockgate_release.log.lines import SUPPRESSED, JsonLines, Words, told_in
-from lockgate_release.log.server_events import LINES_SUPPRESSED
+from lockgate_release.log.server_events import LIBRARY_SAID, LINES_SUPPRESSED
 from lockgate_release.log.telling import tell
 
 __all__ = ["LogFormat", "LogName", "LogRules", "read_log_rules", "set_up_lines"]
@@ -123,6 +123,9 @@ class _BoundedHandler(logging.StreamHandler[TextIO]):
         told = told_in(record)
         if told.event is LINES_SUPPRESSED:
             return True
+        # At `debug` libraries spell out requests, signatures in pieces that no mask can know.
+        if told.event is LIBRARY_SAID and record.levelno < logging.INFO:
+            return False
         suppressed = self._bounds.admit(told.event, known=bool(told.fields.get("actor")))
         if suppressed is None:
             self._watch()

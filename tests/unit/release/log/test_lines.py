@@ -16,9 +16,10 @@ from lockgate_release.log.server_events import (
     CHILD_ENDED,
     COPY_NOT_WRITTEN,
     REQUEST_BUG,
+    REQUEST_PROBED,
     REQUEST_REFUSED,
 )
-from lockgate_release.log.telling import ATTRIBUTE, Told, bound
+from lockgate_release.log.telling import ATTRIBUTE, Told, bound, tell
 
 TOKEN = "lg_EWOrTnzbt96vZln-y2AEAYK0_4lJE_wPqqVK08dm0Ik"
 HOSTILE = [
@@ -176,6 +177,17 @@ def test_nothing_below_the_level_is_written() -> None:
     set_up_lines("run", stream, LogRules(form=LogFormat.JSON, level="warning"))
     logging.getLogger("anything").info("hello")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.usefixtures("root")
+def test_at_debug_we_tell_more_and_libraries_do_not_spill_their_signatures() -> None:
+    stream = io.StringIO()
+    set_up_lines("api", stream, LogRules(form=LogFormat.JSON, level="debug"))
+    logging.getLogger("botocore.auth").debug("Signature:\n%s", "5d672d79c15b13162d9279b0855c")
+    logging.getLogger("urllib3.connectionpool").debug("PUT /k?X=1")
+    tell(logging.getLogger("lockgate_server.x"), REQUEST_PROBED, method="GET", status=200)
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "request.probed"
 
 
 def test_rules_are_read_and_handed_on() -> None:
