@@ -11,6 +11,7 @@ from tuf.api.metadata import DelegatedRole, Targets
 from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.errors import ConflictError, DocumentError, LockgateError, TrustError
 from lockgate_release.trust.keys import generate_signer
+from lockgate_server.ports import IfAbsent
 from lockgate_server.services.write.ceremony import hold_ceremony
 from lockgate_server.services.write.online_keys import make_next_key
 from lockgate_server.services.write.status import read_current
@@ -18,7 +19,7 @@ from tests.simulators.ceremonies import Ceremonies
 from tests.simulators.faulty_store import WRITE, FaultyStore, KilledError, Moment, kill, time_out
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import PublisherSimulator
-from tests.simulators.server_scene import APP, CALLER, Scene
+from tests.simulators.server_scene import APP, CALLER, Scene, read_all
 
 Make = Callable[[Scene], CeremonyRequest]
 
@@ -257,6 +258,19 @@ def test_targets_that_a_client_behind_a_cache_could_not_verify_are_refused(scene
     words = "by root 1, which clients behind caches may still hold"
     refused(scene, CeremonyRequest(targets=by_new), TrustError, words)
     scene.pass_time(scene.now + timedelta(hours=24))
+    assert hold(scene, CeremonyRequest(targets=by_new)).targets_version == 3
+
+
+def test_a_store_that_was_filled_again_does_not_bring_old_roots_back(scene: Scene) -> None:
+    """Every file is new there; when a root was live for the first time, the audit log knows."""
+    finish(scene, maintainers(scene))
+    scene.pass_time(scene.now + timedelta(hours=24))
+    before, scene.store = scene.store, MemoryStore(clock=lambda: scene.now)
+    for info in before.list(""):
+        data = read_all(before, info.key)
+        assert data is not None
+        scene.store.put(info.key, data, IfAbsent())
+    by_new = scene.publisher.renew(scene.look().chain, "targets").metadata
     assert hold(scene, CeremonyRequest(targets=by_new)).targets_version == 3
 
 

@@ -1,10 +1,13 @@
 """What must stand when keys change: what this server signs with, and who still holds older roots.
 
 A root is live the moment it is written; until then, the one before it was the newest. So the time
-at which the store got it tells until when a cache may have answered that there is none.
+at which the store got it tells until when a cache may have answered that there is none; where a
+store was filled again from a copy, the audit log knows an earlier one.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from tuf.api.metadata import Root
 
@@ -19,6 +22,9 @@ from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.renewal_rules import Standing
 
 __all__ = ["older_roots", "online_ids", "standing_of"]
+
+
+_MOST_ENTRIES = 1000
 
 
 def standing_of(deps: WriteDeps, base: Base) -> Standing:
@@ -57,12 +63,23 @@ def older_roots(deps: WriteDeps, base: Base) -> dict[int, Root]:
         info = deps.store.head(metadata_key(base.app, Role.ROOT, newer.version))
         if info is None or info.modified_at <= oldest:
             break
+        if _was_live_at(deps, base, newer.version, oldest):
+            break
         before = _read_before(deps, base, newer)
         if before is None:
             break
         found[before.version] = before.signed
         newer = before
     return found
+
+
+def _was_live_at(deps: WriteDeps, base: Base, number: int, moment: datetime) -> bool:
+    """Whether the audit log says that a root was live already at a moment."""
+    return any(
+        entry.at <= moment and entry.intent.details.get("root_version") == number
+        for entry in deps.ledger.audit(base.app, limit=_MOST_ENTRIES)
+        if entry.outcome == "done"
+    )
 
 
 def _read_before(deps: WriteDeps, base: Base, newer: Verified[Root]) -> Verified[Root] | None:
