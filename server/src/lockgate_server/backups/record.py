@@ -27,6 +27,7 @@ class BackupRecord:
         made_at: When that was begun.
         verified_at: When it was restored to prove it, or None.
         size_bytes: How large it is.
+        apps: How many apps it holds.
         failed_at: When the newest try failed; None where it did not.
         why: Why it failed, or "".
     """
@@ -36,6 +37,7 @@ class BackupRecord:
     made_at: datetime | None = None
     verified_at: datetime | None = None
     size_bytes: int = 0
+    apps: int = 0
     failed_at: datetime | None = None
     why: str = ""
 
@@ -56,6 +58,7 @@ def read_record(path: Path) -> BackupRecord:
             made_at=fields.instant("made_at") if fields.has("made_at") else None,
             verified_at=fields.instant("verified_at") if fields.has("verified_at") else None,
             size_bytes=fields.integer("size_bytes"),
+            apps=fields.integer("apps"),
             failed_at=fields.instant("failed_at") if fields.has("failed_at") else None,
             why=fields.text("why"),
         )
@@ -80,6 +83,7 @@ def write_record(path: Path, record: BackupRecord) -> None:
                     "made_at": _instant(record.made_at),
                     "verified_at": _instant(record.verified_at),
                     "size_bytes": record.size_bytes,
+                    "apps": record.apps,
                     "failed_at": _instant(record.failed_at),
                     "why": record.why,
                 }

@@ -37,17 +37,31 @@ _RETRY = timedelta(minutes=15)
 _INTERVAL_S = 60.0
 
 
-def is_due(record: BackupRecord, to: str, every: timedelta, now: datetime) -> bool:
+def is_due(
+    record: BackupRecord, to: str, every: timedelta, now: datetime, *, apps: int = 1
+) -> bool:
     """Whether a backup is to be made now.
 
-    A try that failed is made again after a quarter of an hour, or after `every` if that is less.
+    An app that is new does not wait: its key may be nowhere else. Before the first there is nothing
+    to back up. A try that failed is made again after a quarter of an hour, or after `every` if that
+    is less.
+
+    Args:
+        record: What is known of the newest one.
+        to: Where backups go.
+        every: How old the newest may become.
+        now: The present.
+        apps: How many apps there are.
     """
+    if not apps:
+        return False
     if record.to != to:
         return True
     # A time that is yet to come says nothing: the clock was put back.
     if record.failed_at is not None and timedelta(0) <= now - record.failed_at < min(_RETRY, every):
         return False
-    return record.made_at is None or not timedelta(0) <= now - record.made_at < every
+    is_young = record.made_at is not None and timedelta(0) <= now - record.made_at < every
+    return not is_young or record.apps != apps
 
 
 def back_up_if_due(
@@ -64,7 +78,9 @@ def back_up_if_due(
     """
     backing, begun_at = settings.backing, now()
     record = read_record(settings.backup_file)
-    if not backing.to or not is_due(record, backing.to, backing.every, begun_at):
+    if not backing.to:
+        return False
+    if not is_due(record, backing.to, backing.every, begun_at, apps=len(ledger.apps())):
         return False
     if ledger.take_lease(_LEASE, holder, now=begun_at, until=begun_at + _LEASE_TIME) is None:
         return False
@@ -83,6 +99,7 @@ def back_up_if_due(
             made_at=manifest.made_at,
             verified_at=now(),
             size_bytes=manifest.size_bytes,
+            apps=len(manifest.apps),
         ),
     )
     return True

@@ -129,6 +129,7 @@ def _make(
         made_at=manifest.made_at,
         verified_at=utc_now() if is_proven else None,
         size_bytes=manifest.size_bytes,
+        apps=len(manifest.apps),
     )
     write_record(settings.backup_file, record)
     return manifest

@@ -36,17 +36,23 @@ def settings_of(site: ServerSite, **how: object) -> ServerSettings:
         (BackupRecord(), True),
         (BackupRecord(to="here"), True),
         (BackupRecord(to="here", made_at=NOW - DAY), True),
-        (BackupRecord(to="here", made_at=NOW - DAY + MINUTE), False),
+        (BackupRecord(to="here", made_at=NOW - DAY + MINUTE, apps=1), False),
+        (BackupRecord(to="here", made_at=NOW - MINUTE, apps=0), True),  # an app is new
         (BackupRecord(to="there", made_at=NOW), True),
         (BackupRecord(to="here", made_at=NOW + DAY), True),  # the clock was put back
         (BackupRecord(to="here", failed_at=NOW - MINUTE), False),
         (BackupRecord(to="here", failed_at=NOW - 15 * MINUTE), True),
         (BackupRecord(to="here", failed_at=NOW + MINUTE), True),
         (BackupRecord(to="here", made_at=NOW - DAY, failed_at=NOW - MINUTE), False),
+        (BackupRecord(to="here", failed_at=NOW - MINUTE, apps=0), False),
     ],
 )
 def test_when_a_backup_is_due(record: BackupRecord, *, expected: bool) -> None:
     assert is_due(record, "here", DAY, NOW) is expected
+
+
+def test_before_the_first_app_there_is_nothing_to_back_up() -> None:
+    assert not is_due(BackupRecord(), "here", DAY, NOW, apps=0)
 
 
 def test_a_backup_is_made_proven_written_down_and_not_made_again_too_soon(
@@ -96,7 +102,7 @@ def test_a_server_that_is_told_nothing_makes_none(site: ServerSite) -> None:
 
 def test_a_record_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "backup.json"
-    record = BackupRecord(to="here", name="x", made_at=NOW, verified_at=NOW, size_bytes=5)
+    record = BackupRecord(to="here", name="x", made_at=NOW, verified_at=NOW, size_bytes=5, apps=2)
     write_record(path, record)
     assert read_record(path) == record
     path.write_bytes(b"{")
