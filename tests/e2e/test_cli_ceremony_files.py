@@ -98,6 +98,39 @@ def test_what_somebody_wrote_into_a_file_is_neither_signed_nor_submitted(founded
         assert founded.desk.files() == server
 
 
+def _leave_copy(team: Team, name: str) -> None:
+    """Leave what the server holds now in somebody's folder, as a mirror has it."""
+    for key, data in team.desk.files().items():
+        path = team.people[name].folder / "copy" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def test_who_has_seen_a_newer_root_signs_nothing_on_top_of_an_older_one(founded: Team) -> None:
+    # Signed, it would be a second root 2, with a key that the first one took out.
+    bert = founded.people["bert"]
+    bert.environ["XDG_STATE_HOME"] = str(bert.folder / "state")
+    _leave_copy(founded, "bert")
+    founded.anna.must("root", "renew", "old.json")
+    founded.hand("old.json", "anna", "bert")
+    founded.anna.must("root", "remove-key", "c.json", "cleo")
+    founded.pass_round("c.json", "anna", "bert")
+    founded.submit("c.json")
+    bert.must("keys", "list")
+    arguments = ["root", "sign", "old.json", "--key", "me.pem", "--yes", "--from", "copy"]
+    before = (bert.folder / "old.json").read_bytes()
+    bert.must_end(ExitCode.REFUSED, arguments, "an older state than was verified here before")
+    assert (bert.folder / "old.json").read_bytes() == before
+
+
+def test_a_state_that_may_hide_a_newer_one_is_pointed_out(founded: Team) -> None:
+    founded.pass_time(days=20)
+    words = "make sure that the server is only down"
+    assert words in founded.anna.must("root", "renew", "c.json").err
+    founded.desk.sign_again()
+    assert words not in founded.anna.must("root", "show", "c.json").err
+
+
 def test_only_the_change_that_was_told_of_is_signed(founded: Team) -> None:
     made = founded.anna.must("root", "renew", "c.json", "--json").json()["fingerprint"]
     founded.anna.must("root", "set-threshold", "other.json", "3")
@@ -143,10 +176,7 @@ def test_submitting_takes_scope_admin(founded: Team) -> None:
 
 
 def test_a_machine_without_a_network_signs_what_it_compared_with_a_copy(founded: Team) -> None:
-    for key, data in founded.desk.files().items():
-        path = founded.people["bert"].folder / "copy" / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    _leave_copy(founded, "bert")
     founded.anna.must("root", "renew", "c.json")
     founded.hand("c.json", "anna", "bert")
     (founded.people["bert"].folder / "lockgate.toml").unlink()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from lockgate_cli.context import Call
+from lockgate_cli.output import warn
 from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.repository import FileReader, read_document
 from lockgate_release.documents import PolicyDocument, parse_policy
@@ -42,8 +44,19 @@ def read_state(call: Call, source: FileReader, app: AppName) -> State:
         LocalError: The root, or what is remembered, cannot be read.
     """
     chain = read_newest_chain(call, source, app, call.pinned_root())
+    _warn_of_age(chain, call.around.now())
     policy = parse_policy(read_document(source, app, chain, POLICY_PATH))
     return State(chain=chain, policy=policy)
+
+
+def _warn_of_age(chain: Chain, now: datetime) -> None:
+    """Say so where a newer state may be hidden: who signs on top of an older one makes a fork."""
+    ends = chain.timestamp.signed.expires
+    if ends <= now:
+        warn(
+            f"the newest state to be seen here ended on {ends:%Y-%m-%d}: before anybody signs, "
+            "make sure that the server is only down, and that nobody hides a newer state"
+        )
 
 
 def examine_file(call: Call, source: FileReader, ceremony: Ceremony) -> tuple[Examined, State]:
