@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from lockgate_release.errors import LockgateError
 from lockgate_release.log.server_events import JOB_FAILED, ROUND_FAILED
-from lockgate_release.log.telling import tell
+from lockgate_release.log.telling import bound, tell
 from lockgate_release.names import AppName
 from lockgate_server.services.collect.jobs import collect_daily, finish_collection
 from lockgate_server.services.steer.steer import Steering
@@ -29,7 +29,8 @@ from lockgate_server.settings import ServerSettings
 __all__ = ["JOBS", "Job", "holder_name", "jobs_for", "run_forever", "run_round"]
 
 _log = logging.getLogger(__name__)
-_CALLER = Caller(actor="worker")
+_ACTOR = "worker"
+_OPERATION_BYTES = 6
 _LEASE = "jobs"
 _LEASE_TIME = timedelta(minutes=10)
 _INTERVAL_S = 60.0
@@ -41,34 +42,35 @@ class Job:
 
     Attributes:
         name: What it is called in the log.
-        run: Does it; whatever is done already is left alone.
+        run: Does it for an app, in the name of a caller; whatever is done already is left alone.
     """
 
     name: str
-    run: Callable[[WriteDeps, AppName], object]
+    run: Callable[[WriteDeps, AppName, Caller], object]
 
 
 JOBS = (
-    Job(name="settle", run=read_settled),
-    Job(name="finish-pending", run=lambda deps, app: finish_pending(deps, app, _CALLER)),
-    Job(name="resign", run=lambda deps, app: resign(deps, app, _CALLER)),
-    Job(name="end-key-overlap", run=lambda deps, app: end_overlap(deps, app, _CALLER)),
-    Job(name="end-channels", run=lambda deps, app: end_due_channels(deps, app, _CALLER)),
-    Job(name="repair-copies", run=repair_copies),
-    Job(name="remove-old-uploads", run=remove_old_uploads),
-    Job(name="prune-reports", run=lambda deps, _app: deps.reports.prune(now=deps.now())),
-    Job(name="finish-gc", run=lambda deps, app: finish_collection(deps, app, _CALLER)),
+    Job(name="settle", run=lambda deps, app, _: read_settled(deps, app)),
+    Job(name="finish-pending", run=finish_pending),
+    Job(name="resign", run=resign),
+    Job(name="end-key-overlap", run=end_overlap),
+    Job(name="end-channels", run=end_due_channels),
+    Job(name="repair-copies", run=lambda deps, app, _: repair_copies(deps, app)),
+    Job(name="remove-old-uploads", run=lambda deps, app, _: remove_old_uploads(deps, app)),
+    Job(name="prune-reports", run=lambda deps, _app, _: deps.reports.prune(now=deps.now())),
+    Job(name="finish-gc", run=finish_collection),
 )
 """What is always done."""
 
 
 def jobs_for(settings: ServerSettings) -> tuple[Job, ...]:
     """Return what is done on a server with these settings."""
-    jobs = (*JOBS, Job(name="steer", run=Steering(caller=_CALLER)))
+    steering = Steering(caller=Caller(actor=_ACTOR))
+    jobs = (*JOBS, Job(name="steer", run=steering.steer_as))
     if not settings.gc_daily:
         return jobs
     grace = settings.gc_grace
-    daily = Job(name="gc", run=lambda deps, app: collect_daily(deps, app, _CALLER, grace))
+    daily = Job(name="gc", run=lambda deps, app, by: collect_daily(deps, app, by, grace))
     return (*jobs, daily)
 
 
@@ -100,13 +102,20 @@ def run_round(deps: WriteDeps, holder: str, jobs: tuple[Job, ...] = JOBS) -> boo
 
 def _run_jobs(deps: WriteDeps, app: AppName, jobs: tuple[Job, ...]) -> None:
     for job in jobs:
-        try:
-            job.run(deps, app)
-        except LockgateError as exc:
-            tell(_log, JOB_FAILED, job=job.name, app=app, code=exc.code, reason=str(exc))
-        except Exception as exc:  # noqa: BLE001 (a bug in one job must not end all signing)
-            reason = type(exc).__name__
-            tell(_log, JOB_FAILED, job=job.name, app=app, code="error", reason=reason, error=exc)
+        # What a job does has an operation of its own: in the log, and in the audit log.
+        operation = f"{job.name}-{deps.random_hex(_OPERATION_BYTES)}"
+        with bound(operation_id=operation):
+            _run_job(deps, app, job, Caller(actor=_ACTOR, operation_id=operation))
+
+
+def _run_job(deps: WriteDeps, app: AppName, job: Job, caller: Caller) -> None:
+    try:
+        job.run(deps, app, caller)
+    except LockgateError as exc:
+        tell(_log, JOB_FAILED, job=job.name, app=app, code=exc.code, reason=str(exc))
+    except Exception as exc:  # noqa: BLE001 (a bug in one job must not end all signing)
+        reason = type(exc).__name__
+        tell(_log, JOB_FAILED, job=job.name, app=app, code="error", reason=reason, error=exc)
 
 
 def run_forever(

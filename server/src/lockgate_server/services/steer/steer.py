@@ -87,6 +87,14 @@ class Steering:
         """Judge every rollout of an app, and return the steps that were taken.
 
         Raises:
+            LockgateError: As `steer_as` does.
+        """
+        return self.steer_as(deps, app, self.caller)
+
+    def steer_as(self, deps: WriteDeps, app: AppName, caller: Caller) -> tuple[Step, ...]:
+        """Judge every rollout of an app, and take steps in the name of `caller`.
+
+        Raises:
             RepositoryError: The store holds no state that may be built upon.
             TransportError: The store cannot be reached.
             LocalError: The ledger, the counts or the online key cannot be used.
@@ -96,7 +104,7 @@ class Steering:
         for document, offer in _active_offers(base):
             try:
                 step = self._decide(deps, base, document, offer)
-                if step is not None and _take(deps, app, step, self.caller):
+                if step is not None and _take(deps, app, step, caller):
                     taken.append(step)
                     _tell_step(app, step)
             except LockgateError as exc:
