@@ -204,6 +204,10 @@ class KeyRing:
             for place, signer in loaded
         )
 
+    def has_next(self, app: AppName) -> bool:
+        """Whether there is a key where the next one lies; nothing is read."""
+        return self._place(app, is_next=True).is_taken
+
     def drop(self, app: AppName, key_id: str) -> None:
         """Let go of a key for ever; the next one takes the place of the old.
 

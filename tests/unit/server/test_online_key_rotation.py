@@ -95,7 +95,10 @@ def test_both_go_on_signing_until_no_cache_hides_the_root_and_then_the_old_one_i
     assert [path.name for path in (scene.folder / "keys").iterdir()] == [f"{APP}.pem"]
     scene.publish("1.2.0")
     assert signed_by(scene) == [{new}] * 4
+    faulty = FaultyStore(scene.store)
+    scene.store = faulty
     assert end_overlap(scene.deps(), APP, CALLER) is None, "once is enough"
+    assert faulty.calls == [], "with one key there is nothing to ask the store"
 
 
 def test_a_second_rotation_waits_for_the_end_of_the_first(scene: Scene) -> None:

@@ -83,6 +83,10 @@ class OnlineKeys(Protocol):
         """
         ...
 
+    def has_next(self, app: AppName) -> bool:
+        """Whether there is a key where the next one lies; nothing is read."""
+        ...
+
     def drop(self, app: AppName, key_id: str) -> None:
         """Let go of a key for ever; the next one takes the place of the old.
 
