@@ -37,6 +37,9 @@ BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"sha256": "0" * 64, "size": 1, "parts": []},
     ),
     "renew": ("POST", "/apps/demo/metadata", {"role": "targets", "metadata": ""}),
+    "wait": ("POST", "/apps/demo/pending", {"releases": "", "title": "publish 1.1.0"}),
+    "sign": ("POST", f"/apps/demo/pending/{'0' * 64}/signatures", {"signatures": []}),
+    "withdraw": ("POST", f"/apps/demo/pending/{'0' * 64}/withdraw", {}),
 }
 
 PART = f"/apps/demo/uploads/{'0' * 32}/parts/1?sha256={'0' * 64}"
@@ -142,6 +145,17 @@ def test_a_body_that_is_no_strict_json_object_is_refused(
         ("finish", {"parts": [{"number": 1, "etag": "a b"}]}, "parts[0].etag"),
         ("renew", {"role": "timestamp"}, "role"),
         ("renew", {"metadata": None}, "metadata"),
+        ("wait", {"releases": "***"}, "releases"),
+        ("wait", {"title": " "}, "title"),
+        ("wait", {"title": "x" * 201}, "title"),
+        ("wait", {"role": "../x"}, "role"),
+        ("wait", {"offers": [{"channel": "S"}]}, "offers[0].channel"),
+        ("wait", {"lifts": [{"channels": []}]}, "lifts[0].channels"),
+        ("wait", {"instead_of": "x"}, "instead_of"),
+        ("sign", {"signatures": [{"keyid": "a"}]}, "signatures[0].sig"),
+        ("sign", {"signatures": [{"keyid": "a b", "sig": "00"}]}, "signatures[0].keyid"),
+        ("sign", {"signatures": [{"keyid": "a", "sig": "00"}] * 65}, "signatures"),
+        ("withdraw", {"reason": 1}, "reason"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(

@@ -8,6 +8,7 @@ import pytest
 
 from lockgate_server.views.api.routes import PREFIX, ROUTES
 from lockgate_server.views.api.schemas import SCHEMAS
+from tests.simulators.pending_scene import request_of, shared_scene, signature_of
 from tests.simulators.server_scene import Client, Scene
 
 
@@ -152,6 +153,13 @@ def test_real_answers_are_what_the_document_says(scene: Scene, document: dict[st
         ("GET", "/apps/demo/audit", "/apps/{app}/audit", None),
         ("GET", "/apps/nobody", "/apps/{app}", None),
     ]
+    check_calls(api, document, calls)
+
+
+def check_calls(
+    api: Client, document: dict[str, Any], calls: list[tuple[str, str, str, Any]]
+) -> None:
+    """Make these calls, and hold what is sent and answered to the document."""
     for method, address, path, body in calls:
         sent = body() if callable(body) else body
         answer = api(method, address, sent)
@@ -165,3 +173,51 @@ def test_real_answers_are_what_the_document_says(scene: Scene, document: dict[st
                 wanted = described["requestBody"]["content"]["application/json"]["schema"]
                 assert _matches(sent, wanted, document), (address, sent)
         assert _matches(answer.get_json(), schema, document), (address, answer.get_json())
+
+
+def test_real_answers_about_what_waits_are_what_the_document_says(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    scene = shared_scene(tmp_path / "shared")
+    request = request_of(scene, scene.prepare("1.0.0"), title="publish 1.0.0")
+    api = scene.api()
+    change = api("POST", "/apps/demo/pending", request.to_json()).get_json()["change"]
+    one, all_of_it = f"/apps/demo/pending/{change}", "/apps/{app}/pending/{change}"
+
+    def signature(place: int) -> object:
+        signer = scene.publisher.keys.publishers[place]
+        return lambda: signature_of(scene, change, signer).to_json()
+
+    calls = [
+        ("POST", "/apps/demo/pending", "/apps/{app}/pending", request.to_json()),
+        ("POST", f"{one}/signatures", f"{all_of_it}/signatures", signature(0)),
+        ("GET", "/apps/demo/pending", "/apps/{app}/pending", None),
+        ("GET", one, all_of_it, None),
+        ("GET", "/apps/demo", "/apps/{app}", None),
+        ("POST", f"{one}/withdraw", f"{all_of_it}/withdraw", {"reason": "bad"}),
+        ("GET", one, all_of_it, None),
+        ("POST", "/apps/demo/pending", "/apps/{app}/pending", request.to_json()),
+        ("POST", f"{one}/signatures", f"{all_of_it}/signatures", signature(0)),
+        ("POST", f"{one}/signatures", f"{all_of_it}/signatures", signature(1)),
+    ]
+    check_calls(api, document, calls)
+    assert scene.look().live() == {"0.9.0", "1.0.0"}
+
+
+def test_what_waits_is_read_signed_and_lifted_by_those_who_may(tmp_path: Path) -> None:
+    scene = shared_scene(tmp_path)
+    request = request_of(scene, scene.prepare("1.0.0")).to_json()
+    http = scene.api().http
+    read, publish = (Client(http, scene.token(name)) for name in ("read", "publish"))
+    assert read("POST", "/apps/demo/pending", request).status_code == 403
+    lift = {"version": "0.9.0", "reason": "x", "channels": ["stable"]}
+    assert publish("POST", "/apps/demo/pending", {**request, "lifts": [lift]}).status_code == 403
+    one = (
+        f"/apps/demo/pending/{publish('POST', '/apps/demo/pending', request).get_json()['change']}"
+    )
+    assert read("GET", "/apps/demo/pending").status_code == 200
+    assert read("GET", one).status_code == 403
+    assert read("POST", f"{one}/signatures", {"signatures": []}).status_code == 403
+    assert read("POST", f"{one}/withdraw", {}).status_code == 403
+    assert publish("GET", one[:-1]).status_code == 400
+    assert publish("GET", one).status_code == 200
