@@ -275,3 +275,16 @@ def test_a_service_that_does_not_sign_leaves_the_file_as_it_was(founded: Team) -
     for uri in ("hsm:9?label=nowhere", f"hsm:9?label=nowhere#{anna}", "missing.pem"):
         founded.anna.must_end(ExitCode.LOCAL, ["root", "sign", "c.json", "--key", uri, "--yes"])
         assert (founded.anna.folder / "c.json").read_bytes() == before
+
+
+def test_a_file_whose_state_is_gone_is_not_extended_into_undoing_what_came_since(
+    founded: Team,
+) -> None:
+    founded.anna.must("root", "renew", "old.json")
+    founded.anna.must("root", "remove-key", "c.json", "cleo")
+    founded.pass_round("c.json", "anna", "bert")
+    founded.submit("c.json")
+    before = (founded.anna.folder / "old.json").read_bytes()
+    for arguments in (["renew", "old.json"], ["set-threshold", "old.json", "1"]):
+        founded.anna.must_end(ExitCode.CONFLICT, ["root", *arguments], "in another file")
+    assert (founded.anna.folder / "old.json").read_bytes() == before
