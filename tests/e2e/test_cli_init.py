@@ -44,6 +44,7 @@ def test_an_app_is_set_up_with_its_two_kinds_of_keys_apart(desk: ReleaseDesk) ->
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert desk.chain().root.version == 1
     assert "offline" in ended.err
+    assert "lockgate root add-key" in ended.err
     assert "LOCKGATE_PUBLISHER_KEY" in ended.err
     assert b"PRIVATE" not in ended.err.encode() + ended.out.encode()
 

@@ -203,3 +203,5 @@ def _explain_keys(call: Call, keys: KeyFolder, new: NewApp) -> None:
     say(f"  and as a plain variable: LOCKGATE_KEYS='{uris}'")
     say("Ship with every client, and commit beside lockgate.toml:")
     say(f"  {_shown(keys.root, folder)}    the root that all trust begins with")
+    if new.threshold == 1:
+        say("So that no one person decides alone: lockgate keys generate, lockgate root add-key")
