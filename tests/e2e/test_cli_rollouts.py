@@ -126,6 +126,23 @@ def test_a_named_plan_of_the_channel_goes_before_the_common_one(desk: ReleaseDes
     assert shown["steering"]["name"] == "careful"
 
 
+def test_who_approves_too_late_does_not_approve_the_step_after(
+    desk: ReleaseDesk, fleet: FleetSimulator
+) -> None:
+    stages = PLAN.replace('exposure = "100%"', 'exposure = "50%"\ndwell = "0s"\nreports = 20')
+    stages += '\n[[stages]]\nexposure = "100%"\n'
+    plan = _write_plan(desk, 'worst_ratio_percent = 1500\napproval = "each"\n' + stages)
+    desk.publish(NEW, "--plan", plan)
+    assert "approves with --expect-epoch 1" in desk.person.must("rollout", "show", APP, NEW).out
+    approve = ["rollout", "approve", *ON_STABLE, "--expect-epoch", "1"]
+    desk.person.must(*approve)
+    fleet.tell(desk.server.reports, canaries=(60, 3), control=(540, 54), now=desk.server.now)
+    desk.pass_time(hours=4)
+    assert _steer(desk) == ["widen"]
+    desk.person.must_end(ExitCode.CONFLICT, approve, "epoch 2")
+    assert "approves with --expect-epoch 2" in desk.person.must("rollout", "show", APP, NEW).out
+
+
 def test_a_plan_may_start_later(desk: ReleaseDesk) -> None:
     start_at = (desk.person.now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     desk.publish(NEW, "--rollout", "canary", "--start-at", start_at)

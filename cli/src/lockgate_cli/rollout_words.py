@@ -38,7 +38,7 @@ def describe_rollout(detail: JsonDict) -> list[str]:
     plan = table_of(table_of(table_of(detail, "rollout"), "progress"), "plan")
     lines += [
         _line("plan", f"{text_of(steering, 'name') or 'unnamed'}: {describe_plan_steps(plan)}"),
-        _line("stage", _describe_where(steering)),
+        _line("stage", _describe_where(steering, number_of(table_of(detail, "rollout"), "epoch"))),
     ]
     verdict = table_of(detail, "verdict")
     if verdict:
@@ -54,7 +54,7 @@ def _line(head: str, words: str) -> str:
     return f"  {head:<11}{words}"
 
 
-def _describe_where(steering: JsonDict) -> str:
+def _describe_where(steering: JsonDict, epoch: int) -> str:
     stage = number_of(steering, "stage")
     if stage == 0:
         return f"not begun; starts at {text_of(steering, 'starts_at') or 'the next look'}"
@@ -71,7 +71,8 @@ def _describe_where(steering: JsonDict) -> str:
     if steering.get("approved") is True:
         words.append("approved")
     elif steering.get("waits_for_person") is True:
-        words.append("if a person approves")
+        # Without it, who is late approves the step after the one that was meant.
+        words.append(f"if a person approves with --expect-epoch {epoch}")
     return ", ".join(words)
 
 
