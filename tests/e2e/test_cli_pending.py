@@ -129,6 +129,24 @@ def test_the_signer_sees_what_is_signed(team: Team) -> None:
     assert team.waiting()[0]["signatures"] == []
 
 
+def test_who_has_built_it_too_signs_that_and_nothing_else(team: Team) -> None:
+    team.begin("1.0.0")
+    built = team.desk.folder / "demo-1.0.0.tar.gz"
+    theirs = team.ann.folder / "theirs.tar.gz"
+    theirs.write_bytes(built.read_bytes() + b"!")
+    arguments = ["sign", APP, "1.0.0", "--yes", "--artifact"]
+    other = [*arguments, "linux-x86_64=theirs.tar.gz"]
+    team.ann.must_end(ExitCode.REFUSED, other, "linux-x86_64: not what was built here")
+    stranger = [*arguments, "linux-aarch64=theirs.tar.gz"]
+    team.ann.must_end(ExitCode.USAGE, stranger, "nothing new for this platform")
+    missing = [*arguments, "linux-x86_64=missing.tar.gz"]
+    team.ann.must_end(ExitCode.LOCAL, missing, "missing.tar.gz")
+    assert team.waiting()[0]["signatures"] == []
+    theirs.write_bytes(built.read_bytes())
+    team.ann.must(*other)
+    assert team.waiting()[0]["missing"] == 1
+
+
 def test_nothing_is_signed_that_nobody_confirms(team: Team) -> None:
     team.begin("1.0.0")
     team.ann.must_end(ExitCode.USAGE, ["sign", APP, "1.0.0"], "nobody is here to confirm")

@@ -33,15 +33,21 @@ from lockgate_release.documents import (
     parse_extras,
     parse_release,
 )
-from lockgate_release.errors import DigestMismatchError, DocumentError, ExpiredError, TrustError
+from lockgate_release.errors import (
+    DigestMismatchError,
+    DocumentError,
+    ExpiredError,
+    TrustError,
+    UsageError,
+)
 from lockgate_release.instants import format_instant
-from lockgate_release.names import format_percentage
+from lockgate_release.names import Platform, Sha256Hex, format_percentage
 from lockgate_release.pending_requests import PendingContent
 from lockgate_release.trust.partial import PartlySigned, read_partly_signed
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import EXPIRY, Role
 
-__all__ = ["Review", "describe_wishes", "review"]
+__all__ = ["Review", "check_builds", "describe_wishes", "review"]
 
 _RELEASE, _EXTRAS = "release.json", "extras.json"
 _SLACK = timedelta(days=1)
@@ -58,6 +64,7 @@ class Review:
         vanishes: Versions that are retired.
         changes: A sentence for each release that stays and is marked or described anew.
         facts: What the new documents say, line by line.
+        releases: The documents of the versions that are new.
         versions: Every version that the change is about.
     """
 
@@ -66,6 +73,7 @@ class Review:
     vanishes: tuple[str, ...]
     changes: tuple[str, ...]
     facts: tuple[str, ...]
+    releases: tuple[ReleaseDocument, ...]
     versions: frozenset[str]
 
     def is_called(self, name: str) -> bool:
@@ -130,6 +138,11 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
         vanishes=tuple(old[path].version for path in old if path not in new),
         changes=tuple(changes),
         facts=facts,
+        releases=tuple(
+            parse_release(content.documents[path], subject=path)
+            for path in sorted(changed)
+            if path.endswith(f"/{_RELEASE}")
+        ),
         versions=frozenset(_version(path) for path in touched),
     )
 
@@ -288,8 +301,41 @@ def _describe_mark(before: ReleaseEntry, after: ReleaseEntry) -> Iterator[str]:
     lifted_no_more = sorted({*before.lifted} - {*after.lifted})
     if lifted_no_more:
         yield f"{version}: its revocation in {', '.join(lifted_no_more)} is lifted no more"
+    if before.targets_version != after.targets_version:
+        seen = f"{after.targets_version}, and before {before.targets_version}"
+        yield f"{version}: its publishers have seen the maintainers' targets {seen}"
     if dict(before.unknown) != dict(after.unknown):
         yield f"{version}: its mark says {_shown(after.unknown)} too"
+
+
+def check_builds(looked: Review, builds: Mapping[Platform, Sha256Hex]) -> None:
+    """Refuse a change whose artifacts are other ones than those that the signer has built.
+
+    Args:
+        looked: The change.
+        builds: The digest of the signer's own artifact for each platform.
+
+    Raises:
+        DigestMismatchError: One is another.
+        UsageError: The change brings none for the platform.
+    """
+    found = {
+        item.platform: item.sha256 for release in looked.releases for item in release.artifacts
+    }
+    for platform, sha256 in builds.items():
+        if platform not in found:
+            raise UsageError(
+                "nothing new for this platform",
+                subject=platform,
+                expected=", ".join(sorted(found)) or "a change that brings artifacts",
+            )
+        if found[platform] != sha256:
+            raise DigestMismatchError(
+                "not what was built here",
+                subject=platform,
+                expected=f"sha256 {sha256}",
+                found=f"sha256 {found[platform]}",
+            )
 
 
 def describe_wishes(content: PendingContent) -> list[str]:

@@ -20,6 +20,7 @@ from lockgate_server.services.write.changing import read_settled
 from lockgate_server.services.write.pending import begin, finish_pending
 from lockgate_server.services.write.renewing import resign
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
+from lockgate_server.worker import run_round
 from tests.simulators.faulty_store import (
     WRITE,
     FaultyStore,
@@ -80,7 +81,7 @@ def by_the_same_again(scene: Scene, change_id: str) -> None:
 
 
 def by_the_worker(scene: Scene, _: str) -> None:
-    finish_pending(scene.deps(), APP, CALLER)
+    assert run_round(scene.deps(), "worker-1")
 
 
 FINISHERS = [by_the_next_who_signs, by_the_same_again, by_the_worker]

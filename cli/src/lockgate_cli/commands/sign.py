@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
 import click
 
 from lockgate_cli.answers import number_of, table_of, text_of
 from lockgate_cli.api import JsonDict
+from lockgate_cli.artifacts import parse_source
 from lockgate_cli.context import Call, takes
 from lockgate_cli.naming import names_release
 from lockgate_cli.output import say, show, show_json
@@ -13,12 +18,13 @@ from lockgate_cli.pending_api import PendingApi
 from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base
-from lockgate_cli.reviewing import Review, describe_wishes, review
+from lockgate_cli.reviewing import Review, check_builds, describe_wishes, review
 from lockgate_cli.signing import load_signers
 from lockgate_cli.waiting import find_waiting
-from lockgate_release.errors import RepositoryError, TrustError, UsageError
-from lockgate_release.names import AppName
+from lockgate_release.errors import LocalError, RepositoryError, TrustError, UsageError
+from lockgate_release.names import AppName, Platform, Sha256Hex
 from lockgate_release.pending_requests import SignaturesRequest
+from lockgate_release.plain_files import open_plain
 from lockgate_release.trust.partial import sign_partly
 
 __all__ = ["sign"]
@@ -27,12 +33,26 @@ __all__ = ["sign"]
 @click.command()
 @names_release
 @click.option("--change", metavar="ID", help="Only this change, as `lockgate pending` shows it.")
+@click.option(
+    "--artifact",
+    "artifacts",
+    multiple=True,
+    metavar="PLATFORM=FILE",
+    help="What you have built yourself: refuse anything else; repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Look through it, show it, and sign nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing; needed where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 @takes("root", "keys", "server")
 def sign(
-    call: Call, *, version: str, change: str | None, dry_run: bool, yes: bool, as_json: bool
+    call: Call,
+    *,
+    version: str,
+    change: str | None,
+    artifacts: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Sign what waits for signatures: VERSION of APP, or `renewal` for a list that is only renewed.
 
@@ -40,6 +60,7 @@ def sign(
     changes or vanishes is shown first. With the last signature that is missing it is live.
     """
     app = call.app
+    builds = dict(_digest(text, call.around.folder) for text in artifacts)
     with call.api() as api:
         pending = PendingApi.of(api)
         base = load_newest_base(call, api, app, call.pinned_root())
@@ -55,11 +76,32 @@ def sign(
             lines = [*looked.lines(), *describe_wishes(content)]
             for line in lines:
                 show(line) if dry_run and not as_json else say(line)
+            check_builds(looked, builds)
             answer = _sign(call, pending, app, base, looked, dry_run=dry_run, yes=yes)
             if as_json:
                 answer = {**_describe(looked), **answer}
     if as_json:
         show_json({"app": app, "dry_run": dry_run, **answer})
+
+
+def _digest(text: str, folder: Path) -> tuple[Platform, Sha256Hex]:
+    source = parse_source(text, folder)
+    if source.path is None:
+        return source.platform, Sha256Hex(source.sha256)
+    try:
+        with open_plain(source.path) as stream:
+            return source.platform, _hash(stream)
+    except OSError as exc:
+        raise LocalError(
+            "cannot be read", subject=str(source.path), found=exc.strerror or str(exc)
+        ) from exc
+
+
+def _hash(stream: BinaryIO) -> Sha256Hex:
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+    return Sha256Hex(digest.hexdigest())
 
 
 def _refuse_unless_live(base: Base, version: str) -> None:
