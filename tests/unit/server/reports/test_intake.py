@@ -263,9 +263,11 @@ class Silent(FaultyStore):
     """A store that answers until it does not."""
 
     silent = False
+    asked = 0
 
     def head(self, key: str) -> Any:
         if self.silent:
+            self.asked += 1
             raise TransportError("no answer", subject=key)
         return super().head(key)
 
@@ -276,12 +278,28 @@ def test_a_store_that_falls_silent_is_done_without_for_an_hour(site: Site) -> No
     store.silent = True
     assert watched.send(watched.enrolled(1)).status_code == 503
     store.silent = False
+    site.scene.now += timedelta(seconds=5)
     assert watched.send(watched.enrolled(1)).status_code == 202
     store.silent = True
     site.scene.now += timedelta(minutes=50)
     assert watched.send(watched.enrolled(2)).status_code == 202
     site.scene.now += timedelta(minutes=20)
     assert watched.send(watched.enrolled(3)).status_code == 503
+
+
+def test_a_store_that_is_down_is_not_asked_by_everybody(site: Site) -> None:
+    site.scene.store = store = Silent(site.scene.store)
+    watched = open_site(site.scene)
+    store.silent = True
+    for _ in range(10):
+        assert watched.send(watched.enrolled(1)).status_code == 503
+    assert store.asked == 1
+    site.scene.now += timedelta(seconds=5)
+    assert watched.send(watched.enrolled(1)).status_code == 503
+    assert store.asked == 2
+    site.scene.now += timedelta(seconds=5)
+    store.silent = False
+    assert watched.send(watched.enrolled(1)).status_code == 202
 
 
 def test_a_planted_document_is_not_believed(site: Site) -> None:

@@ -3,11 +3,14 @@
 1. Everything is verified from the pinned root, as a client does it. What the store says otherwise
    is not believed here either.
 2. It is kept for a few seconds, and read again only where the pointer has moved since.
-3. Where the store cannot be read, what was last seen serves for an hour.
+3. Where the store cannot be read, what was last seen serves for an hour. After that, or where
+   nothing was seen, it is asked once in a few seconds, and nobody else waits for it meanwhile: the
+   threads are those that serve files.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -97,6 +100,7 @@ class _Held:
     etag: Etag | None = None
     checked_s: float = 0.0
     read_s: float = 0.0
+    failed_s: float = -math.inf
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -131,10 +135,12 @@ class View:
         now_s = self._monotonic_s()
         if held.found is not None and now_s - held.checked_s < _KEPT_S:
             return held.found
+        self._refuse_soon(app, held)
         # Whoever comes while another one reads is served with what was there before.
         if held.lock.acquire(blocking=held.found is None):
             try:
                 if held.found is None or now_s - held.checked_s >= _KEPT_S:
+                    self._refuse_soon(app, held)
                     self._refresh(app, held, now_s)
             finally:
                 held.lock.release()
@@ -148,8 +154,14 @@ class View:
             held.read_s = now_s
         except LockgateError as exc:
             if held.found is None or now_s - held.read_s >= _STALE_S:
+                held.failed_s = self._monotonic_s()
                 raise TransportError("what is in force cannot be read", subject=app) from exc
         held.checked_s = now_s
+
+    def _refuse_soon(self, app: AppName, held: _Held) -> None:
+        """Refuse at once where the store could not be read a moment ago."""
+        if self._monotonic_s() - held.failed_s < _KEPT_S:
+            raise TransportError("what is in force could not be read just now", subject=app)
 
     def _read(self, app: AppName) -> tuple[InForce, Etag]:
         pinned = self._roots.pinned_root(app)
