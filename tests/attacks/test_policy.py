@@ -20,7 +20,7 @@ from lockgate_release.layout import target_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.approving import key_to_json
 from lockgate_release.trust.keys import generate_signer
-from lockgate_updater import Held
+from lockgate_updater import Held, Leave
 from tests.attacks.claims import assert_refused
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import HEALTHY, PREVIEWS, STABLE, RepositorySimulator
@@ -377,3 +377,20 @@ def test_explain_says_what_was_expected_and_what_was_found(
         in said
     )
     assert client.runs() == "1.0.0"
+
+
+def test_a_follower_of_previews_leaves_a_revoked_one_without_a_network(
+    client: SimulatedClient, previewed: RepositorySimulator
+) -> None:
+    """The list of previews is read again from the cache, under all the same rules."""
+    nightly = make_client(previewed, client.home.parent / "nightly", channel="nightly")
+    assert nightly.update() == "updated"
+    previewed.publish("2.0.0-dev.2", {**NEXT, "dev": b"2"}, channel="nightly", folder=PREVIEWS)
+    previewed.revoke("2.0.0-dev.1", channel="nightly")
+    assert isinstance(nightly.updater.check(), Leave)
+    previewed.files.clear()
+    leave = nightly.updater.check()
+    assert isinstance(leave, Leave)
+    assert leave.target is not None
+    assert leave.target.version == "2.0.0-dev.2"
+    assert nightly.runs() == "2.0.0-dev.1"

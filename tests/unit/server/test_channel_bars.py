@@ -286,3 +286,8 @@ def test_a_mark_names_no_targets_that_are_still_to_come(scene: Scene) -> None:
         scene.look().chain, "2.0.0", lambda entry: replace(entry, targets_version=current)
     )
     scene.send(now)
+    less = scene.publisher.edit(
+        scene.look().chain, "2.0.0", lambda entry: replace(entry, targets_version=current - 1)
+    )
+    with pytest.raises(UsageError, match="names older targets than it did"):
+        scene.send(less)

@@ -168,6 +168,12 @@ def edit(
     """
     path = call.around.folder / file
     earlier = load_ceremony(path) if path.exists() else None
+    if earlier is not None and earlier.is_first:
+        raise UsageError(
+            "the app is not registered yet",
+            subject=str(file),
+            hint="Submit that file first; its policy can be changed right afterwards.",
+        )
     with source_of(call, earlier, address) as source:
         base = load_newest_base(call, source, call.app, call.pinned_root())
         known = earlier.documents.get(POLICY_PATH) if earlier else None

@@ -160,7 +160,7 @@ def check_releases(
     before = list_before(base, live.role)
     channels = tuple(base.channels.values())
     check_list(live, before, base.policy, channels, deps.now(), others_than(base, live.role))
-    check_marks(live, base.chain.targets.version)
+    check_marks(live, before, base.chain.targets.version)
     check_offers_stand(bars_of(base, live), channels)
     changed = changed_paths(live, before)
     documents = {

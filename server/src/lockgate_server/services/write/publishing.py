@@ -9,7 +9,8 @@ Of the list of releases (its signatures and its number are checked by `trust.cha
 4. A release that is live already keeps its bytes.
 5. Every live release carries the same floor for a channel, and none is lower than the one in force.
 6. A release that a channel offers stays live, and stays allowed there. Revoke it first.
-   No mark names targets that are not in force yet: every client would refuse it.
+   No mark names targets that are not in force yet (every client would refuse it), or older ones
+   than it did.
 
 Of each document that is new or changed:
 
@@ -157,18 +158,22 @@ def check_list(
         _check_still_offered(new, channel)
 
 
-def check_marks(new: ReleaseList, targets_version: int) -> None:
-    """Refuse marks that name targets that are not in force yet (rule 6).
+def check_marks(new: ReleaseList, base: ReleaseList, targets_version: int) -> None:
+    """Refuse marks that name targets that are not in force yet, or older ones than before (rule 6).
 
     Raises:
         UsageError: One does.
     """
     for path, entry in new.entries.items():
-        if entry.targets_version > targets_version:
+        before = base.entries.get(path)
+        lowest = before.targets_version if before else 0
+        if not lowest <= entry.targets_version <= targets_version:
             raise UsageError(
-                "names targets that are not in force",
+                "names targets that are not in force"
+                if entry.targets_version > targets_version
+                else "names older targets than it did",
                 subject=f"{path}: custom.targets",
-                expected=f"at most {targets_version}",
+                expected=f"{lowest} to {targets_version}",
                 found=str(entry.targets_version),
             )
 

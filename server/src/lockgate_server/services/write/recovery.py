@@ -174,7 +174,7 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Chang
     new, before = read_verified(verified, role=role), list_before(base, role)
     channels = tuple(base.channels.values())
     check_list(new, before, base.policy, channels, deps.now(), others_than(base, role))
-    check_marks(new, base.chain.targets.version)
+    check_marks(new, before, base.chain.targets.version)
     check_offers_stand(bars_of(base, new), channels)
     changed = changed_paths(new, before)
     documents = {
