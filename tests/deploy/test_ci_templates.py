@@ -114,6 +114,7 @@ def test_the_action_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
     )
     assert ran.code == 0, ran.err
     assert json.loads(ran.result)["version"] == "1.0.0"
+    assert json.loads(ran.result)["operation_id"] == "github-4711-2"
     assert "1.0.0" in ran.summary
     assert desk.offers("stable") == desk.offers("beta") == {"1.0.0": 10_000}
     assert set(operations_of(desk)) == {"github-4711-2"}

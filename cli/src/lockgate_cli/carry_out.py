@@ -78,7 +78,8 @@ def carry_out(
         for channel in plan.unapproved:
             _say_unapproved(wish, channel)
     if as_json:
-        show_json(_outcome_json(prepared, plan, outcome, warnings, done=not dry_run))
+        found = _outcome_json(prepared, plan, outcome, warnings, done=not dry_run)
+        show_json({**found, "operation_id": call.around.operation})
 
 
 def _say_unapproved(wish: Publication | Promotion, channel: ChannelName) -> None:
