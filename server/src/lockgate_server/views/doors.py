@@ -7,6 +7,7 @@ the same headers, and the same line, as what Flask answers.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from lockgate_release.log.events import Event
 from lockgate_release.log.ids import OPERATION_HEADER, REQUEST_HEADER
 from lockgate_release.log.telling import bound, tell
+from lockgate_server.views.problems import problem_members
 from lockgate_server.views.requests import parse_operation_id, parse_request_id
 
 if TYPE_CHECKING:
@@ -58,7 +60,23 @@ class Exchange:
             headers.append((OPERATION_HEADER, self.operation_id))
         return headers
 
-    def tell(self, event: Event, environ: WSGIEnvironment, status: int, size_bytes: int) -> None:
+    def problem(self, status: int, code: str, detail: str) -> tuple[bytes, list[tuple[str, str]]]:
+        """Return the body and the headers of a problem, as Flask's side tells it."""
+        ids = {"request_id": self.request_id, "operation_id": self.operation_id}
+        members = problem_members(status, code, detail, ids)
+        body = json.dumps(members, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        return body, self.headers("application/problem+json", "no-store", len(body))
+
+    def tell(
+        self,
+        event: Event,
+        environ: WSGIEnvironment,
+        status: int,
+        size_bytes: int,
+        *,
+        code: str = "",
+        reason: str = "",
+    ) -> None:
         """Write the request's line, if lines of this kind are written."""
         if not _log.isEnabledFor(event.level):
             return
@@ -72,8 +90,8 @@ class Exchange:
                 bytes=size_bytes,
                 ms=int((time.monotonic() - self.began_s) * 1000),
                 actor="",
-                code="",
-                reason="",
+                code=code,
+                reason=reason,
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Mapping
 
 from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException
@@ -28,7 +29,13 @@ from lockgate_server.errors import (
 )
 from lockgate_server.ports import UnsupportedError
 
-__all__ = ["install_error_handlers", "problem", "status_of"]
+__all__ = [
+    "RETRY_AFTER_S",
+    "install_error_handlers",
+    "problem",
+    "problem_members",
+    "status_of",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +75,7 @@ _TITLES = {
     507: "The server's disk is full",
 }
 
-_RETRY_AFTER_S = "5"
+RETRY_AFTER_S = "5"
 
 
 def status_of(error: LockgateError) -> int:
@@ -83,30 +90,37 @@ def _is_disk_full(error: LockgateError) -> bool:
     return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def problem(status: int, code: str, detail: str = "", **members: object) -> Response:
-    """Return a problem; empty members are left out. The request's log line names it too."""
-    g.problem_code, g.problem_detail = code, detail
-    body = {
+def problem_members(
+    status: int, code: str, detail: str, ids: Mapping[str, str], **members: object
+) -> dict[str, object]:
+    """Return what stands in a problem; empty members are left out, but for the request's id."""
+    return {
         "type": "about:blank",
         "title": _TITLES.get(status, "An error"),
         "status": status,
         "detail": detail,
         "code": code,
-        "request_id": g.get("request_id", ""),
+        "request_id": ids["request_id"],
         **{
             name: value
-            for name, value in (("operation_id", g.get("operation_id", "")), *members.items())
+            for name, value in (("operation_id", ids["operation_id"]), *members.items())
             if value != ""
         },
     }
-    response: Response = jsonify(body)
+
+
+def problem(status: int, code: str, detail: str = "", **members: object) -> Response:
+    """Return a problem; empty members are left out. The request's log line names it too."""
+    g.problem_code, g.problem_detail = code, detail
+    ids = {"request_id": g.get("request_id", ""), "operation_id": g.get("operation_id", "")}
+    response: Response = jsonify(problem_members(status, code, detail, ids, **members))
     response.status_code = status
     response.content_type = "application/problem+json"
     response.headers["Cache-Control"] = "no-store"
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="lockgate"'
     if status in {503, 507}:
-        response.headers["Retry-After"] = _RETRY_AFTER_S
+        response.headers["Retry-After"] = RETRY_AFTER_S
     return response
 
 

@@ -1,8 +1,9 @@
 """Where clients send reports: thin, and silent about why one was dropped.
 
 Reports are most of what a server with clients hears, and a framework costs more than taking one in.
-So a door stands before Flask: what it takes in it answers itself; what it refuses it hands on,
-with the reason, to the view below, which tells it as every refusal is told.
+So a door stands before Flask: what it takes in it answers itself, and so it answers who comes too
+often, which a flood is all about. What else it refuses it hands on, with the reason, to the view
+below, which tells it as every refusal is told.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, request
 
 from lockgate_release.errors import DocumentError
-from lockgate_release.log.server_events import REQUEST_PROBED
+from lockgate_release.log.server_events import REQUEST_FAILED, REQUEST_PROBED, REQUEST_REFUSED
 from lockgate_release.reports import MAX_BATCH_BYTES, REPORTS_PATH, Receipt
 from lockgate_server.errors import LengthRequiredError, NotFoundError, TooLargeError
 from lockgate_server.ports.reports import Drop
 from lockgate_server.services.reports.intake import Intake
-from lockgate_server.views.doors import REFUSAL, begin_exchange
-from lockgate_server.views.problems import problem
+from lockgate_server.views.doors import REFUSAL, Exchange, begin_exchange
+from lockgate_server.views.problems import RETRY_AFTER_S, problem
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,7 +40,7 @@ class _BusyError(Exception):
     status: HTTPStatus
     code: str
     words: str
-    wait_s: float = 0.0
+    retry_after_s: str
 
 
 def reports_blueprint() -> Blueprint:
@@ -51,12 +52,7 @@ def reports_blueprint() -> Blueprint:
         refusal = request.environ.get(REFUSAL)
         if refusal is None:
             return problem(404, NotFoundError.code, "no reports are taken here")
-        if not isinstance(refusal, _BusyError):
-            raise refusal
-        response = problem(refusal.status, refusal.code, refusal.words)
-        if refusal.wait_s:
-            response.headers["Retry-After"] = str(math.ceil(refusal.wait_s))
-        return response
+        raise refusal
 
     return blueprint
 
@@ -86,6 +82,8 @@ class ReportsDoor:
         exchange = begin_exchange(environ, self.new_id)
         try:
             receipt = self._take(app, environ)
+        except _BusyError as busy:
+            return _answer_busy(busy, exchange, environ, start_response)
         except Exception as exc:  # noqa: BLE001 (a fault of ours is told there as well)
             environ[REFUSAL] = exc
             return self.inside(environ, start_response)
@@ -100,16 +98,33 @@ class ReportsDoor:
         wait_s = self.intake.wait_s(block)
         if wait_s:
             words = "too many requests from these addresses"
-            raise _BusyError(HTTPStatus.TOO_MANY_REQUESTS, "too-many", words, wait_s)
+            after_s = str(math.ceil(wait_s))
+            raise _BusyError(HTTPStatus.TOO_MANY_REQUESTS, "too-many", words, after_s)
         if self.intake.is_full():
             words = "too many reports are waiting"
-            raise _BusyError(HTTPStatus.SERVICE_UNAVAILABLE, "full", words)
+            raise _BusyError(HTTPStatus.SERVICE_UNAVAILABLE, "full", words, RETRY_AFTER_S)
         try:
             batch = self.intake.read(_read_body(environ))
         except (DocumentError, TooLargeError):
             self.intake.drop(Drop.MALFORMED)
             raise
         return self.intake.receive(app, batch, block)
+
+
+def _answer_busy(
+    busy: _BusyError,
+    exchange: Exchange,
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+) -> Iterable[bytes]:
+    status = busy.status.value
+    body, headers = exchange.problem(status, busy.code, busy.words)
+    phrase = busy.status.phrase.upper()
+    start_response(f"{status} {phrase}", [*headers, ("Retry-After", busy.retry_after_s)])
+    event = REQUEST_FAILED if status >= 500 else REQUEST_REFUSED
+    reason = busy.words if status >= 500 else ""
+    exchange.tell(event, environ, status, len(body), code=busy.code, reason=reason)
+    return [body]
 
 
 def _addressed_app(environ: WSGIEnvironment) -> str:

@@ -15,6 +15,7 @@ from lockgate_release.names import AppName, Platform
 from lockgate_release.reports import CohortKey, Enrolled, dump_reports, hour_of
 from lockgate_server.ports.reports import Drop
 from lockgate_server.services.reports.intake import Intake, _Places
+from lockgate_server.views.problems import problem
 from tests.simulators.server_scene import APP, STABLE, Scene
 
 IDS = {"X-Request-Id": "mine-1", "X-Operation-Id": "run-1"}
@@ -121,6 +122,29 @@ def test_what_goes_wrong_at_the_door_is_told_as_it_is_inside(
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
     assert answer.get_json()["request_id"] == "made-id"
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "code", "after"),
+    [
+        ({"burst": 0, "requests_per_s": 0.1}, 429, "too-many", "10"),
+        ({"waiting": 0}, 503, "full", "5"),
+    ],
+)
+def test_who_is_sent_away_is_told_what_flask_would_have_said(
+    scene: Scene, limits: dict[str, float], status: int, code: str, after: str
+) -> None:
+    web = scene.public(intake=scene.intake(**limits))
+    answer = web.post(f"/{APP}/reports", data=b"never read", headers=IDS)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (status, after)
+    assert {name: answer.headers[name] for name in IDS} == IDS
+    told = answer.get_json()
+    with web.application.test_request_context(headers=IDS):
+        web.application.preprocess_request()
+        expected = problem(status, code, told["detail"])
+    assert answer.get_data() == expected.get_data()
+    assert answer.content_type == expected.content_type
+    assert answer.headers["Cache-Control"] == expected.headers["Cache-Control"]
 
 
 def test_who_listens_closely_hears_of_every_request(
