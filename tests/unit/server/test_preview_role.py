@@ -24,8 +24,10 @@ from lockgate_release.trust.keys import generate_signer
 from lockgate_server.ports import IfAbsent
 from lockgate_server.services.collect.collecting import collect
 from lockgate_server.services.write.base import check_recorded, highest_of
+from lockgate_server.services.write.rebuilding import find_state, record
 from lockgate_server.services.write.renewing import renew, resign
 from lockgate_server.services.write.status import describe_app, describe_release, read_current
+from tests.simulators.memory_ledger import MemoryLedger
 from tests.simulators.previewers import PREVIEWS, Previewers
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_scene import APP, CALLER, STABLE, Scene
@@ -249,3 +251,18 @@ def test_a_role_is_dropped_only_when_nothing_of_it_is_offered(
     scene.publish("1.1.0")
     with pytest.raises(UsageError, match="was dropped before"):
         renew(scene.deps(), APP, crew.delegate(scene.look().chain), CALLER)
+
+
+def test_a_lost_database_is_made_again_with_the_number_of_previews(
+    scene: Scene, crew: Previewers
+) -> None:
+    _publish(scene, crew, "2.0.0-dev.1")
+    before, root = scene.highest(), scene.publisher.root
+    scene.ledger = MemoryLedger()
+    found = find_state(scene.store, APP, root)
+    assert found.above == ()
+    record(scene.ledger, found, root, CALLER, named=None, now=scene.now)
+    assert scene.highest() == before
+    assert before.sequences["role/previews"] == 1
+    scene.store.put(metadata_key(APP, PREVIEWS, 2), b"{}", IfAbsent())
+    assert find_state(scene.store, APP, root).above == ("2.previews.json",)

@@ -30,7 +30,8 @@ from lockgate_cli.waits import WaitRules
 from lockgate_release.errors import RepositoryError, StaleMirrorError, TrustError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, ChannelName
-from lockgate_release.trust.chain import Chain, Verified, follow_roots, load_chain
+from lockgate_release.trust.chain import Chain, Verified, follow_roots, load_chain, numbers_in_force
+from lockgate_release.trust.roles import Role
 
 __all__ = ["MirrorPlan", "Wanted", "copy_state", "count", "plan_copy", "prune"]
 
@@ -161,10 +162,11 @@ def check_not_older(folder: MirrorFolder, base: Base) -> Chain | None:
     known = _held_chain(folder, base.chain.root)
     if known is None:
         return None
-    for name in _ROLES:
-        found, newest = getattr(base.chain, name).version, getattr(known, name).version
-        if found < newest:
-            raise _stale(name, newest, found)
+    found, newest = numbers_in_force(base.chain), numbers_in_force(known)
+    for name, number in newest.items():
+        # A role that maintainers have dropped since has no number any more.
+        if name != Role.ROOT and found.get(name, number) < number:
+            raise _stale(name, number, found[name])
     if (
         base.chain.timestamp.version == known.timestamp.version
         and base.chain.timestamp.data != known.timestamp.data

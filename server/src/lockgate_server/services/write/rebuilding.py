@@ -24,6 +24,8 @@ from lockgate_release.instants import format_instant
 from lockgate_release.layout import timestamp_key
 from lockgate_release.names import AppName, is_app_name
 from lockgate_release.strict_json import JsonObject
+from lockgate_release.trust.chain import numbers_in_force
+from lockgate_release.trust.roles import ROLE_NAME
 from lockgate_server.ports import Highest, Intent, Ledger, ObjectStore
 from lockgate_server.services.objects import read_object
 from lockgate_server.services.write.base import Base, highest_of, read_state
@@ -31,7 +33,7 @@ from lockgate_server.services.write.deps import Caller
 
 __all__ = ["Found", "apps_in_store", "check_named", "find_state", "is_recorded", "record"]
 
-_NUMBERED = re.compile(r"([0-9]+)\.(root|targets|releases|channels|snapshot)\.json")
+_NUMBERED = re.compile(rf"([0-9]+)\.({ROLE_NAME})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +115,10 @@ def find_state(store: ObjectStore, app: AppName, root: bytes | None) -> Found:
 
 def _numbers_above(store: ObjectStore, base: Base) -> tuple[str, ...]:
     prefix = f"{base.app}/metadata/"
-    found = []
+    found, in_force = [], numbers_in_force(base.chain)
     for info in store.list(prefix):
         match = _NUMBERED.fullmatch(info.key.removeprefix(prefix))
-        if match and int(match[1]) > getattr(base.chain, match[2]).version:
+        if match and match[2] in in_force and int(match[1]) > in_force[match[2]]:
             found.append(match[0])
     return tuple(found)
 
