@@ -65,12 +65,12 @@ class Thief:
 
     def catch(self, client: FieldClient, revoked: tuple[Revocation, ...] = ()) -> None:
         """Stand between a client and the server from now on."""
+        client.cache = self.field.new_cache()
         files, honest = self.files(revoked), client.cache.ask
 
         def ask(path: str) -> tuple[int, bytes]:
             return (200, files[path]) if path in files else honest(path)
 
-        client.cache = self.field.new_cache()
         client.cache.ask = ask
 
 

@@ -1,5 +1,6 @@
 """Every key replaced, with clients in the field at every older root, behind stale caches."""
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from lockgate_release.ceremony_requests import CeremonyRequest
 from lockgate_server.patience import Patience
-from lockgate_server.worker import run_round
+from lockgate_server.services.write.online_keys import end_overlap
 from tests.simulators.field import (
     PATIENCE,
     Begin,
@@ -18,6 +19,7 @@ from tests.simulators.field import (
     rotate_publishers,
     rotate_stolen_publishers,
 )
+from tests.simulators.server_scene import APP, CALLER
 
 EVERY_ROLE = (rotate_maintainers, rotate_stolen_publishers, rotate_online, rotate_publishers)
 """A root that a theft follows, a theft of both kinds, and a change without one."""
@@ -35,6 +37,28 @@ def test_every_role_is_rotated_and_no_client_ever_ends_in_not_verified(tmp_path:
         assert client.check() == field.versions[-1], "the newest, in one check"
         assert client.root() == root.data
     assert field.refused == []
+
+
+def test_answers_that_are_old_independently_of_each_other_are_never_more_than_stale(
+    tmp_path: Path,
+) -> None:
+    """Each request meets another cache: a client hears of new and old, and goes back to nothing."""
+    field = open_field(tmp_path)
+    field.awake.clear()
+    field.wait(minutes=3)  # no cache holds what was there before the first release any more
+    for begin in (rotate_maintainers, rotate_online, rotate_stolen_publishers):
+        for seed in range(2):
+            field.join_many_nodes(random.Random(f"{begin.__name__} {seed}"))
+        field.hold(begin(field))
+        for _ in range(2):
+            field.publish()
+            field.wait(seconds=50)
+        field.wait(hours=25)
+    assert field.refused, "they were stale enough to tell"
+    assert [said for said in field.refused if "repository.stale" not in said] == []
+    field.wait(hours=1)
+    assert {client.check() for client in field.awake} == {field.versions[-1]}
+    assert {client.root() for client in field.awake} == {field.scene.look().chain.root.data}
 
 
 @pytest.mark.parametrize("begin", [rotate_maintainers, rotate_online])
@@ -63,12 +87,13 @@ def renew_targets(field: Field) -> CeremonyRequest:
 
 
 def test_a_client_thirty_rotations_back_reaches_the_newest_in_one_check(tmp_path: Path) -> None:
-    field = open_field(tmp_path, Patience(cached=timedelta(0), overlap=timedelta(0)))
+    at_once = Patience(cached=timedelta(0), overlap=timedelta(0))
+    field = open_field(tmp_path, at_once, maintainers=1)
     (sleeper,) = field.asleep
     field.awake.clear()
     for number in range(30):
         field.hold((rotate_maintainers, rotate_online)[number % 2](field))
-        run_round(field.deps(), "worker")
+        end_overlap(field.deps(), APP, CALLER)
     field.publish()
     assert field.scene.look().chain.root.version == 31
     sleeper.cache = field.new_cache()

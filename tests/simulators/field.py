@@ -10,6 +10,7 @@ no newer root, or both, for exactly as long as the server reckons with.
     assert field.refused == []
 """
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -27,7 +28,7 @@ from tests.simulators.ceremonies import Ceremonies
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_scene import APP, CALLER, STABLE, Scene
-from tests.simulators.stale_cache import SITE, StaleCache
+from tests.simulators.stale_cache import SITE, History, ManyNodes, StaleCache
 
 __all__ = [
     "CACHES",
@@ -57,7 +58,7 @@ class FieldClient:
     """A real client behind a cache of its own; it knows what it was offered last."""
 
     home: Path
-    cache: StaleCache
+    cache: StaleCache | ManyNodes
     offered: str = ""
 
     @property
@@ -94,6 +95,7 @@ class Field:
     Attributes:
         folder: Where the clients live.
         scene: The server and the people.
+        history: What the server has ever held.
         patience: How long the server waits for caches.
         awake: They check at every step.
         asleep: They have checked once, each at another root, and not since.
@@ -103,6 +105,7 @@ class Field:
 
     folder: Path
     scene: Scene
+    history: History
     patience: Patience = PATIENCE
     awake: list[FieldClient] = field(default_factory=list)
     asleep: list[FieldClient] = field(default_factory=list)
@@ -149,6 +152,20 @@ class Field:
             return response.status_code, response.data
 
         return StaleCache(ask=ask, now=lambda: scene.now, pointer=pointer, missing=missing)
+
+    def join_many_nodes(self, chance: random.Random) -> None:
+        """A client each of whose requests meets another cache."""
+        scene = self.scene
+        client = self.new_client()
+        client.cache = ManyNodes(
+            history=self.history,
+            now=lambda: scene.now,
+            pointer=PATIENCE.cached,
+            missing=PATIENCE.overlap,
+            chance=chance,
+        )
+        client.offered = self.versions[0]
+        self.awake.append(client)
 
     def sweep(self) -> None:
         """Everybody who is awake checks, and acts on a state at least as new as before."""
@@ -225,14 +242,15 @@ def rotate_online(field: Field) -> CeremonyRequest:
     return Ceremonies(field.scene.publisher).rotate_online(field.scene.look().chain, key)
 
 
-def open_field(folder: Path, patience: Patience = PATIENCE) -> Field:
+def open_field(folder: Path, patience: Patience = PATIENCE, *, maintainers: int = 2) -> Field:
     """A server that has published once, and the first two clients."""
     now = utc_now()  # python-tuf judges expiry by the real clock, so time only goes on from here
-    people = PublisherSimulator(maintainers=2, threshold=2, now=now)
+    people = PublisherSimulator(maintainers=maintainers, threshold=maintainers, now=now)
     scene = Scene(folder=folder, now=now, publisher=people)
-    scene.store = MemoryStore(clock=lambda: scene.now)
+    history = History(lambda: scene.now)
+    scene.store = MemoryStore(clock=lambda: scene.now, objects=history)
     scene.register()
-    opened = Field(folder=folder, scene=scene, patience=patience)
+    opened = Field(folder=folder, scene=scene, history=history, patience=patience)
     opened.publish()
     opened.join()
     return opened
