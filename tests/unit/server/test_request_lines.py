@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from lockgate_release.errors import UsageError
 from lockgate_release.log.rules import LogFormat, LogRules, set_up_lines
 from lockgate_release.log.telling import bound_now
+from lockgate_server.command.common import local_caller
 from lockgate_server.errors import TooLargeError
+from lockgate_server.services.write.deps import Caller
 from tests.simulators.faulty_store import FaultyStore, Moment, lose, time_out
 from tests.simulators.log_reader import read_log
 from tests.simulators.memory_store import MemoryStore
@@ -151,3 +154,11 @@ def test_a_change_that_was_given_up_and_one_that_nobody_knows_of_are_told_apart(
 def test_too_much_is_refused_in_a_short_line(scene: Scene, log: Log) -> None:
     scene.api(max_body_bytes=10)("POST", "/apps/demo/publish", {"releases": "x" * 1000})
     assert log.only("request.refused")["code"] == TooLargeError.code
+
+
+def test_a_command_on_the_server_may_belong_to_an_operation_too() -> None:
+    found = local_caller({"SUDO_USER": "ann", "LOCKGATE_OPERATION": "ci-7"})
+    assert found == Caller(actor="ann (on the server)", operation_id="ci-7")
+    assert local_caller({"SUDO_USER": "ann"}).operation_id == ""
+    with pytest.raises(UsageError, match="hyphens"):
+        local_caller({"SUDO_USER": "ann", "LOCKGATE_OPERATION": "a b"})

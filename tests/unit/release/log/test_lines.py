@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lockgate_release.errors import UsageError
 from lockgate_release.log.events import Event
@@ -105,6 +107,16 @@ def test_whatever_stands_in_a_field_a_line_is_one_line_and_short(
         assert (body["event"], body["level"]) == ("request.refused", "info")
         assert len(body["path"]) <= FIELDS["path"].limit + len("[cut]")
         assert body.keys() <= {"at", "level", "part", "pid", "event", *REQUEST_REFUSED.fields}
+
+
+@given(text=st.text(st.characters(exclude_categories=()), max_size=300))
+def test_any_text_makes_one_line_of_both_kinds(text: str) -> None:
+    made = record(REQUEST_REFUSED, method=text, path=text, reason=text)
+    line = JsonLines("api").format(made)
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["event"] == "request.refused"
+    assert Words("api").format(made).isprintable()
 
 
 def test_a_secret_is_masked_before_it_is_cut() -> None:
