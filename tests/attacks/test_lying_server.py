@@ -127,6 +127,15 @@ def one_that_lasts_for_ever(answer: dict[str, Any]) -> None:
         answer["change"] = id_of(metadata)
 
 
+def what_is_no_release(answer: dict[str, Any]) -> None:
+    if "releases" in answer:
+        metadata = list_of(answer)
+        metadata.signed.targets["stray"] = metadata.signed.targets[release_path("0.9.0")]
+        metadata.signatures.clear()
+        put_list(answer, metadata)
+        answer["change"] = id_of(metadata)
+
+
 def another_name(answer: dict[str, Any]) -> None:
     for item in answer.get("pending", ()):
         item["versions"] = ["1.0.1"]
@@ -141,6 +150,7 @@ LIES: dict[Lie, tuple[ExitCode, str]] = {
     a_higher_number: (ExitCode.CONFLICT, "does not follow the list in force"),
     other_bytes_for_what_is_live: (ExitCode.REFUSED, "a live release with other bytes"),
     without_what_is_offered: (ExitCode.REFUSED, "take out what a channel offers"),
+    what_is_no_release: (ExitCode.REFUSED, "not a release's document"),
     one_that_lasts_for_ever: (ExitCode.REFUSED, "an expiry that no list has"),
 }
 

@@ -214,7 +214,9 @@ def test_a_second_publish_is_told_what_waits(team: Team) -> None:
         "lockgate withdraw demo 1.0.0",
     )
     arguments = team.desk.publish_arguments("1.1.0", "--key", key)
+    before = team.desk.files()
     team.ci.must_end(ExitCode.CONFLICT, arguments, *words)
+    assert team.desk.files() == before, "uploaded for nothing"
     assert team.ci.waited_s == [], "it was asked again, though nothing changes by that"
     renewal = ["renew", APP_OPTION, "--role", "releases", "--key", key]
     team.ci.must_end(ExitCode.CONFLICT, renewal, *words)

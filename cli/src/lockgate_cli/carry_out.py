@@ -9,6 +9,7 @@ from pathlib import Path
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
+from lockgate_cli.joining import refuse_while_signed
 from lockgate_cli.listing import NextList, describe_list, listing_of
 from lockgate_cli.output import format_size, say, show, show_json, warn
 from lockgate_cli.pending_words import say_waiting
@@ -110,7 +111,9 @@ def _make_plan(
             begin = _begin_nothing
         elif begin is not _begin_nothing:
             # Keys first: an upload is for nothing when nobody can sign.
-            load_keys(call, base.chain, choose_role(base, wish.version, wish.channels))
+            role = choose_role(base, wish.version, wish.channels)
+            if load_keys(call, base.chain, role).missing:
+                refuse_while_signed(api, wish.app, role, wish.version)
         prepared = prepare(call, api, base, wish, begin)
     return prepared, make_plan(base, prepared, stored)
 

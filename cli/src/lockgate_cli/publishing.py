@@ -257,7 +257,7 @@ def submit(
         def plan_onto(state: Base, stored: Stored | None) -> Plan:
             return make_plan(state, prepared, stored or load_stored(api, base, wish.version))
 
-        return meet_waiting(call, api, base, wish.version, plan_onto, exc)
+        return meet_waiting(call, api, base, plan, wish.version, plan_onto, exc)
 
 
 def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:

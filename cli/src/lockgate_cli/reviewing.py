@@ -115,6 +115,7 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
             found=content.change_id,
         )
     _check_lifetime(partly.signed_list, now)
+    _check_paths(content.role, partly.signed_list)
     current = base.chain.list_of(content.role)
     before = current.signed.targets if current else {}
     after = partly.signed_list.targets
@@ -122,7 +123,7 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
     changed = {path: target for path, target in after.items() if _differs(path, before, target)}
     _check_kept(base, content.role, before, after)
     _check_floors(base, old, new)
-    facts = tuple(_read_documents(base, content.role, changed, content.documents))
+    facts = tuple(_read_documents(base, changed, content.documents))
     marked = [path for path in new if path in old and new[path] != old[path]]
     reissued = [path for path in changed if path.endswith(f"/{_EXTRAS}") and path in before]
     gone = [path for path in before if path not in after and path.endswith(f"/{_EXTRAS}")]
@@ -148,7 +149,8 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
 
 
 def _version(path: str) -> str:
-    return path.split("/")[1]
+    parts = path.split("/")
+    return parts[1] if len(parts) == 3 else path
 
 
 def _release(path: str) -> str:
@@ -170,6 +172,15 @@ def _check_lifetime(signed: Targets, now: datetime) -> None:
         )
 
 
+def _check_paths(role: str, signed: Targets) -> None:
+    for path, target in signed.targets.items():
+        parts = path.split("/")
+        if len(parts) != 3 or parts[0] != role or parts[2] not in {_RELEASE, _EXTRAS}:
+            raise DocumentError("not a release's document", subject=path)
+        if "sha256" not in target.hashes:
+            raise DocumentError("no SHA-256", subject=path, found=", ".join(target.hashes))
+
+
 def _marks(targets: Mapping[str, TargetFile]) -> dict[str, ReleaseEntry]:
     return {
         path: parse_entry(target.custom, subject=path)
@@ -179,11 +190,12 @@ def _marks(targets: Mapping[str, TargetFile]) -> dict[str, ReleaseEntry]:
 
 
 def _read_documents(
-    base: Base, role: str, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
+    base: Base, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
 ) -> Iterator[str]:
     """Yield what new documents say, each proved by its entry (rule 3)."""
-    for path, target in sorted(changed.items()):
-        data = documents.get(path)
+    # What a release is stands before its notes.
+    for path in sorted(changed, key=lambda path: (_version(path), path.endswith(_EXTRAS))):
+        target, data = changed[path], documents.get(path)
         if data is None:
             raise TrustError("the server does not show it", subject=path)
         try:
@@ -192,17 +204,12 @@ def _read_documents(
             raise DigestMismatchError(
                 "not the bytes that the list names", subject=path, found=str(exc)
             ) from exc
-        yield from _read_document(base, role, path, target, data)
+        yield from _read_document(base, path, target, data)
 
 
-def _read_document(
-    base: Base, role: str, path: str, target: TargetFile, data: bytes
-) -> Iterator[str]:
-    parts = path.split("/")
-    if len(parts) != 3 or parts[0] != role or parts[2] not in {_RELEASE, _EXTRAS}:
-        raise DocumentError("not a release's document", subject=path)
-    base.policy.versions.parse(parts[1])
-    if parts[2] == _EXTRAS:
+def _read_document(base: Base, path: str, target: TargetFile, data: bytes) -> Iterator[str]:
+    base.policy.versions.parse(_version(path))
+    if path.endswith(f"/{_EXTRAS}"):
         extras = parse_extras(data, subject=path)
         _check_words(base, path, extras.app, extras.version)
         if extras.notes:
