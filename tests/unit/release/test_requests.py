@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.documents import Remedy
 from lockgate_release.errors import DocumentError
 from lockgate_release.names import ChannelName
@@ -32,6 +33,8 @@ STABLE = ChannelName("stable")
 GOOD: list[Any] = [
     RegisterRequest(root=b"\x00r", targets=b"t", releases=b"", documents={"policy.json": b"{}"}),
     RegisterRequest(root=b"r", targets=b"t", releases=b"l", documents={}),
+    CeremonyRequest(root=b"r"),
+    CeremonyRequest(targets=b"t", releases=b"l", documents={"policy.json": b"{}"}, dry_run=True),
     PublishRequest(),
     PublishRequest(
         releases=b"l",
@@ -118,6 +121,9 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (RevokeRequest, {**REVOKE, "channels": "stable"}, "channels: wrong type"),
     (RenewRequest, {"role": "snapshot", "metadata": ""}, "role: wrong value"),
     (RenewRequest, {"role": "root"}, "metadata: missing"),
+    (CeremonyRequest, {"documents": {}}, "root: missing"),
+    (CeremonyRequest, {"root": 1}, "root: wrong type"),
+    (CeremonyRequest, {"targets": "!"}, "targets: wrong value"),
 ]
 
 
@@ -150,3 +156,17 @@ def test_any_body_is_a_request_or_refused(kind: Any, body: dict[str, Any]) -> No
     except DocumentError:
         return
     assert kind.parse(dump_json(found.to_json())) == found
+
+
+def test_the_outcome_of_a_ceremony_is_what_the_server_said() -> None:
+    said = CeremonyOutcome(
+        timestamp_version=9,
+        root_version=2,
+        targets_version=3,
+        releases_version=4,
+        changed=True,
+        wait_s=120,
+    )
+    assert CeremonyOutcome.parse(dump_json(said.to_json())) == said
+    with pytest.raises(DocumentError, match="wait_s: wrong type"):
+        CeremonyOutcome.parse(dump_json({**said.to_json(), "wait_s": None}))
