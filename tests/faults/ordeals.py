@@ -27,6 +27,7 @@ from lockgate_release.errors import ExitCode
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from tests.crash.tally import Sample, Tally, timed
 from tests.faults.bench import APP, BUCKET, session
+from tests.faults.full_disk import can_make_a_disk, run_on_small_disk
 from tests.faults.readers import Readers
 from tests.faults.site import Running, Site, open_site
 from tests.simulators.fault_proxy import Fault, Gate, Trouble
@@ -281,6 +282,15 @@ def _database_damaged(ground: Ground) -> str:
     return "" if after in site.look().live() else "what was published after the backup is gone"
 
 
+def _disk_full(ground: Ground) -> str:
+    """The server's disk is full: nothing is signed, clients are served, the same again goes on."""
+    disk = ground.site.desk.with_name("disk")
+    disk.mkdir()
+    if not can_make_a_disk(disk):
+        return "this machine lets nobody make a small disk"
+    return run_on_small_disk(disk)
+
+
 def _clock_ahead(ground: Ground) -> str:
     """The server's clock is four days ahead for a while, and then right again."""
     server = ground.server
@@ -310,6 +320,7 @@ ORDEALS: Mapping[str, Callable[[Ground, Sample], Tally]] = {
     "bucket down": partial(_once, "bucket down", _bucket_down),
     "database locked": partial(_once, "database locked", _database_locked),
     "database damaged": partial(_once, "database damaged", _database_damaged),
+    "disk full": partial(_once, "disk full", _disk_full),
     "clock ahead": partial(_once, "clock four days ahead", _clock_ahead),
     "clock behind": partial(_once, "clock four days behind", _clock_behind),
 }
