@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
 from flask.testing import FlaskClient
 
-from lockgate_release.names import AppName
+from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.strict_json import JsonObject
+from lockgate_server.ports.reports import ActiveCount, Drop
 from lockgate_server.services.read.checks import (
     BackupNews,
     Level,
@@ -19,6 +20,7 @@ from lockgate_server.services.read.checks import (
     judge_signing,
     only_warn,
 )
+from lockgate_server.services.read.counting import count_active
 from lockgate_server.services.read.health import KEPT, KEPT_BY_APP
 from lockgate_server.services.read.metrics import METRICS, to_metrics
 from tests.simulators.faulty_store import FaultyStore, Moment, time_out
@@ -202,3 +204,33 @@ def test_a_backup_that_is_too_old_or_unproven_warns_and_never_fails() -> None:
     assert level_of(made_at=NOW - 2 * DAY, verified_at=NOW) == [Level.OK]
     assert level_of(made_at=NOW - 2 * DAY - HOUR, verified_at=NOW) == [Level.WARNING]
     assert level_of(made_at=NOW) == [Level.WARNING]
+
+
+def test_clients_are_counted_by_version_on_the_newest_day_that_is_known() -> None:
+    today = NOW.date()
+    told = {
+        today: [active("2.0.0", 1)],
+        today - DAY: [active("1.0.0", 5), active("1.1.0", 7), active("1.0.0", 4, "beta")],
+    }
+
+    class Told:
+        def dropped(self) -> dict[Drop, int]:
+            return {}
+
+        def active(self, app: AppName, day: date) -> tuple[ActiveCount, ...]:
+            assert app == APP
+            return tuple(told.get(day, []))
+
+    yesterday = (today - DAY).isoformat()
+    found = count_active(Told(), APP, today)
+    assert found == {"day": yesterday, "versions": {"1.0.0": 9, "1.1.0": 7}}
+    del told[today - DAY]
+    assert count_active(Told(), APP, today) == {"day": "2026-05-01", "versions": {"2.0.0": 1}}
+    told.clear()
+    assert count_active(Told(), APP, today) == {"day": None, "versions": {}}
+
+
+def active(version: str, clients: int, channel: str = "stable") -> ActiveCount:
+    return ActiveCount(
+        channel=ChannelName(channel), version=version, platform=Platform("any"), clients=clients
+    )

@@ -133,12 +133,13 @@ def start_backups(
     """Look whether it is time, again and again, in a thread of its own; where it is wanted."""
 
     def run() -> None:
-        while not stop.is_set():
+        while True:
             try:
                 back_up_if_due(settings, environ, ledger, holder, utc_now)
             except LockgateError as exc:
                 tell(_log, BACKUP_FAILED, code=exc.code, reason=str(exc))
-            stop.wait(_INTERVAL_S)
+            if stop.wait(_INTERVAL_S):
+                return
 
     if settings.backing.to:
         threading.Thread(target=run, name="backups", daemon=True).start()

@@ -1,5 +1,6 @@
 """Backups without anybody asking: when they are due, what is kept of them, and that one is made."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -98,6 +99,32 @@ def test_a_server_that_is_told_nothing_makes_none(site: ServerSite) -> None:
     before = threading.active_count()
     start_backups(settings, {}, site.scene.ledger, "me", threading.Event())
     assert threading.active_count() == before
+
+
+def test_the_worker_makes_one_by_itself_and_tells_of_what_fails(
+    site: ServerSite, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, ledger = threading.Event(), site.scene.ledger
+    settings = settings_of(site)
+    start_backups(settings, {}, ledger, "me", stop)
+    end_thread(stop)
+    assert read_record(settings.backup_file).verified_at is not None
+    stop.clear()
+    site.backups.rename(site.folder / "moved")
+    site.backups.write_bytes(b"a file in the way")
+    settings.backup_file.unlink()
+    with caplog.at_level(logging.INFO):
+        start_backups(settings, {}, ledger, "me", stop)
+        end_thread(stop)
+    assert "backup.failed" in caplog.messages
+    assert read_record(settings.backup_file).failed_at is not None
+
+
+def end_thread(stop: threading.Event) -> None:
+    """Let it do what it has begun, and end."""
+    (thread,) = (one for one in threading.enumerate() if one.name == "backups")
+    stop.set()
+    thread.join()
 
 
 def test_a_record_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
