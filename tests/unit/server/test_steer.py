@@ -260,30 +260,6 @@ def _alarms(scene: Scene) -> tuple[str, ...]:
     return find_alarms(read_settled(scene.deps(), APP).channels, scene.now)
 
 
-@pytest.mark.parametrize("back", [timedelta(minutes=1), DAY, timedelta(days=400)])
-def test_a_clock_that_goes_back_moves_nothing_and_harm_still_halts(
-    scene: Scene, counts: ToldCounts, back: timedelta
-) -> None:
-    _publish(scene)
-    before, right = _rollout(scene), scene.now
-    _fare_well(counts, scene.now, canaries=4_000)
-    scene.now = right - back
-    assert _steer(scene) == []
-    assert _rollout(scene) == before
-    _fare_badly(counts, right)
-    scene.now = right + DAY + timedelta(hours=4)
-    counts.heard_at = scene.now
-    assert _steer(scene) == [("halt", "worse-than-control")]
-
-
-def test_a_clock_that_is_days_ahead_widens_nothing(scene: Scene, counts: ToldCounts) -> None:
-    _publish(scene)
-    counts.heard_at = scene.now
-    scene.now += timedelta(days=6)
-    assert _steer(scene) == [("pause", "no-reports")]
-    assert _rollout(scene).exposure_bp == 100
-
-
 def test_what_is_paused_is_left_alone(scene: Scene, counts: ToldCounts) -> None:
     _publish(scene)
     _do(scene, "pause")

@@ -126,6 +126,26 @@ def test_a_rollout_that_cannot_be_judged_keeps_no_other_from_being_steered(
     assert _steer(scene) == ["widen"]
 
 
+@pytest.mark.parametrize("back", [timedelta(hours=5), timedelta(days=1), timedelta(days=400)])
+def test_a_clock_that_goes_back_moves_nothing_until_it_is_right(
+    scene: Scene, back: timedelta
+) -> None:
+    before = _stage(scene)
+    scene.now = LATER - back
+    assert _steer(scene) == []
+    assert _stage(scene) == before
+    scene.now = LATER
+    assert _steer(scene) == ["widen"]
+
+
+def test_a_clock_that_is_days_ahead_pauses_for_want_of_reports_and_widens_nothing(
+    scene: Scene,
+) -> None:
+    scene.now = LATER + timedelta(days=6)
+    assert _steer(scene) == ["pause"]
+    assert _stage(scene)[0] == 100
+
+
 @pytest.mark.parametrize(
     ("stages", "field"),
     [
