@@ -135,7 +135,7 @@ def test_what_one_process_has_counted_the_other_one_knows(server: ServerProcess)
     assert "reports dropped in the last 30 days: 100 repeated" in said.stdout
 
 
-@pytest.mark.parametrize("server", [{}], indirect=True)
+@pytest.mark.parametrize("server", [{"LOCKGATE_PUBLIC_WORKERS": "4"}], indirect=True)
 def test_a_flood_from_one_block_through_real_processes_is_two_clients(
     server: ServerProcess,
 ) -> None:
