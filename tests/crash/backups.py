@@ -1,6 +1,6 @@
 """`lockgate-server backup` and `restore`, killed before each of their calls to the file system.
 
-    python -m tests.crash.backups [--most N] [--seed N] [--json]
+    python -m tests.crash.backups [--only WORD] [--between N N] [--most N] [--seed N] [--json]
 
 After each kill: what is listed as a backup can be restored, what cannot is not listed; the server's
 folder holds a whole server or none, and none is started in what is neither; the same command again
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lockgate_release.errors import LocalError
-from lockgate_server.assembly import refuse_half_restored
+from lockgate_server.assembly import prepare, refuse_half_restored
 from lockgate_server.settings import ServerSettings
 from tests.crash.process import Ending, run
 from tests.crash.shim import BARE, How, Strike, preload
@@ -123,6 +123,7 @@ def _judge_restore(folder: Path) -> list[str]:
     if not is_done:
         found += _fault("again", _restore(folder))
     words = ("revoke", "--data", new, "demo", "1.0.0", "--reason", "it breaks")
+    prepare(ServerSettings(data=new))  # what a start of the server does first
     return [
         *found,
         *_leftovers(new),
@@ -210,22 +211,23 @@ def _count(scenario: Scenario, scene: Path) -> int:
         return len(ending.calls)
 
 
-def _points(calls: int, most: int, chance: random.Random) -> Sequence[int]:
-    points = range(1, calls + 1)
-    return points if most >= calls else sorted(chance.sample(points, most))
+def _points(calls: int, said: argparse.Namespace, chance: random.Random) -> Sequence[int]:
+    first, last = said.between
+    points = range(max(1, first), min(calls, last) + 1)
+    return points if said.most >= len(points) else sorted(chance.sample(points, said.most))
 
 
-def _run_all(most: int, seed: int) -> Iterator[Tally]:
-    chance = random.Random(seed)
+def _run_all(said: argparse.Namespace) -> Iterator[Tally]:
+    chance = random.Random(said.seed)
     with tempfile.TemporaryDirectory(prefix="lockgate-crash-") as name:
         scene = Path(name) / "scene"
         scene.mkdir()
         ready = _in_child(scene, lambda: _set_up(scene), BARE)
         assert ready.code == 0, ready.said
-        for scenario in SCENARIOS:
+        for scenario in (one for one in SCENARIOS if said.only in one.name):
             calls = _count(scenario, scene)
             tally = Tally(scenario=scenario.name, calls=calls)
-            for at in _points(calls, most, chance):
+            for at in _points(calls, said, chance):
                 tally.tried += 1
                 tally.broken += [
                     f"killed before call {at}: {one}" for one in _try(scenario, scene, at)
@@ -238,11 +240,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--between", type=int, nargs=2, default=(1, 1_000_000))
     parser.add_argument("--json", action="store_true")
     said = parser.parse_args()
     preload()
     is_whole = True
-    for tally in _run_all(said.most, said.seed):
+    for tally in _run_all(said):
         is_whole = is_whole and not tally.broken
         told: dict[str, Any] = {
             "scenario": tally.scenario,

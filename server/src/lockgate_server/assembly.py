@@ -10,6 +10,7 @@ from functools import partial
 
 from lockgate_release.errors import LocalError, UsageError
 from lockgate_release.instants import utc_now
+from lockgate_server.backups.drafts import remove_dead_drafts
 from lockgate_server.keys import KeyRing
 from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.uploads import DirectUploads
@@ -43,6 +44,7 @@ def prepare(settings: ServerSettings) -> None:
     """
     make_folder(settings)
     refuse_half_restored(settings)
+    remove_dead_drafts(settings.data)
     with open_parts(settings) as (store, ledger):
         refuse_unfit_store(settings, store)
         _choose_uploads(settings, store)
