@@ -14,10 +14,7 @@ from tests.docs.tables import examples, page, rows, section
 
 PAGE = page("policy.md")
 EXAMPLES: dict[str, Any] = {name: json.loads(text) for name, text in examples(PAGE).items()}
-TABLE = {
-    field: without
-    for field, _, without in rows(section(PAGE, "## A rule"), "field")
-}
+TABLE = {field: without for field, _, without in rows(section(PAGE, "## A rule"), "field")}
 
 
 def _written(rule: dict[str, Any]) -> dict[str, Any]:
