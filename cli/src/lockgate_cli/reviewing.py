@@ -9,6 +9,8 @@ that are signed, against a base that was verified through the TUF chain:
    its own path, app and version.
 4. A release that is live keeps its bytes, and its place while a channel offers it; no floor sinks.
 5. Everything that differs from the list in force is said: what appears, vanishes, is marked anew.
+6. What has no words here is refused: a delegation, a field that no list has, an end of a live
+   document that it does not have.
 
 What the server will do with it, offers and lifts, no publisher signs: it is said apart.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tuf.api.exceptions import LengthOrHashMismatchError
@@ -43,7 +45,8 @@ from lockgate_release.errors import (
 from lockgate_release.instants import format_instant
 from lockgate_release.names import Platform, Sha256Hex, format_percentage
 from lockgate_release.pending_requests import PendingContent
-from lockgate_release.trust.partial import PartlySigned, read_partly_signed
+from lockgate_release.trust.needed import signatures_needed
+from lockgate_release.trust.partial import PartlySigned, check_plain, read_partly_signed
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import EXPIRY, Role
 
@@ -97,7 +100,7 @@ class Review:
 
 
 def review(base: Base, content: PendingContent, now: datetime) -> Review:
-    """Return a change that was looked through (rules 1 to 5).
+    """Return a change that was looked through (rules 1 to 6).
 
     Raises:
         ConflictError: It does not follow the list in force.
@@ -114,9 +117,14 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
             expected=partly.change_id,
             found=content.change_id,
         )
+    wished = [offer.channel for offer in content.wishes.offers]
+    needed = signatures_needed(partly.threshold, base.policy, content.role, base.channels, wished)
+    partly = replace(partly, threshold=needed)
     _check_lifetime(partly.signed_list, now)
+    check_plain(partly.signed_list, subject=content.role)
     _check_paths(content.role, partly.signed_list)
     current = base.chain.list_of(content.role)
+    _check_fields(current.signed if current else None, partly.signed_list)
     before = current.signed.targets if current else {}
     after = partly.signed_list.targets
     old, new = _marks(before), _marks(after)
@@ -158,7 +166,10 @@ def _release(path: str) -> str:
 
 
 def _differs(path: str, before: Mapping[str, TargetFile], target: TargetFile) -> bool:
-    return path not in before or before[path].hashes != target.hashes
+    if path not in before:
+        return True
+    old = before[path]
+    return (old.hashes, old.length) != (target.hashes, target.length)
 
 
 def _check_lifetime(signed: Targets, now: datetime) -> None:
@@ -179,6 +190,19 @@ def _check_paths(role: str, signed: Targets) -> None:
             raise DocumentError("not a release's document", subject=path)
         if "sha256" not in target.hashes:
             raise DocumentError("no SHA-256", subject=path, found=", ".join(target.hashes))
+
+
+def _check_fields(before: Targets | None, after: Targets) -> None:
+    known = before.unrecognized_fields if before else {}
+    strange = [
+        name for name, said in after.unrecognized_fields.items() if known.get(name, after) != said
+    ]
+    if strange:
+        raise DocumentError(
+            "a list that says more than a list does",
+            subject="the list",
+            found=", ".join(map(repr, strange))[:200],
+        )
 
 
 def _marks(targets: Mapping[str, TargetFile]) -> dict[str, ReleaseEntry]:
@@ -239,6 +263,13 @@ def _describe_release(document: ReleaseDocument, mark: ReleaseEntry) -> Iterator
     yield f"  {version}: made {format_instant(document.released_at)}, allowed in {channels}"
     for channel, floor in sorted(mark.floors.items()):
         yield f"  {version} floor of {channel}: {floor}"
+    for channel, lifted_at in sorted(mark.lifted.items()):
+        until = format_instant(lifted_at)
+        yield f"  {version} cannot be revoked in {channel} before {until}: lifted beforehand"
+    if mark.targets_version:
+        yield f"  {version}: its publishers have seen the maintainers' targets {mark.targets_version}"
+    if mark.unknown:
+        yield f"  {version}: its mark says {_shown(mark.unknown)} too"
     for item in document.artifacts:
         yield f"  {version} {item.platform}: {item.name}, {format_size(item.size)}, {item.sha256}"
     whole = document.to_json()
