@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Targets
 
 from lockgate_release.errors import ExitCode
 from lockgate_release.layout import release_path
 from lockgate_release.names import AppName
+from lockgate_release.trust.keys import generate_signer
 from lockgate_release.trust.partial import change_id_of
 from tests.simulators.api_server import serve_app
 from tests.simulators.release_desk import APP
@@ -136,6 +137,49 @@ def what_is_no_release(answer: dict[str, Any]) -> None:
         answer["change"] = id_of(metadata)
 
 
+def with_a_list_of_its_own(change: Callable[[Targets], None]) -> Callable[[dict[str, Any]], None]:
+    """The server makes the whole list anew, under the name that it really has."""
+
+    def lie(answer: dict[str, Any]) -> None:
+        if "releases" in answer:
+            metadata = list_of(answer)
+            change(metadata.signed)
+            metadata.signatures.clear()
+            put_list(answer, metadata)
+            answer["change"] = id_of(metadata)
+
+    return lie
+
+
+def hand_on(signed: Targets) -> None:
+    key = generate_signer().public_key
+    role = DelegatedRole("more", [key.keyid], 1, terminating=True, paths=["releases/*/*.json"])
+    signed.delegations = Delegations({key.keyid: key}, {"more": role})
+
+
+def hide_in_an_entry(signed: Targets) -> None:
+    signed.targets[release_path("0.9.0")].unrecognized_fields["more"] = "anything"
+
+
+def hide_in_the_list(signed: Targets) -> None:
+    signed.unrecognized_fields["x-more"] = "anything"
+
+
+def break_what_is_live(signed: Targets) -> None:
+    signed.targets[release_path("0.9.0")].length += 1
+
+
+def demand_targets_of_the_future(signed: Targets) -> None:
+    signed.targets[release_path("1.0.0")].unrecognized_fields["custom"]["targets"] = 1000
+
+
+a_hidden_delegation = with_a_list_of_its_own(hand_on)
+a_hidden_field_of_an_entry = with_a_list_of_its_own(hide_in_an_entry)
+a_hidden_field_of_the_list = with_a_list_of_its_own(hide_in_the_list)
+another_length_of_what_is_live = with_a_list_of_its_own(break_what_is_live)
+targets_of_the_future = with_a_list_of_its_own(demand_targets_of_the_future)
+
+
 def another_name(answer: dict[str, Any]) -> None:
     for item in answer.get("pending", ()):
         item["versions"] = ["1.0.1"]
@@ -151,6 +195,11 @@ LIES: dict[Lie, tuple[ExitCode, str]] = {
     other_bytes_for_what_is_live: (ExitCode.REFUSED, "a live release with other bytes"),
     without_what_is_offered: (ExitCode.REFUSED, "take out what a channel offers"),
     what_is_no_release: (ExitCode.REFUSED, "not a release's document"),
+    a_hidden_delegation: (ExitCode.REFUSED, "a list that delegates"),
+    a_hidden_field_of_an_entry: (ExitCode.REFUSED, "an entry that says more than an entry does"),
+    a_hidden_field_of_the_list: (ExitCode.REFUSED, "a list that says more than a list does"),
+    another_length_of_what_is_live: (ExitCode.REFUSED, "a live release with other bytes"),
+    targets_of_the_future: (ExitCode.REFUSED, "names targets that are not in force"),
     one_that_lasts_for_ever: (ExitCode.REFUSED, "an expiry that no list has"),
 }
 
@@ -178,6 +227,19 @@ def lower_floors(answer: dict[str, Any]) -> None:
         metadata.signatures.clear()
         put_list(answer, metadata)
         answer["change"] = id_of(metadata)
+
+
+def test_a_lift_that_comes_before_any_revocation_is_shown(team: Team) -> None:
+    def lift_beforehand(signed: Targets) -> None:
+        custom = signed.targets[release_path("1.0.0")].unrecognized_fields["custom"]
+        custom["lifted"] = {"stable": "9999-01-01T00:00:00Z"}
+
+    team.begin("1.0.0")
+    lie = with_a_list_of_its_own(lift_beforehand)
+    with serve_app(Liar(team.desk.server.api(), lie)) as address:
+        team.reach(address, team.bob)
+        shown = team.bob.must("sign", APP, "1.0.0", "--dry-run").out
+    assert "1.0.0 cannot be revoked in stable before 9999-01-01" in shown
 
 
 def test_a_floor_that_the_server_lowers_in_what_waits_is_noticed(team: Team) -> None:

@@ -5,12 +5,17 @@ the server's online key (`offer`, `issue`, `revoke`, `resign`), or publishers (`
 `signers`). Nothing here uses the updater; everything is signed by `lockgate_release.trust.sign`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, MetaFile, TargetFile, Targets
+
 from lockgate_release.errors import TransportError
+from lockgate_release.layout import metadata_key
+from lockgate_release.trust.sign import to_bytes
 from lockgate_release.trust.verify import NotFoundError
 from tests.simulators.faults import Fault, Kind, spoil, zeros
 from tests.simulators.signed_repository import (
@@ -69,6 +74,29 @@ class RepositorySimulator(SignedRepository):
 
     def fault_at(self, url: str) -> Fault | None:
         return next((fault for part, fault in self.faults.items() if part in url), None)
+
+    # -- What a thief of every key but the maintainers' does ------------------------------
+
+    def put_list(self, signed: Targets, signers: Sequence[CryptoSigner]) -> None:
+        """Serve this as the publishers' list, signed by these."""
+        self._releases = Metadata(signed)
+        for signer in signers:
+            self._releases.sign(signer, append=True)
+        self.resign()
+
+    def serve_more(self, role: str, metadata: Metadata[Targets]) -> None:
+        """Bring a role that nobody knows into the snapshot."""
+        data, number = to_bytes(metadata), metadata.signed.version
+        self.files[metadata_key(self.app, role, number)] = data
+        assert self._snapshot is not None
+        self._snapshot.signed.meta[f"{role}.json"] = MetaFile.from_data(number, data, ["sha256"])
+        self.resign()
+
+    def list_as_a_channel(self, path: str, target: TargetFile) -> None:
+        """Have the server's own list name a release."""
+        assert self._channels is not None
+        self._channels.signed.targets[path] = target
+        self.resign()
 
     # -- The port -----------------------------------------------------------------------
 

@@ -244,6 +244,13 @@ def _read_document(base: Base, path: str, target: TargetFile, data: bytes) -> It
     mark = parse_entry(target.custom, subject=path)
     _check_words(base, path, document.app, document.version)
     _check_words(base, path, base.app, mark.version)
+    if mark.targets_version > base.chain.targets.version:
+        raise TrustError(
+            "names targets that are not in force: every client would refuse it",
+            subject=path,
+            expected=f"at most {base.chain.targets.version}",
+            found=str(mark.targets_version),
+        )
     yield from _describe_release(document, mark)
 
 
@@ -266,8 +273,6 @@ def _describe_release(document: ReleaseDocument, mark: ReleaseEntry) -> Iterator
     for channel, lifted_at in sorted(mark.lifted.items()):
         until = format_instant(lifted_at)
         yield f"  {version} cannot be revoked in {channel} before {until}: lifted beforehand"
-    if mark.targets_version:
-        yield f"  {version}: its publishers have seen the maintainers' targets {mark.targets_version}"
     if mark.unknown:
         yield f"  {version}: its mark says {_shown(mark.unknown)} too"
     for item in document.artifacts:

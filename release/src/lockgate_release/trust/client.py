@@ -1,9 +1,10 @@
 """python-tuf's client workflow behind our port and our errors. The only user of `tuf.ngclient`.
 
-It adds nothing to what python-tuf verifies, and takes nothing away. It keeps three promises that
+It adds nothing to what python-tuf verifies, and takes nothing away. It keeps four promises that
 python-tuf leaves open: a body that breaks off in its middle is a transport error and nothing else;
-every failure comes out as one of our errors, by who must act; and the newest verified state can be
-read again without a network, under all the same rules.
+every failure comes out as one of our errors, by who must act; the newest verified state can be read
+again without a network, under all the same rules; and only maintainers delegate: what a list of
+releases or of channels hands on to others is followed by nobody.
 
 Source: TUF specification 1.0.33, section 5 (client workflow).
 """
@@ -35,6 +36,9 @@ __all__ = ["Fetch", "NotFoundError", "TufClient"]
 
 _MAX_ROOTS = 1024
 """As many as `chain` follows: a client that slept must not stop where its server went on."""
+
+_MAX_DELEGATIONS = 1
+"""From targets to the one role that speaks for a path, and no further."""
 
 _POINTER = "/timestamp.json"
 
@@ -140,7 +144,9 @@ class TufClient:
                 str(targets),
                 targets_url,
                 fetcher=self._fetcher,
-                config=UpdaterConfig(max_root_rotations=_MAX_ROOTS),
+                config=UpdaterConfig(
+                    max_root_rotations=_MAX_ROOTS, max_delegations=_MAX_DELEGATIONS
+                ),
                 bootstrap=bootstrap,
             )
         except (tuf_errors.RepositoryError, ValueError) as exc:

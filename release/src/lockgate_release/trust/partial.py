@@ -20,7 +20,7 @@ from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Metadata, Targets
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import ConflictError, TrustError
+from lockgate_release.errors import ConflictError, DocumentError, TrustError
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.chain import Chain, parse_metadata
 from lockgate_release.trust.key_names import named_by
@@ -29,6 +29,7 @@ from lockgate_release.trust.sign import to_bytes
 __all__ = [
     "PartlySigned",
     "change_id_of",
+    "check_plain",
     "read_partly_signed",
     "sign_partly",
     "without_signatures",
@@ -133,6 +134,31 @@ def read_partly_signed(
             found=f"key {strange[0]}",
         )
     return partly
+
+
+def check_plain(signed: Targets, *, subject: str) -> None:
+    """Refuse a list that holds more than entries with their marks: nobody is told of the rest.
+
+    One that delegates hands its publishers' word on to somebody else. Clients follow no such
+    delegation, and nobody should sign one.
+
+    Raises:
+        DocumentError: It does.
+    """
+    if signed.delegations is not None:
+        roles = ", ".join(map(repr, signed.delegations.roles or ())) or "hash bins"
+        raise DocumentError(
+            "a list that delegates", subject=subject, expected="entries alone", found=roles[:200]
+        )
+    for path, target in signed.targets.items():
+        strange = sorted({*target.unrecognized_fields} - {"custom"})
+        if strange or set(target.hashes) != {"sha256"}:
+            raise DocumentError(
+                "an entry that says more than an entry does",
+                subject=f"{subject}: {path}"[:200],
+                expected="length, sha256 and custom",
+                found=", ".join(map(repr, (*strange, *target.hashes)))[:200],
+            )
 
 
 def weigh_signatures(

@@ -3,7 +3,8 @@
 Of the list of releases (its signatures and its number are checked by `trust.chain`):
 
 1. It has not expired, and holds nothing but the documents of releases, in the folder of its role:
-   `release.json` under a version of the app's order, and `extras.json` beside one.
+   `release.json` under a version of the app's order, and `extras.json` beside one. It delegates
+   nothing.
 2. The publishers' mark of a release names the version that its path names.
 3. No two live versions are equal in order, or differ only by case, whatever lists they stand in.
 4. A release that is live already keeps its bytes.
@@ -51,6 +52,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.layout import artifact_key
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.chain import Verified
+from lockgate_release.trust.partial import check_plain
 from lockgate_release.trust.roles import Role, paths_of
 from lockgate_release.versions import Version
 
@@ -150,6 +152,7 @@ def check_list(
         UsageError: It breaks one of the other rules.
     """
     _check_fresh(new, now)
+    check_plain(new.signed, subject=new.role)
     versions = _check_paths(new, policy)
     _check_distinct([*versions, *(policy.versions.parse(entry.version) for entry in others)])
     _check_immutable(new, base)
