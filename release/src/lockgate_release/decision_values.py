@@ -194,8 +194,9 @@ def paths_to_fetch(
     paths = [offer.path for offer in channel.offers]
     rule = policy.channel(channel.channel) if policy is not None else None
     folders = {pattern.split("/", 1)[0] for pattern in rule.paths} if rule else {"releases"}
-    for folder in sorted(folders):
+    # A pattern for any folder names none: the main role's is where most lie.
+    for folder in sorted({"releases" if "*" in folder else folder for folder in folders}):
         path = release_path(installed, folder=folder)
-        if installed and "*" not in folder and path not in paths:
+        if installed and path not in paths:
             paths.append(path)
     return tuple(paths)

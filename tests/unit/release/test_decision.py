@@ -642,3 +642,8 @@ def test_the_installed_one_is_looked_up_where_the_channel_takes_releases_from() 
         "previews/1.0.0/release.json",
         "releases/1.0.0/release.json",
     )
+    anywhere = PolicyDocument(
+        app=APP, channels={STABLE: ChannelPolicy(paths=("*/*/release.json",))}
+    )
+    assert paths_to_fetch(document, "1.0.0", anywhere) == ("releases/1.0.0/release.json",)
+    assert paths_to_fetch(document, "", anywhere) == ()
