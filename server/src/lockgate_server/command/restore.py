@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -93,35 +94,46 @@ def restore(
     if settings.restore_file.exists():
         say("A restore broke off here: it is gone on with.")
     make_folder(settings)
+    named = Named(believes_store=yes, may_wait=unconfirmed, goes_on=settings.restore_file.exists())
+    plan = _restore(settings, here, src, (numbers, named), objects=objects, dry_run=dry_run)
+    if plan is None:
+        say("The restore was carried out already, but for the note that it had begun.")
+    elif as_json:
+        print_json(_describe(plan, done=not dry_run))
+    else:
+        _show(plan, done=not dry_run)
+
+
+def _restore(
+    settings: ServerSettings,
+    here: Invocation,
+    src: str,
+    said: tuple[tuple[str, ...], Named],
+    *,
+    objects: bool,
+    dry_run: bool,
+) -> RestorePlan | None:
+    """Plan it and carry it out; None where nothing but the note was left to take away."""
+    numbers, named = said
     with (
         Progress() as tell,
         scratch_folder(settings.data) as scratch,
         find_backup(src) as held,
-        _store(settings, is_asked=not unconfirmed) as store,
+        _store(settings, is_asked=not named.may_wait) as store,
     ):
-        unpacked = verify_backup(
-            held, scratch, passphrase=read_passphrase(here.environ, asks=False), tell=tell
-        )
+        passphrase = read_passphrase(here.environ, asks=False)
+        unpacked = verify_backup(held, scratch, passphrase=passphrase, tell=tell)
         digest = digest_bytes(unpacked.manifest.to_bytes())
         if finish_broken_off(settings, digest):
-            say("The restore was carried out already, but for the note that it had begun.")
-            return
+            return None
         check_same_backup(settings, digest)
-        named = Named(
-            numbers=_parse_numbers(numbers, unpacked.manifest),
-            believes_store=yes,
-            may_wait=unconfirmed,
-            goes_on=settings.restore_file.exists(),
-        )
+        named = replace(named, numbers=_parse_numbers(numbers, unpacked.manifest))
         with _source(held, scratch, unpacked, is_wanted=objects) as source:
             plan = plan_restore(settings, unpacked, store, source, named, tell=tell)
         if not dry_run:
             caller = local_caller(here.environ)
             carry_out(settings, plan, store, held, caller, now=utc_now(), tell=tell)
-    if as_json:
-        print_json(_describe(plan, done=not dry_run))
-    else:
-        _show(plan, done=not dry_run)
+    return plan
 
 
 def _restore_keys(

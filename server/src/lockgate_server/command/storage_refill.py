@@ -14,7 +14,7 @@ from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.assembly import open_parts
 from lockgate_server.backups.manifest import MANIFEST, is_backup_name
 from lockgate_server.backups.places import find_backup
-from lockgate_server.backups.refilling import is_in_store, plan_refill, refill
+from lockgate_server.backups.refilling import Refill, is_in_store, plan_refill, refill
 from lockgate_server.backups.scratch import scratch_folder
 from lockgate_server.command.common import (
     Invocation,
@@ -69,22 +69,28 @@ def refill_command(
             plan = plan_refill(found, ledger, app, ledger.highest(app), scratch, tell=tell)
             if not dry_run:
                 refill(found, store, plan, tell=tell)
-            one: JsonObject = {
-                "app": app,
-                "timestamp_version": plan.base.timestamp_version,
-                "objects": plan.objects + 1,
-                "bytes": plan.size_bytes,
-                "done": not dry_run,
-            }
-            told.append(one)
+            told.append(_describe(plan, done=not dry_run))
             if not as_json:
-                verb = "would be copied" if dry_run else "copied"
-                show(
-                    f"{app}: timestamp {plan.base.timestamp_version}, {plan.objects + 1} objects, "
-                    f"{format_bytes(plan.size_bytes)} {verb}"
-                )
+                _show(plan, done=not dry_run)
     if as_json:
         print_json({"apps": told})
+
+
+def _describe(plan: Refill, *, done: bool) -> JsonObject:
+    return {
+        "app": plan.base.app,
+        "timestamp_version": plan.base.timestamp_version,
+        "objects": plan.objects + 1,
+        "bytes": plan.size_bytes,
+        "done": done,
+    }
+
+
+def _show(plan: Refill, *, done: bool) -> None:
+    show(
+        f"{plan.base.app}: timestamp {plan.base.timestamp_version}, {plan.objects + 1} objects, "
+        f"{format_bytes(plan.size_bytes)} {'copied' if done else 'would be copied'}"
+    )
 
 
 def _wanted(ledger: Ledger, names: tuple[str, ...]) -> tuple[AppName, ...]:
