@@ -4,15 +4,29 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from securesystemslib.signer import Key, SSlibKey
 
-from lockgate_release.documents import PolicyDocument
-from lockgate_release.errors import ConflictError, DocumentError, ExpiredError, TrustError
+from lockgate_cli.ceremonies.files import store_ceremony
+from lockgate_cli.ceremonies.submitting import submit_file
+from lockgate_release.ceremony_requests import CeremonyOutcome
+from lockgate_release.documents import PolicyDocument, parse_policy
+from lockgate_release.errors import (
+    ConflictError,
+    DocumentError,
+    ExpiredError,
+    TransportError,
+    TrustError,
+    UsageError,
+)
 from lockgate_release.trust import ceremony as cer
 from lockgate_release.trust.keys import generate_signer
-from lockgate_release.trust.public_keys import parse_key_file, to_key_file
+from lockgate_release.trust.public_keys import check_public_key, parse_key_file, to_key_file
 from tests.simulators.ceremony_people import PEOPLE_ROLES, People, named
 from tests.unit.release.builders import APP
 
@@ -258,3 +272,100 @@ def test_names_cannot_be_made_to_look_like_something_else() -> None:
     body["name"] = "anna\u202e(1a2b3c4d)"
     with pytest.raises(DocumentError, match="not a name for a key"):
         parse_key_file(json.dumps(body).encode(), subject="anna.pub")
+
+
+# One key under two ids, and rules that are not what they look like.
+
+
+def rsa_under_two_ids() -> tuple[Key, Key]:
+    """One RSA key with a scheme each, and so an id each; the second is written in other lines."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    keys = [
+        SSlibKey.from_crypto(private.public_key(), scheme=scheme)
+        for scheme in ("rsassa-pss-sha256", "rsa-pkcs1v15-sha256")
+    ]
+    keys[1].keyval["public"] = "anna\n" + keys[1].keyval["public"]
+    return keys[0], keys[1]
+
+
+def test_one_key_does_not_count_twice_however_it_is_written(people: People) -> None:
+    arrangement = people.arrangement()
+    for key in rsa_under_two_ids():
+        check_public_key(key, subject="anna.pub")
+        arrangement = cer.add_key(arrangement, PEOPLE_ROLES, key)
+    with pytest.raises((TrustError, UsageError), match="one key would count twice"):
+        people.make(arrangement)
+
+
+def policy_ceremony(people: People, keys: dict[str, Any], **rule: Any) -> cer.Ceremony:
+    approvals = {"threshold": min(2, len(keys)), "keys": keys}
+    said = {"paths": ["releases/*/release.json"], "approvals": approvals, **rule}
+    said.setdefault("critical", ["approvals"])
+    body = {"_type": "lockgate.policy", "app": APP, "versions": "semver"}
+    data = json.dumps({**body, "channels": {"stable": said}}).encode()
+    return people.make(policy=data)
+
+
+def test_an_approver_who_is_one_counts_once_however_the_key_is_written(people: People) -> None:
+    keys = {key.keyid: key.to_dict() for key in rsa_under_two_ids()}
+    with pytest.raises((TrustError, DocumentError), match=r"twice|under two ids"):
+        people.examine(policy_ceremony(people, keys))
+
+
+def test_an_approver_who_is_one_counts_once_whatever_stands_beside_the_key() -> None:
+    key = key_json(generate_signer())
+    other = {**key, "keyval": {**key["keyval"], "more": "x"}}
+    rule = {"paths": [], "approvals": {"threshold": 2, "keys": {"ab" * 32: key, "cd" * 32: other}}}
+    body = {"_type": "lockgate.policy", "app": APP, "versions": "semver"}
+    with pytest.raises(DocumentError, match="the same key under two ids"):
+        parse_policy(json.dumps({**body, "channels": {"stable": rule}}).encode())
+
+
+def test_an_approver_cannot_come_under_the_id_of_another(people: People) -> None:
+    anna, mallory = generate_signer(), generate_signer()
+    keys = {anna.public_key.keyid: key_json(mallory)}
+    with pytest.raises(DocumentError, match="under an id that is not its own"):
+        people.examine(policy_ceremony(people, keys))
+
+
+def test_a_demand_that_older_clients_would_pass_over_is_not_signed(people: People) -> None:
+    anna = generate_signer()
+    keys = {anna.public_key.keyid: key_json(anna)}
+    assert people.examine(policy_ceremony(people, keys)).policy is not None
+    with pytest.raises(DocumentError, match="a demand that is not critical"):
+        people.examine(policy_ceremony(people, keys, critical=[]))
+
+
+def test_a_title_has_one_line_and_cannot_look_like_what_is_changed(people: People) -> None:
+    made = people.make(renew=["root"])
+    forged = replace(made, title="Renewal\nFingerprint: 0000 0000 0000 0000")
+    with pytest.raises(DocumentError, match="title"):
+        cer.parse_ceremony(forged.to_bytes(), subject="r.json")
+
+
+def test_a_link_that_is_planted_beside_a_ceremony_is_not_written_through(
+    people: People, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    (tmp_path / ".r.json.new").symlink_to(precious)
+    store_ceremony(tmp_path / "r.json", people.make(renew=["root"]))
+    assert precious.read_bytes() == b"mine"
+    assert not (tmp_path / "r.json").is_symlink()
+
+
+def test_a_server_cannot_have_a_maintainer_wait_for_ever(people: People) -> None:
+    waits: list[float] = []
+    outcome = CeremonyOutcome(
+        timestamp_version=1,
+        root_version=1,
+        targets_version=1,
+        releases_version=1,
+        changed=False,
+        wait_s=2**53,
+    )
+    call: Any = SimpleNamespace(around=SimpleNamespace(sleep=waits.append))
+    api: Any = SimpleNamespace(hold_ceremony=lambda *_: outcome)
+    with pytest.raises(TransportError, match="still waits"):
+        submit_file(call, api, people.make(renew=["root"]))
+    assert max(waits) <= 600

@@ -51,13 +51,16 @@ def load_public_key(path: Path) -> Key:
 def write_whole(path: Path, data: bytes) -> None:
     """Leave exactly these bytes at `path`, or what was there before.
 
+    What somebody has planted beside it, in a folder that is shared, is not written through.
+
     Raises:
         LocalError: It cannot be written.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

@@ -18,6 +18,8 @@ from lockgate_release.trust.roles import Role
 __all__ = ["check_complete", "is_in_force", "register_file", "submit_file"]
 
 _MOST_ROUNDS = 100
+_MOST_WAIT_S = 600
+"""Then the server is asked again, whatever it has said."""
 
 
 def check_complete(examined: Examined) -> None:
@@ -67,7 +69,7 @@ def submit_file(
             f"The next root has to wait {outcome.wait_s} s, until no cache hands out what it "
             "could not verify. Interrupt it if you like: submitting again goes on from here."
         )
-        call.around.sleep(outcome.wait_s)
+        call.around.sleep(min(max(outcome.wait_s, 1), _MOST_WAIT_S))
     raise TransportError(
         "the server still waits before it puts the next root in force",
         subject=ceremony.app,

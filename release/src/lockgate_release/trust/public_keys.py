@@ -154,11 +154,22 @@ def key_content(key: Key, *, subject: str) -> SSlibKey:
 
 
 def same_content(keys: Iterable[Key]) -> tuple[Key, Key] | None:
-    """Return two of these keys that are one key under two ids, if there are two."""
+    """Return two of these keys that are one key under two ids, if there are two.
+
+    However it is written: a PEM has many forms, and an RSA key has an id for each of its schemes.
+    """
     seen: dict[str, Key] = {}
     for key in keys:
-        public = str(key.keyval.get("public")).strip()
+        public = _content_of(key)
         if public in seen and seen[public].keyid != key.keyid:
             return seen[public], key
         seen[public] = key
     return None
+
+
+def _content_of(key: Key) -> str:
+    """Return what the key is, whatever its id, its scheme and its form of writing."""
+    try:
+        return str(key_content(key, subject="key").keyval["public"]).strip()
+    except DocumentError:  # of a kind that this version cannot read: as it is written
+        return "".join(str(key.keyval.get("public")).split()).lower()

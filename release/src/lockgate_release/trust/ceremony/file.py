@@ -41,6 +41,7 @@ PARTS = (Role.ROOT.value, Role.TARGETS.value, Role.RELEASES.value)
 """The roles whose next metadata a ceremony can hold, in the order in which they are told of."""
 
 _TYPE = "lockgate.ceremony"
+_TITLE = r"[^\n\r]*"
 _SHA256 = "[0-9a-f]{64}|"
 _DOCUMENTS = (POLICY_PATH,)
 
@@ -124,7 +125,7 @@ def parse_ceremony(data: bytes, *, subject: str) -> Ceremony:
     base = fields.object("base")
     return Ceremony(
         app=AppName(fields.checked("app", is_app_name, "an app name")),
-        title=fields.text("title", max_length=200),
+        title=fields.text("title", pattern=_TITLE, max_length=200),
         made_at=fields.instant("made_at"),
         base=Base(
             root=base.integer("root"),
