@@ -291,38 +291,12 @@ def _disk_full(ground: Ground) -> str:
     return run_on_small_disk(disk)
 
 
-def _clock_ahead(ground: Ground) -> str:
-    """The server's clock is four days ahead for a while, and then right again."""
-    server = ground.server
-    server.stop()
-    server.restart(before=("faketime", "-f", "+4d"))
-    ahead = ground.site.publish(ground.next_version()).end()
-    server.stop()
-    server.restart()
-    code, words = ground.site.publish(ground.next_version()).end()
-    return "" if code == ExitCode.OK else f"ahead {ahead}, then {code}: {words}"
-
-
-def _clock_behind(ground: Ground) -> str:
-    """The server's clock is four days behind for a while, and then right again."""
-    server = ground.server
-    server.stop()
-    server.restart(before=("faketime", "-f", "-4d"))
-    behind = ground.site.publish(ground.next_version()).end()
-    server.stop()
-    server.restart()
-    code, words = ground.site.publish(ground.next_version()).end()
-    return "" if code == ExitCode.OK else f"behind {behind}, then {code}: {words}"
-
-
 ORDEALS: Mapping[str, Callable[[Ground, Sample], Tally]] = {
     **{f"kill {name}": partial(_killed_at_each_write, name) for name in _CHANGES},
     "bucket down": partial(_once, "bucket down", _bucket_down),
     "database locked": partial(_once, "database locked", _database_locked),
     "database damaged": partial(_once, "database damaged", _database_damaged),
     "disk full": partial(_once, "disk full", _disk_full),
-    "clock ahead": partial(_once, "clock four days ahead", _clock_ahead),
-    "clock behind": partial(_once, "clock four days behind", _clock_behind),
 }
 
 

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,23 +83,22 @@ class ServerProcess:
 
     # Its life.
 
-    def restart(self, *, before: Sequence[str] = ()) -> None:
+    def restart(self) -> None:
         """Start again at the addresses that it had: whoever waits for it finds it there."""
         sides = ("public", "api")
         public, api = (urlsplit(self._addresses[side]).netloc for side in sides)
-        self.start("--listen", public, "--api-listen", api, before=before)
+        self.start("--listen", public, "--api-listen", api)
 
-    def start(self, *where: str, before: Sequence[str] = ()) -> None:
+    def start(self, *where: str) -> None:
         """Start, and wait until it says that it is ready.
 
         Args:
             where: Options that say at which addresses; free ones where nothing is said.
-            before: What stands before the command, such as `faketime +1d`.
         """
         listen = where or ("--listen", "127.0.0.1:0")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*before, COMMAND, "run", "--data", str(self.data), *listen],
+                [COMMAND, "run", "--data", str(self.data), *listen],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
