@@ -45,6 +45,7 @@ $(R2)/node_modules/.package-lock.json: $(R2)/package.json $(R2)/package-lock.jso
 crash: setup  ## Kill, starve and cut off the updater at every system call, and print the table (ARGS="kill update" picks some)
 	$(BIN)/python -m tests.crash $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m tests.crash.rival)
+	$(if $(ARGS),,$(BIN)/python -m tests.crash.backups)
 
 faults: setup  ## Let the object store fail at every request of a change, in every way, and print the table (ARGS="publish" picks)
 	$(BIN)/python -m tests.faults $(ARGS)
