@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.errors import LocalError, LockgateError, TransportError
-from lockgate_server.ports import Always, Condition, Etag, IfAbsent, IfMatch, LostRaceError
+from lockgate_server.ports import (
+    Always,
+    Condition,
+    Etag,
+    IfAbsent,
+    IfMatch,
+    LostRaceError,
+    UnsupportedError,
+)
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
 from lockgate_server.stores.s3_client import S3Limits
-from lockgate_server.ports import UnsupportedError
 from tests.simulators.scripted_s3 import (
     CONDITIONS,
     KEY,
