@@ -354,6 +354,20 @@ def test_a_link_that_is_planted_beside_a_ceremony_is_not_written_through(
     assert not (tmp_path / "r.json").is_symlink()
 
 
+@pytest.mark.parametrize("name", ["re*", "ch*", "[r]eleases", "p?eviews", "online", "a\nroot: - b"])
+def test_a_role_cannot_speak_for_more_folders_than_its_name_says(people: People, name: str) -> None:
+    key = generate_signer().public_key
+
+    def smuggle(body: Any) -> None:
+        delegations = body["signed"]["delegations"]
+        delegations["keys"][key.keyid] = key.to_dict()
+        role = {"name": name, "keyids": [key.keyid], "threshold": 1, "terminating": True}
+        delegations["roles"].append({**role, "paths": [f"{name}/*/*.json"]})
+
+    with pytest.raises(TrustError):
+        people.examine(tampered(people.make(renew=["targets"]), "targets", smuggle))
+
+
 def test_a_server_cannot_have_a_maintainer_wait_for_ever(people: People) -> None:
     waits: list[float] = []
     outcome = CeremonyOutcome(

@@ -151,6 +151,17 @@ def test_an_approval_of_other_bytes_under_the_same_version_counts_for_nothing(
     assert_refused(client, "repository.offer")
 
 
+def test_an_approval_of_what_was_retired_is_none_of_what_took_its_version(
+    client: SimulatedClient, guarded: RepositorySimulator
+) -> None:
+    """Ann approved 2.0.0; its publishers retired it, and published other bytes under its name."""
+    guarded.approve("2.0.0", [ANN])
+    guarded.retire("2.0.0")
+    guarded.publish("2.0.0", {**NEXT, "three": b"3"})
+    assert guarded.channels[STABLE].approvals
+    assert_refused(client, "repository.offer")
+
+
 def test_an_approval_for_another_channel_counts_for_nothing(
     client: SimulatedClient, guarded: RepositorySimulator
 ) -> None:

@@ -57,9 +57,14 @@ ROLE_NAME = "[a-z][a-z0-9_-]{0,31}"
 """What the name of a role, and so of a folder of releases, looks like: a regular expression."""
 
 
+_SERVERS = "online"
+"""What people call the server's roles together: no role of its own."""
+
+
 def is_further_role(name: str) -> bool:
     """Whether a further role of releases may have this name, which is also its folder."""
-    return re.fullmatch(ROLE_NAME, name) is not None and name not in Role._value2member_map_
+    is_taken = name in Role._value2member_map_ or name == _SERVERS
+    return re.fullmatch(ROLE_NAME, name) is not None and not is_taken
 
 
 def paths_of(role: str) -> tuple[str, ...]:

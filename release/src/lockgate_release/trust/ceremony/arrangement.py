@@ -15,6 +15,8 @@ Nobody is locked out by an arrangement that `check` lets pass:
 2. No key counts twice, under two ids, in one role; every key is what its id says.
 3. The server's key speaks for nothing but what is the server's: else a thief of the server has
    what was kept from it.
+4. A further role is called as the one folder that it speaks for: a name that is a pattern would
+   speak for others' folders too, and one with a line break would forge what signers are shown.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from tuf.api.metadata import DelegatedRole, Root, Targets
 from lockgate_release.errors import LockgateError, TrustError, UsageError
 from lockgate_release.trust.key_names import key_name, named_by
 from lockgate_release.trust.public_keys import check_public_key, key_label, same_content
-from lockgate_release.trust.roles import Role
+from lockgate_release.trust.roles import Role, is_further_role
 
 __all__ = [
     "ONLINE",
@@ -47,6 +49,7 @@ __all__ = [
 ONLINE = "online"
 """The server's roles together: one key speaks for timestamp, snapshot and channels."""
 
+_ALWAYS = (Role.ROOT.value, Role.TARGETS.value, Role.RELEASES.value, ONLINE)
 _MIN_PREFIX = 4
 
 
@@ -256,6 +259,7 @@ def check_arrangement(
         DocumentError: A key is not what its id says.
         LockgateError: `error`, if it breaks another rule.
     """
+    _check_names(arrangement, error)
     online = set(arrangement.of(ONLINE).ids)
     before = known.keys() if known else {}
     for role, speakers in arrangement.roles.items():
@@ -283,6 +287,17 @@ def check_arrangement(
                 hint="Whoever steals the server would have this role too.",
             )
     _check_online_alone(arrangement, error)
+
+
+def _check_names(arrangement: Arrangement, error: type[LockgateError]) -> None:
+    """Refuse a role whose name is not that of one folder (rule 4)."""
+    for role in arrangement.roles:
+        if role not in _ALWAYS and not is_further_role(role):
+            raise error(
+                "not a name for a role of releases",
+                subject=repr(role)[:80],
+                expected="1 to 32 of a-z 0-9 _ -, a letter first, and none that is taken",
+            )
 
 
 def _check_online_alone(arrangement: Arrangement, error: type[LockgateError]) -> None:
