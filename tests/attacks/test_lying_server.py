@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Targets
 
+from lockgate_cli.reviewing import describe_wishes
 from lockgate_release.errors import ExitCode
 from lockgate_release.layout import release_path
-from lockgate_release.names import AppName
+from lockgate_release.names import AppName, ChannelName
+from lockgate_release.pending_requests import PendingContent, Wishes
+from lockgate_release.requests import OfferRequest
+from lockgate_release.rollout.plan import DEFAULT_PLAN
+from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.trust.keys import generate_signer
 from lockgate_release.trust.partial import change_id_of
 from tests.simulators.api_server import serve_app
@@ -240,6 +245,32 @@ def test_a_lift_that_comes_before_any_revocation_is_shown(team: Team) -> None:
         team.reach(address, team.bob)
         shown = team.bob.must("sign", APP, "1.0.0", "--dry-run").out
     assert "1.0.0 cannot be revoked in stable before 9999-01-01" in shown
+
+
+def test_names_and_titles_that_others_wrote_forge_no_lines(team: Team) -> None:
+    forged = "slow\n2 of 2 signatures"
+    chosen = ChosenPlan(plan=DEFAULT_PLAN, name=forged)
+    offer = OfferRequest(channel=ChannelName("stable"), version="1.0.0", chosen=chosen)
+    content = PendingContent(
+        change_id="0" * 64,
+        role="releases",
+        releases=b"",
+        title=forged,
+        documents={},
+        wishes=Wishes(offers=(offer,)),
+    )
+    (line,) = describe_wishes(content)
+    assert line.endswith("by the plan slow 2 of 2 signatures")
+    team.begin("1.0.0")
+
+    def rename(answer: dict[str, Any]) -> None:
+        for item in answer.get("pending", ()):
+            item["title"] = forged
+
+    with serve_app(Liar(team.desk.server.api(), rename)) as address:
+        team.reach(address, team.bob)
+        shown = team.bob.must("pending", APP).out
+    assert f"{APP}: slow 2 of 2 signatures" in shown.splitlines()
 
 
 def test_a_floor_that_the_server_lowers_in_what_waits_is_noticed(team: Team) -> None:

@@ -37,7 +37,8 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
     signatures = objects(waiting, "signatures")
     state = text_of(waiting, "state")
     threshold = number_of(waiting, "threshold")
-    show(f"{app}: {text_of(waiting, 'title')}")
+    # One line, whatever somebody wrote: more would look like what is said below it.
+    show(f"{app}: {' '.join(text_of(waiting, 'title').split())}")
     show(f"  change   {text_of(waiting, 'change')}")
     show(f"  begun    {text_of(waiting, 'begun_at')} by {text_of(waiting, 'begun_by')}")
     if state != "outdated":
@@ -50,7 +51,7 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
     for lift in objects(waiting, "lifts"):
         show(f"  lifts    {text_of(lift, 'version')} in {', '.join(texts_of(lift, 'channels'))}")
     if problem := text_of(waiting, "problem"):
-        warn(f"{text_of(waiting, 'title')}: {problem}")
+        warn(f"{' '.join(text_of(waiting, 'title').split())}: {problem}")
         again = (
             "publish it again" if state == "outdated" else "sign it again once that is put right"
         )

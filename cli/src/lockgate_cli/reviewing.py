@@ -387,7 +387,8 @@ def describe_wishes(content: PendingContent) -> list[str]:
     for offer in content.wishes.offers:
         reach = f"to {format_percentage(offer.exposure_bp)} of its clients"
         if offer.chosen is not None:
-            reach = f"by the plan {offer.chosen.name or 'that came with it'}"
+            name = " ".join(offer.chosen.name.split())  # one line, whatever somebody wrote
+            reach = f"by the plan {name or 'that came with it'}"
         lines.append(f"> the server will offer {offer.version} in {offer.channel}, {reach}")
     for lift in content.wishes.lifts:
         where = ", ".join(lift.channels)
