@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import boto3
@@ -23,6 +24,7 @@ from lockgate_server.ports import ObjectStore, Scope
 from lockgate_server.public import PublicDeps, create_public_app
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.write.deps import WriteDeps
+from lockgate_server.services.write.open_uploads import OpenUploads
 from lockgate_server.stores.factory import find_uploads
 from lockgate_server.stores.s3 import S3Store
 from lockgate_server.stores.s3_address import S3Address, Style
@@ -118,6 +120,13 @@ class Bench:
         return updater.status().runs
 
 
+class _CountedEachTime(OpenUploads):
+    """Remembers nothing, so that a publish always lists the open uploads, and can be misled."""
+
+    def take_one(self, app: AppName, limit: int, now: datetime) -> bool:  # noqa: ARG002
+        return False
+
+
 @contextmanager
 def open_bench(
     folder: Path, service: str, *, attempts: int = 1, read_timeout_s: float = 0.5
@@ -186,6 +195,7 @@ def _api(folder: Path, store: ObjectStore, ledger: SqliteLedger) -> ApiDeps:
         reports=SqliteReportLedger(folder / "reports.sqlite3"),
         uploads=find_uploads(store),
         parts=find_uploads(store),
+        open_uploads=_CountedEachTime(),
     )
     context = ApiContext(write=write, version="0.1.0")
     return ApiDeps(context=context, health=_health(store, ledger), new_id=lambda: "request-1")
