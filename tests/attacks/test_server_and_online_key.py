@@ -161,6 +161,18 @@ def test_server_cannot_take_a_revocation_back(
     assert client.runs() == "1.0.0"
 
 
+def test_server_can_offer_a_live_release_to_who_has_not_seen_its_revocation(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    """The tests beside it hold the bounds: live, allowed in the channel, not below the floor."""
+    repository.publish("2.0.0", NEXT, exposure_bp=0)
+    repository.revoke("2.0.0")
+    repository.issue(STABLE, revoked=())
+    repository.offer(STABLE, "2.0.0")
+    assert client.update() == "updated"
+    assert client.runs() == "2.0.0"
+
+
 def test_server_cannot_weaken_a_remedy(
     client: SimulatedClient, repository: RepositorySimulator
 ) -> None:
