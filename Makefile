@@ -7,6 +7,8 @@ DISTRIBUTIONS := release updater server cli
 PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
 CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
 R2 := tests/simulators/r2
+# Pages that are typed on real servers take minutes: they are among the tests, not among the checks.
+TYPED := tests/docs/test_tutorial.py tests/docs/test_recovery.py
 
 # The tests start hundreds of processes, each of which would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -58,7 +60,7 @@ check: setup  ## Check format, lint, types, imports and docs
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
-	$(if $(wildcard tests/docs),$(BIN)/python -m pytest tests/docs)
+	$(BIN)/python -m pytest tests/docs $(TYPED:%=--ignore=%)
 
 format: setup  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format $(CODE)
