@@ -176,10 +176,10 @@ def test_the_keys_of_a_team_are_kept_and_changed_as_the_pages_say(
     typed += terminal.follow(_blocks(HOW_TO / "change-keys.md", ""))
     assert sum(bool(ended.line.comment) for ended in typed) >= 15, "the pages claim too little"
     listed = json.loads(terminal.type("lockgate keys list --json 2>/dev/null").said)["keys"]
-    assert {one["name"] for one in listed if one["role"] == "root"} == {"anna", "bert", "dora"}
+    assert {one["name"] for one in listed if one["role"] == "root"} == {"laptop", "desk", "spare"}
     assert {one["name"] for one in listed if one["role"] == "releases"} == {"ci-2"}
     # No server, no file that went round, holds anything secret.
-    secrets = [(tmp_path / f"{name}.pem").read_bytes() for name in ("anna", "bert", "ci")]
+    secrets = [(tmp_path / f"{name}.pem").read_bytes() for name in ("laptop", "desk", "ci")]
     carried = [path.read_bytes() for path in tmp_path.glob("*.json")]
     assert carried
     assert not [data for data in carried if any(secret in data for secret in secrets)]

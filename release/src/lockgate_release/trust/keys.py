@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 Ask: TypeAlias = Callable[[str], str]
-"""Asks a person for a secret, such as `passphrase of keys/anna.pem`, and returns the answer."""
+"""Asks a person for a secret, such as `passphrase of keys/laptop.pem`, and returns the answer."""
 
 _PASSPHRASE = "LOCKGATE_KEY_PASSPHRASE"  # noqa: S105 (the name of a variable)
 _PIN = "LOCKGATE_KEY_PIN"

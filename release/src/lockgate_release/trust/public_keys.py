@@ -45,7 +45,7 @@ def short_id(keyid: str) -> str:
 
 
 def key_label(key: Key) -> str:
-    """Return a key as sentences name it, such as `anna (1a2b3c4d)`."""
+    """Return a key as sentences name it, such as `laptop (1a2b3c4d)`."""
     name = key_name(key)
     return f"{name} ({short_id(key.keyid)})" if name else short_id(key.keyid)
 
