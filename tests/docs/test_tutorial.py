@@ -172,7 +172,7 @@ def test_the_keys_of_a_team_are_kept_and_changed_as_the_pages_say(
     # At a terminal it asks whether to sign; here nobody is there to type yes.
     terminal.rewrites["lockgate root sign"] = "lockgate root sign --yes"
     typed = terminal.follow(_blocks(HOW_TO / "keys.md", ""))
-    assert terminal.type("lockgate keys generate dora.pem --name dora").code == 0
+    assert terminal.type("lockgate keys generate spare.pem --name spare").code == 0
     typed += terminal.follow(_blocks(HOW_TO / "change-keys.md", ""))
     assert sum(bool(ended.line.comment) for ended in typed) >= 15, "the pages claim too little"
     listed = json.loads(terminal.type("lockgate keys list --json 2>/dev/null").said)["keys"]
