@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +30,17 @@ class Ran:
     summary: str = ""
 
 
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[ReleaseDesk]:
+    """A server with nothing published yet."""
+    with open_desk(tmp_path, datetime.now(UTC)) as made:
+        made.init()
+        yield made
+
+
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def refusing_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReleaseDesk]:
+    """The same for tests in which nothing is ever published."""
     with open_desk(tmp_path_factory.mktemp("ci"), datetime.now(UTC)) as made:
         made.init()
         yield made
@@ -120,14 +130,14 @@ def test_the_action_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
     assert set(operations_of(desk)) == {"github-4711-2"}
 
 
-def test_a_publish_that_is_refused_fails_the_job_and_says_why(desk: ReleaseDesk) -> None:
+def test_a_publish_that_is_refused_fails_the_job_and_says_why(refusing_desk: ReleaseDesk) -> None:
     ran = run_action(
-        desk,
+        refusing_desk,
         version="7.0.0",
         channel="stable",
         artifacts="linux-x86_64=not-there.tar.gz",
-        token=desk.person.environ["LOCKGATE_TOKEN"],
-        publisher_key=publisher_key(desk),
+        token=refusing_desk.person.environ["LOCKGATE_TOKEN"],
+        publisher_key=publisher_key(refusing_desk),
     )
     assert ran.code != 0
     assert "not-there.tar.gz" in ran.err
@@ -145,19 +155,21 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", ["version", "channel", "artifacts", "arguments", "server"])
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_that_a_stranger_names_is_run(desk: ReleaseDesk, name: str, text: str) -> None:
+def test_nothing_that_a_stranger_names_is_run(
+    refusing_desk: ReleaseDesk, name: str, text: str
+) -> None:
     """A tag is named by whoever may push one, and it becomes an input."""
     inputs = {
         "version": "8.0.0",
         "channel": "stable",
         "artifacts": "linux-x86_64=not-there.tar.gz",
-        "token": desk.person.environ["LOCKGATE_TOKEN"],
-        "publisher_key": publisher_key(desk),
+        "token": refusing_desk.person.environ["LOCKGATE_TOKEN"],
+        "publisher_key": publisher_key(refusing_desk),
         name: text,
     }
-    ran = run_action(desk, **inputs)
+    ran = run_action(refusing_desk, **inputs)
     assert ran.code != 0
-    assert not list(desk.folder.rglob("pwned*"))
+    assert not list(refusing_desk.folder.rglob("pwned*"))
 
 
 def test_no_input_is_text_of_a_script() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import ROOT
 from tests.simulators.server_process import COMMAND
 
 USER = "10001"
@@ -27,6 +28,8 @@ def walls(data: Path) -> list[str]:
     """What goes before a command to run it as the container does."""
     return [
         *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),
+        # The program itself may lie below /tmp.
+        *("--ro-bind", str(ROOT), str(ROOT)),
         *("--bind", str(data), "/mnt", "--unshare-user", "--uid", USER),
         *("--gid", USER, "--die-with-parent", "--chdir", "/"),
     ]
