@@ -83,9 +83,11 @@ def running(data: Path, *parts: str) -> Iterator[dict[str, str]]:
     assert not list(data.glob("run*.json"))
 
 
-def get(url: str) -> object:
-    with urllib.request.urlopen(url, timeout=20) as answer:
-        return json.load(answer)
+def status(address: str) -> str:
+    """What a health check of the container is told; it would raise at anything but 200."""
+    with urllib.request.urlopen(f"{address}/health/ready", timeout=20) as answer:
+        told: str = json.load(answer)["status"]
+        return told
 
 
 def test_on_a_read_only_system_the_server_is_ready_and_its_commands_work(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_on_a_read_only_system_the_server_is_ready_and_its_commands_work(tmp_pat
     data.mkdir()
     with running(data) as addresses:
         for side in ("public", "api"):
-            assert get(f"{addresses[side]}/health/ready") == {"status": "ready"}
+            assert status(addresses[side]) == "ready"
         token = [COMMAND, "token", "create", "--data", "/mnt", "--scope", "admin"]
         made = subprocess.run(
             [*walls(data), *token], env=environ(), capture_output=True, text=True, check=True
@@ -108,9 +110,9 @@ def test_the_parts_run_apart_over_one_folder(tmp_path: Path) -> None:
     data.mkdir()
     with running(data, "--parts", "api", "--api-listen", "127.0.0.1:0") as api:
         assert api["public"] == ""
-        assert get(f"{api['api']}/health/ready") == {"status": "ready"}
+        assert status(api["api"]) == "ready"
     with running(data, "--parts", "public") as public:
         assert public["api"] == ""
-        assert get(f"{public['public']}/health/ready") == {"status": "ready"}
+        assert status(public["public"]) == "ready"
     with running(data, "--parts", "worker") as worker:
         assert (worker["public"], worker["api"]) == ("", "")
