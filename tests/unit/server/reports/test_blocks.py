@@ -196,8 +196,19 @@ def test_a_block_may_send_at_once_and_then_on_average() -> None:
     assert [rates.take(1, 1000.0) for _ in range(4)] == [0, 0, 0, 0.5]
 
 
-def test_a_flood_of_blocks_does_not_fill_the_memory() -> None:
+def test_a_flood_of_blocks_takes_no_memory() -> None:
     rates = Rates(per_s=1.0, burst=1)
-    for mark in range(70_000):
+    before = len(rates._whole_at_s)
+    for number in range(70_000):
+        rates.take(block_mark(f"10.{number >> 8}.{number & 255}.1", SALT), 0.0)
+    assert len(rates._whole_at_s) == before
+
+
+def test_busy_blocks_hold_up_nobody_else() -> None:
+    rates = Rates(per_s=1.0, burst=1)
+    busy = [block_mark(f"10.{number >> 8}.{number & 255}.1", SALT) for number in range(1_000)]
+    for mark in busy:
         rates.take(mark, 0.0)
-    assert len(rates._levels) == 1 << 16
+    assert all(rates.take(mark, 0.5) for mark in busy)
+    others = [block_mark(f"11.{number >> 8}.{number & 255}.1", SALT) for number in range(1_000)]
+    assert sum(rates.take(mark, 0.5) == 0 for mark in others) > 990
