@@ -28,6 +28,11 @@ from lockgate_release.documents import (
     RolloutState,
     TrustedRelease,
 )
+from lockgate_release.documents.attestation_rules import (
+    AttestationDemand,
+    AttestationRule,
+    SignerRule,
+)
 from lockgate_release.layout import artifact_path, extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Platform, Sha256Hex
 from lockgate_release.trust import sign
@@ -38,6 +43,8 @@ STABLE = ChannelName("stable")
 LINUX = Platform("linux-x86_64")
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 SALT = "0196720b2521dd0259f43e4cee7f05f5"
+SOMEBODY = SignerRule(identity="ann@example.com", issuer="https://accounts.example")
+ATTESTED = AttestationRule(demands=(AttestationDemand(signers=(SOMEBODY,)),))
 CLIENT = "f5c3a801-8c14-451a-a9a2-ece128cb1ff4"
 ARTIFACT = b"an artifact"
 T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
@@ -226,8 +233,31 @@ def full_extras() -> dict[str, Any]:
         "app": "demo",
         "version": "1.2.0",
         "notes": "Better.\n",
-        "deltas": [{"platform": "linux-x86_64", "algorithm": "some"}],
-        "attestations": [{"kind": "some", "path": "a/b", "sha256": "ab" * 32}],
+        "deltas": [
+            {
+                "platform": "linux-x86_64",
+                "from_version": "1.1.0",
+                "from_tree_sha256": "12" * 32,
+                "algorithm": "lockgate-columns-1",
+                "size": 7,
+                "sha256": "cd" * 32,
+                "path": "artifacts/cd/" + "cd" * 32,
+                "memory_bytes": 50_000_000,
+                "scratch_bytes": 0,
+                "x": 1,
+            }
+        ],
+        "attestations": [
+            {
+                "kind": "sigstore",
+                "path": "artifacts/ab/" + "ab" * 32,
+                "sha256": "ab" * 32,
+                "size": 9,
+                "artifacts": ["ef" * 32],
+                "predicate_type": "https://slsa.dev/provenance/v1",
+                "x": 2,
+            }
+        ],
         "x": "later",
     }
 

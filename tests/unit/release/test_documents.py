@@ -86,10 +86,15 @@ OPTIONAL = {
         "channels.stable.manual_check",
         "channels.*.manual_check",
     },
-    "extras": {"notes", "deltas", "attestations"},
+    "extras": {
+        "notes",
+        "deltas",
+        "attestations",
+        "attestations.artifacts",
+        "attestations.predicate_type",
+    },
     "entry": {"floor", "floor.stable", "lifted", "lifted.beta", "targets"},
 }
-OPAQUE = {"deltas", "attestations"}
 
 
 def _places(value: Any, here: Place = ()) -> Iterator[Place]:
@@ -99,7 +104,7 @@ def _places(value: Any, here: Place = ()) -> Iterator[Place]:
         if key == "x":
             continue
         yield (*here, key)
-        if isinstance(inner, dict | list) and key not in OPAQUE:
+        if isinstance(inner, dict | list):
             yield from _places(inner, (*here, key))
 
 
@@ -247,6 +252,25 @@ WRONG_VALUES: list[tuple[str, Place, Any]] = [
     ],
     ("policy", ("channels", "stable", "paths"), ["releases/*/release.json"] * 101),
     ("extras", ("notes",), "x" * 100_001),
+    ("extras", ("deltas", 0, "platform"), "Linux"),
+    ("extras", ("deltas", 0, "from_version"), "a/b"),
+    ("extras", ("deltas", 0, "from_tree_sha256"), "AB" * 32),
+    *[("extras", ("deltas", 0, "algorithm"), wrong) for wrong in ("", "Some", "a_b", "x" * 33)],
+    ("extras", ("deltas", 0, "size"), 0),
+    ("extras", ("deltas", 0, "size"), 2**53 + 1),
+    ("extras", ("deltas", 0, "memory_bytes"), -1),
+    ("extras", ("deltas", 0, "scratch_bytes"), -1),
+    *[
+        ("extras", (items, 0, "path"), wrong)
+        for items in ("deltas", "attestations")
+        for wrong in ("", "artifacts/ee/" + "ee" * 32, "../x", "metadata/timestamp.json")
+    ],
+    *[("extras", ("attestations", 0, "kind"), wrong) for wrong in ("", "Sigstore", "a b")],
+    ("extras", ("attestations", 0, "sha256"), "ab" * 31),
+    ("extras", ("attestations", 0, "size"), 0),
+    ("extras", ("attestations", 0, "artifacts"), ["ab" * 32] * 1001),
+    ("extras", ("attestations", 0, "artifacts", 0), "AB" * 32),
+    ("extras", ("attestations", 0, "predicate_type"), "x" * 1001),
     ("entry", ("version",), "a/b"),
     ("entry", ("channels",), ["Stable"]),
     ("entry", ("lifted",), {"a b": "2026-01-30T08:00:00Z"}),
@@ -332,7 +356,7 @@ def _objects(value: Any, here: Place = ()) -> Iterator[Place]:
         yield here
     for place in _places(value, here):
         inner = _at(value, place[len(here) :])
-        if isinstance(inner, dict) and not set(place) & {*OPAQUE, "floor", "lifted"}:
+        if isinstance(inner, dict) and not set(place) & {"floor", "lifted"}:
             yield place
 
 

@@ -13,7 +13,7 @@ from lockgate_release.errors import (
     StaleMirrorError,
     TransportError,
 )
-from lockgate_release.layout import artifact_key, artifact_path, condemned_key, timestamp_key
+from lockgate_release.layout import artifact_key, condemned_key, timestamp_key
 from lockgate_release.trust.chain import load_chain
 from lockgate_server.ports import Always, IfAbsent, ObjectInfo
 from lockgate_server.services.collect.collecting import (
@@ -34,6 +34,7 @@ from tests.simulators.collected_scene import (
     reasons,
     with_a_past,
 )
+from tests.simulators.extras import a_delta, an_attestation
 from tests.simulators.memory_store import MemoryStore
 from tests.simulators.publisher import NOW
 from tests.simulators.server_scene import APP, CALLER, read_all
@@ -138,8 +139,8 @@ def test_what_the_extras_of_a_live_release_name_stays(tmp_path: Path) -> None:
     build = scene.publisher.build("1.3.0")
     extras = replace(
         build.extras,
-        deltas=({"platform": "any", "path": artifact_path(delta), "from_tree_sha256": "0" * 64},),
-        attestations=({"kind": "x", "path": artifact_path(proof)},),
+        deltas=(a_delta(delta, size=len(b"a delta")),),
+        attestations=(an_attestation(proof, size=len(b"a proof")),),
     )
     build = replace(build, extras=extras)
     scene.upload(build)

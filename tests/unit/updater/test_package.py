@@ -24,7 +24,7 @@ CHECK_IMPORTS = {
         " platforms settings strict_json trust versions words"
     ),
     "lockgate_release.documents": (
-        "channel chunks common entry extras policy python_wheels release trusted"
+        "attestation channel chunks common delta entry extras policy python_wheels release trusted"
     ),
     "lockgate_release.trust": "client verify",
     "lockgate_updater": "command fetch results session state updater",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tuf.api.metadata import Root
@@ -10,10 +10,9 @@ from tuf.api.metadata import Root
 from lockgate_cli.mirroring.sources import POINTER, CheapReader
 from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
-from lockgate_release.errors import DocumentError, LockgateError, TrustError, UsageError
+from lockgate_release.errors import LockgateError, TrustError, UsageError
 from lockgate_release.layout import artifact_path, channel_path, target_key
-from lockgate_release.names import ChannelName, Sha256Hex, is_sha256
-from lockgate_release.strict_json import JsonObject
+from lockgate_release.names import ChannelName, Sha256Hex
 from lockgate_release.trust.chain import follow_roots, parse_metadata
 
 __all__ = ["Blob", "Contents", "blobs_of", "gather"]
@@ -25,12 +24,12 @@ class Blob:
 
     Attributes:
         sha256: Its digest, of which its address is made.
-        size_bytes: Its size, or None where nobody has signed it.
+        size_bytes: Its size.
         label: What it is, for people.
     """
 
     sha256: Sha256Hex
-    size_bytes: int | None
+    size_bytes: int
     label: str
 
     @property
@@ -160,8 +159,7 @@ def blobs_of_stored(stored: Stored) -> Iterator[Blob]:
 def blobs_of(document: ReleaseDocument, extras: ExtrasDocument | None) -> Iterator[Blob]:
     """Yield the large files that a release names: artifacts, patches and proofs of origin.
 
-    Raises:
-        DocumentError: One lies somewhere else than its digest says.
+    Every one lies at the address of its content: the documents were refused else.
     """
     for artifact in document.artifacts:
         yield Blob(
@@ -169,22 +167,9 @@ def blobs_of(document: ReleaseDocument, extras: ExtrasDocument | None) -> Iterat
             size_bytes=artifact.size,
             label=f"{document.version} {artifact.name}",
         )
-    if extras is not None:
-        yield from _named(extras.deltas, f"{document.version} delta")
-        yield from _named(extras.attestations, f"{document.version} attestation")
-
-
-def _named(items: Iterable[JsonObject], label: str) -> Iterator[Blob]:
-    for item in items:
-        sha256, size = item.get("sha256"), item.get("size")
-        if not isinstance(sha256, str) or not is_sha256(sha256):
-            raise DocumentError("wrong value", subject=f"{label}: sha256", found=repr(sha256))
-        digest = Sha256Hex(sha256)
-        if item.get("path") != artifact_path(digest):
-            raise DocumentError(
-                "not at the address of its content",
-                subject=f"{label}: path",
-                expected=artifact_path(digest),
-                found=repr(item.get("path")),
-            )
-        yield Blob(sha256=digest, size_bytes=size if isinstance(size, int) else None, label=label)
+    for delta in () if extras is None else extras.deltas:
+        label = f"{document.version} delta from {delta.from_version}"
+        yield Blob(sha256=delta.sha256, size_bytes=delta.size, label=label)
+    for proof in () if extras is None else extras.attestations:
+        label = f"{document.version} attestation"
+        yield Blob(sha256=proof.sha256, size_bytes=proof.size, label=label)

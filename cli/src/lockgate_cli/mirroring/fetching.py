@@ -24,9 +24,6 @@ from lockgate_release.trust.verify import NotFoundError
 
 __all__ = ["Fetching", "fetch_all"]
 
-_MOST_UNSIGNED_BYTES = 64 << 20
-"""Nobody signs how large a proof of origin is; no more than this is taken from a repository."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching:
@@ -105,13 +102,12 @@ def _go_on(fetching: Fetching, blob: Blob, stream: IO[bytes]) -> int | None:
     digest = sha256_of(stream)
     came_before = held = stream.tell()
     fetching.advance(held)
-    most = _MOST_UNSIGNED_BYTES if blob.size_bytes is None else blob.size_bytes
-    if blob.size_bytes is None or held < most:
+    if held < blob.size_bytes:
         for chunk in fetching.source.stream(fetching.app, blob.path, held):
             if fetching.ended.is_set():
                 raise TransportError("given up, as another file failed", subject=blob.path)
             held += len(chunk)
-            if held > most:
+            if held > blob.size_bytes:
                 break
             stream.write(chunk)
             digest.update(chunk)

@@ -128,7 +128,7 @@ class MirrorFolder:
             return False
         except OSError as exc:
             raise LocalError("cannot be read", subject=str(place), found=str(exc)) from exc
-        if blob.size_bytes not in {None, found.st_size}:
+        if blob.size_bytes != found.st_size:
             return False
         if self._seen.get(blob.path) == _mark(found):
             return True

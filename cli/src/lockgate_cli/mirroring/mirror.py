@@ -79,8 +79,8 @@ class MirrorPlan:
 
     @property
     def blob_bytes(self) -> int:
-        """How much is to be fetched in large files, as far as that is signed."""
-        return sum(blob.size_bytes or 0 for blob in self.blobs)
+        """How much is to be fetched in large files."""
+        return sum(blob.size_bytes for blob in self.blobs)
 
 
 def plan_copy(source: Source, folder: MirrorFolder, wanted: Wanted) -> MirrorPlan:

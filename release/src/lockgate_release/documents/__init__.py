@@ -5,6 +5,7 @@ path to the field; `to_json` of a value gives the same document back, fields thi
 know included. Trust is not decided here: it is TUF's signatures that say who wrote the bytes.
 """
 
+from lockgate_release.documents.attestation import Attestation
 from lockgate_release.documents.channel import (
     ChannelDocument,
     ChannelOffer,
@@ -17,6 +18,7 @@ from lockgate_release.documents.channel import (
     stricter,
 )
 from lockgate_release.documents.chunks import ChunkHasher, Chunks, chunk_bytes_for
+from lockgate_release.documents.delta import Delta
 from lockgate_release.documents.entry import ReleaseEntry, parse_entry
 from lockgate_release.documents.extras import ExtrasDocument, parse_extras
 from lockgate_release.documents.policy import (
@@ -42,12 +44,14 @@ from lockgate_release.documents.trusted import Count, Standing, TrustedRelease
 __all__ = [
     "ApprovalRule",
     "Artifact",
+    "Attestation",
     "ChannelDocument",
     "ChannelOffer",
     "ChannelPolicy",
     "ChunkHasher",
     "Chunks",
     "Count",
+    "Delta",
     "ExtrasDocument",
     "HealthCheck",
     "Install",

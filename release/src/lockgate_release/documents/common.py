@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, Sha256Hex, is_app_name, is_sha256
 from lockgate_release.strict_json import Fields, JsonObject
 
-__all__ = ["MAX_DOCUMENT_BYTES", "open_document", "read_sha256", "rest_of", "with_unknown"]
+__all__ = [
+    "MAX_DOCUMENT_BYTES",
+    "open_document",
+    "read_content_path",
+    "read_sha256",
+    "rest_of",
+    "with_unknown",
+]
 
 MAX_DOCUMENT_BYTES = 1 << 20
 """No document is larger: parsing one may not cost a client more memory than its program."""
@@ -48,6 +56,18 @@ def rest_of(fields: Fields) -> JsonObject:
 def read_sha256(fields: Fields, name: str) -> Sha256Hex:
     """Return the SHA-256 in the field `name`."""
     return Sha256Hex(fields.checked(name, is_sha256, "64 lower-case hexadecimal digits"))
+
+
+def read_content_path(fields: Fields, sha256: Sha256Hex) -> str:
+    """Return the address in the field `path`, which follows from the content's digest.
+
+    One that does not could name somebody else's file.
+    """
+    path = fields.text("path")
+    expected = artifact_path(sha256)
+    if path != expected:
+        fields.fail("path", "wrong value", expected=expected, found=repr(path[:200]))
+    return path
 
 
 def with_unknown(known: Mapping[str, object], unknown: JsonObject) -> JsonObject:

@@ -1,18 +1,20 @@
-"""`releases/<version>/extras.json`: what may be added to a release later. Same role, re-issued.
-
-Deltas and attestations are read by the parts that make and check them; here they survive a round
-trip untouched, and only the notes are words for people.
-"""
+"""`releases/<version>/extras.json`: what may be added to a release later. Same role, re-issued."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lockgate_release.documents.attestation import (
+    MAX_ATTESTATIONS,
+    Attestation,
+    read_attestation,
+)
 from lockgate_release.documents.common import (
     open_document,
     rest_of,
     with_unknown,
 )
+from lockgate_release.documents.delta import MAX_DELTAS, Delta, read_delta
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject, dump_json, parse_json
 from lockgate_release.versions import is_version_text
@@ -31,15 +33,15 @@ class ExtrasDocument:
         app: The app.
         version: The release.
         notes: What changed, in Markdown, at most 100,000 characters.
-        deltas: Patches from earlier artifacts, each an object as design section 4 lists it.
-        attestations: Proofs of origin, each an object as design section 4 lists it.
+        deltas: Patches from earlier trees.
+        attestations: Proofs of origin, and other files about the artifacts.
     """
 
     app: AppName
     version: str
     notes: str = ""
-    deltas: tuple[JsonObject, ...] = ()
-    attestations: tuple[JsonObject, ...] = ()
+    deltas: tuple[Delta, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
     unknown: JsonObject = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -49,8 +51,8 @@ class ExtrasDocument:
             "app": self.app,
             "version": self.version,
             "notes": self.notes,
-            "deltas": list(self.deltas),
-            "attestations": list(self.attestations),
+            "deltas": [delta.to_json() for delta in self.deltas],
+            "attestations": [item.to_json() for item in self.attestations],
         }
         return dump_json(with_unknown(known, self.unknown))
 
@@ -65,13 +67,13 @@ def parse_extras(data: bytes, *, subject: str = "extras.json") -> ExtrasDocument
     app = open_document(fields, TYPE)
     version = fields.checked("version", is_version_text, "a version")
     notes = fields.text("notes", max_length=MAX_NOTES_CHARACTERS, default="")
-    deltas = tuple(item.raw() for item in fields.objects("deltas", optional=True))
-    attestations = tuple(item.raw() for item in fields.objects("attestations", optional=True))
+    deltas = fields.objects("deltas", most=MAX_DELTAS, optional=True)
+    attestations = fields.objects("attestations", most=MAX_ATTESTATIONS, optional=True)
     return ExtrasDocument(
         app=app,
         version=version,
         notes=notes,
-        deltas=deltas,
-        attestations=attestations,
+        deltas=tuple(read_delta(item) for item in deltas),
+        attestations=tuple(read_attestation(item) for item in attestations),
         unknown=rest_of(fields),
     )

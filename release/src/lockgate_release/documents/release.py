@@ -8,6 +8,7 @@ from datetime import datetime
 from lockgate_release.documents.chunks import Chunks, read_chunks
 from lockgate_release.documents.common import (
     open_document,
+    read_content_path,
     read_sha256,
     rest_of,
     with_unknown,
@@ -250,11 +251,7 @@ def _check_artifacts(fields: Fields, artifacts: tuple[Artifact, ...]) -> None:
 
 def _read_artifact(fields: Fields) -> Artifact:
     sha256 = read_sha256(fields, "sha256")
-    path = fields.text("path")
-    # The address follows from the digest; one that does not could name somebody else's file.
-    expected = f"artifacts/{sha256[:2]}/{sha256}"
-    if path != expected:
-        fields.fail("path", "wrong value", expected=expected, found=repr(path[:200]))
+    path = read_content_path(fields, sha256)
     size = fields.integer("size", minimum=0)
     chunks = fields.object("chunks", optional=True)
     return Artifact(

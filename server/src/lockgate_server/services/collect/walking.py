@@ -14,7 +14,7 @@ from datetime import datetime
 from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.documents import parse_extras, parse_release
+from lockgate_release.documents import Attestation, Delta, parse_extras, parse_release
 from lockgate_release.documents.common import MAX_DOCUMENT_BYTES
 from lockgate_release.errors import RepositoryError
 from lockgate_release.layout import (
@@ -257,8 +257,10 @@ def _artifacts_in(path: str, data: bytes) -> Iterator[_Named]:
             yield _Named(artifact.sha256, artifact.size)
         return
     extras = parse_extras(data, subject=path)
-    for item in (*extras.deltas, *extras.attestations):
-        for sha256 in _digests_in(dict(item)):
+    listed: tuple[Delta | Attestation, ...] = (*extras.deltas, *extras.attestations)
+    for item in listed:
+        yield _Named(item.sha256, item.size)
+        for sha256 in _digests_in(dict(item.unknown)):
             yield _Named(sha256, None)
 
 
