@@ -24,6 +24,7 @@ from lockgate_updater import Held, Leave
 from tests.attacks.claims import assert_refused
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import HEALTHY, PREVIEWS, STABLE, RepositorySimulator
+from tests.unit.release.builders import ATTESTED
 
 NEXT = {**HEALTHY, "two": b"2"}
 ANN, BOB, EVE = (generate_signer() for _ in range(3))
@@ -352,7 +353,7 @@ def _name_first_targets(repository: RepositorySimulator) -> None:
 def test_a_bar_that_this_client_cannot_check_holds_it(
     client: SimulatedClient, repository: RepositorySimulator
 ) -> None:
-    _demand(repository, attestations={"builders": {"threshold": 1}})
+    _demand(repository, attestations=ATTESTED)
     repository.publish("2.0.0", NEXT)
     held = client.updater.check()
     assert isinstance(held, Held)

@@ -42,6 +42,7 @@ from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.versions import VersionScheme
 from tests.unit.release.builders import (
     APP,
+    ATTESTED,
     CLIENT,
     NOW,
     SALT,
@@ -625,7 +626,7 @@ def test_nor_does_it_become_the_way_out_of_a_revoked_release() -> None:
 
 
 def test_what_the_policy_demands_and_nobody_here_can_check_holds_a_client() -> None:
-    rule = ChannelPolicy(attestations={"builder": {}})
+    rule = ChannelPolicy(attestations=ATTESTED)
     policy = PolicyDocument(app=APP, channels={STABLE: rule})
     decision = _decide([NEW], policy=policy)
     assert _held(decision) is Obstacle.LACKS_CAPABILITY

@@ -16,7 +16,7 @@ from lockgate_release.documents import (
 from lockgate_release.documents.approval import parse_approval
 from lockgate_release.errors import DocumentError
 from lockgate_release.trust.approving import key_to_json
-from tests.unit.release.builders import signers
+from tests.unit.release.builders import ATTESTED, signers
 
 PATH = "releases/1.0.0/release.json"
 (ANN, BOB) = signers(2)
@@ -45,7 +45,19 @@ WHOLE: dict[str, Any] = {
     "manual_check": "pass",
     "signatures": {"threshold": 2, "keys": ["a", "b", "c"], "x": 1},
     "approvals": {"threshold": 1, "keys": _keys(ANN, BOB), "x": 2},
-    "attestations": {"builder": {"threshold": 1}},
+    "attestations": {
+        "demands": [
+            {
+                "threshold": 1,
+                "signers": [{"identity": "ann@example.com", "issuer": "https://i.example", "x": 4}],
+                "predicate_types": ["https://slsa.dev/provenance/v1"],
+                "source_repository": "https://forge.example/o/r",
+                "workflow": "https://forge.example/o/r/release.yml@refs/tags/v*",
+                "x": 5,
+            }
+        ],
+        "x": 6,
+    },
     "critical": ["approvals", "attestations", "signatures"],
     "x": 3,
 }
@@ -59,6 +71,10 @@ def test_a_rule_is_written_back_whole() -> None:
 def test_a_rule_that_demands_nothing_more_names_nothing_critical() -> None:
     written = json.loads(parse_policy(_policy({})).to_bytes())["channels"]["stable"]
     assert written == {"paths": ["releases/*/release.json"], "manual_check": "pass"}
+
+
+def test_a_rule_with_empty_attestations_demands_none() -> None:
+    assert _read({"attestations": {}}).attestations is None
 
 
 def test_what_is_demanded_is_named_critical_whether_or_not_somebody_wrote_so() -> None:
@@ -79,6 +95,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"approvals": {"threshold": 1, "keys": {}}}, "approvals.threshold: out of range"),
     ({"approvals": {"threshold": 1, "keys": {"a": {}}}}, "approvals.keys.a.keytype: missing"),
     ({"attestations": []}, "attestations: wrong type"),
+    ({"attestations": None}, "attestations: wrong type"),
+    ({"attestations": {"x": 1}}, "attestations.demands: missing field"),
     ({"critical": ["witnesses"]}, "witnesses: critical field that this version does not know"),
 ]
 
@@ -138,7 +156,7 @@ def test_only_a_rule_with_a_bar_costs_a_client_anything() -> None:
     assert not NAMED.has_bar
     assert SIGNED.has_bar
     assert APPROVED.has_bar
-    assert ChannelPolicy(attestations={"x": 1}).unchecked == "attestations"
+    assert ChannelPolicy(attestations=ATTESTED).unchecked == "attestations"
 
 
 APPROVAL: dict[str, Any] = {
@@ -189,6 +207,9 @@ def test_a_rule_is_told_in_words() -> None:
         "it takes releases/*/release.json",
         "signed by 2 of a, b, c",
         f"approved by 1 of {', '.join(key[:8] for key in _read(WHOLE).approvals.keys)}",  # type: ignore[union-attr]
+        "with https://slsa.dev/provenance/v1 of 1 of ann@example.com (by https://i.example), built "
+        "from https://forge.example/o/r, by the workflow "
+        "https://forge.example/o/r/release.yml@refs/tags/v*",
         "with attestations, which this version cannot check",
     )
     assert ChannelPolicy(paths=(), signatures=SignatureRule(threshold=1)).in_words() == (

@@ -29,6 +29,7 @@ from lockgate_server.services.write.ceremony import hold_ceremony
 from lockgate_server.services.write.renewing import renew
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_scene import APP, CALLER, STABLE, Scene
+from tests.unit.release.builders import ATTESTED
 
 BETA = ChannelName("beta")
 ANN, BOB, EVE = (generate_signer() for _ in range(3))
@@ -196,7 +197,7 @@ def test_a_bar_is_raised_only_where_what_is_offered_meets_it(scene: Scene) -> No
     with pytest.raises(UsageError, match="its path"):
         _put(scene, _policy(stable=replace(_rule(), paths=("previews/*/release.json",))))
     with pytest.raises(UsageError, match="cannot check"):
-        _put(scene, _policy(stable=replace(_rule(), attestations={"builder": {}})))
+        _put(scene, _policy(stable=replace(_rule(), attestations=ATTESTED)))
     assert scene.look().chain.targets.version == before
 
 

@@ -7,7 +7,8 @@ be offered there:
 2. `signatures`: so many of these publishers' keys have signed the list that holds it. Whoever lets
    the list be signed by fewer breaks every channel that demands more: other bars are other roles.
 3. `approvals`: so many of these keys have approved this very release for this channel.
-4. `attestations`: not checked by this version. Where they are demanded, nothing is offered.
+4. `attestations`: each artifact's origin is proven (`attestation_rules`). Not checked by this
+   version yet: where they are demanded, nothing is offered.
 
 The default policy lets every channel take `releases/*/release.json` and demands no more than that.
 A rule that demands more names it in `critical`, so that older clients take nothing unchecked.
@@ -21,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from lockgate_release.documents.common import (
     open_document,
@@ -31,6 +33,9 @@ from lockgate_release.documents.trusted import Count, Standing
 from lockgate_release.names import AppName, ChannelName, is_channel_name
 from lockgate_release.strict_json import Fields, Json, JsonObject, dump_json, parse_json
 from lockgate_release.versions import VersionScheme
+
+if TYPE_CHECKING:
+    from lockgate_release.documents.attestation_rules import AttestationRule
 
 __all__ = [
     "DEFAULT_CHANNEL",
@@ -125,14 +130,14 @@ class ChannelPolicy:
             let nobody through, whatever stands here.
         signatures: Which publishers must have signed; None: as many as their role demands.
         approvals: Who must have approved; None: nobody.
-        attestations: Which proofs of origin it needs, as they stand; empty: none.
+        attestations: Which proofs of origin its artifacts need; None: none.
     """
 
     paths: tuple[str, ...] = _DEFAULT_PATHS
     manual_check: ManualCheck = ManualCheck.THROUGH
     signatures: SignatureRule | None = None
     approvals: ApprovalRule | None = None
-    attestations: JsonObject = field(default_factory=dict)
+    attestations: AttestationRule | None = None
     unknown: JsonObject = field(default_factory=dict)
 
     def allows_path(self, path: str) -> bool:
@@ -154,7 +159,7 @@ class ChannelPolicy:
     @property
     def unchecked(self) -> str:
         """What it demands that this version cannot check, in words; "" for nothing."""
-        return "attestations" if self.attestations else ""
+        return "attestations" if self.attestations is not None else ""
 
     def shortfall(self, path: str, standing: Standing) -> Shortfall | None:
         """Return what a release lacks of this bar, or None where it meets it (rules 1 to 3).
@@ -185,6 +190,8 @@ class ChannelPolicy:
         if self.approvals is not None:
             who = ", ".join(map(_short, self.approvals.keys))
             lines.append(f"approved by {self.approvals.threshold} of {who}")
+        if self.attestations is not None:
+            lines.extend(self.attestations.in_words())
         if self.unchecked:
             lines.append(f"with {self.unchecked}, which this version cannot check")
         return tuple(lines)
@@ -196,8 +203,8 @@ class ChannelPolicy:
             demanded["signatures"] = self.signatures.to_json()
         if self.approvals is not None:
             demanded["approvals"] = self.approvals.to_json()
-        if self.attestations:
-            demanded["attestations"] = self.attestations
+        if self.attestations is not None:
+            demanded["attestations"] = self.attestations.to_json()
         known: dict[str, Json] = {
             "paths": list(self.paths),
             "manual_check": self.manual_check.value,
@@ -313,9 +320,20 @@ def _read_rule(fields: Fields) -> ChannelPolicy:
         manual_check=manual_check,
         signatures=_read_signatures(signatures) if fields.has("signatures") else None,
         approvals=_read_approvals(approvals) if fields.has("approvals") else None,
-        attestations=fields.object("attestations", optional=True).raw(),
+        attestations=_read_attestations(fields.object("attestations", optional=True)),
         unknown=rest_of(fields),
     )
+
+
+def _read_attestations(fields: Fields) -> AttestationRule | None:
+    """Return the rule, or None where the object is empty: then nothing is demanded."""
+    if not fields.names():
+        return None
+    from lockgate_release.documents.attestation_rules import (  # noqa: PLC0415 (checks elsewhere)
+        read_attestation_rule,
+    )
+
+    return read_attestation_rule(fields)
 
 
 def _read_signatures(fields: Fields) -> SignatureRule:
