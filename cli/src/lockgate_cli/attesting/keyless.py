@@ -1,0 +1,260 @@
+"""Signing without a key of one's own: Sigstore, by an identity that this job has for a few minutes.
+
+1. The identity is a token: from a file, from `SIGSTORE_ID_TOKEN` in the environment (as GitLab and
+   others hand it over), or the job's own where the CI service gives one (GitHub, Google Cloud,
+   Buildkite, CircleCI).
+2. The instance is the public one, whose addresses and keys come through its own TUF repository; or
+   a private one, named by a file of its trust config.
+3. Each signature goes into a public log for ever, with the identity. So nothing is signed by a
+   `--dry-run`, and nothing again that a release has already.
+4. Sigstore's client waits for ever for a server that has gone silent: here it gets `deadline_s`.
+
+sigstore is imported where it is used: no other command pays for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from lockgate_cli.attesting.reading import Said, read_attestations
+from lockgate_release.errors import (
+    LocalError,
+    LockgateError,
+    TransportError,
+    TrustError,
+    UsageError,
+)
+from lockgate_release.names import Sha256Hex
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+    from sigstore.models import ClientTrustConfig
+    from sigstore.oidc import IdentityToken
+    from sigstore.sign import Signer
+
+__all__ = ["TOKEN_VARIABLE", "KeylessWish", "Signed", "open_keyless"]
+
+TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105 (the name of a variable)
+"""Where CI services that hand tokens over in the environment put the one for Sigstore."""
+
+_DEADLINE_S = 120.0
+_ISSUER_OID = "1.3.6.1.4.1.57264.1.8"
+_NO_IDENTITY = (
+    "On GitHub give the job `permissions: id-token: write`; on GitLab an id_token "
+    f"{TOKEN_VARIABLE} with the audience sigstore; elsewhere --identity-token-file."
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeylessWish:
+    """How somebody wants artifacts signed by Sigstore.
+
+    Attributes:
+        token_file: A file with the identity's token, or None to find it (rule 1).
+        trust_config: The trust config of a private instance, or None for the public one.
+        deadline_s: How long a call to the instance may take.
+    """
+
+    token_file: Path | None = None
+    trust_config: Path | None = None
+    deadline_s: float = _DEADLINE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A bundle, and who made it: what a policy has to name.
+
+    Attributes:
+        said: The bundle.
+        identity: Who signed, as the certificate has it; "" where it names nobody.
+        issuer: Who vouched for that.
+    """
+
+    said: Said
+    identity: str
+    issuer: str
+
+
+def open_keyless(wish: KeylessWish, environ: Mapping[str, str]) -> Callable[[Sha256Hex], Signed]:
+    """Return what signs the artifact with a digest, the certificate fetched already.
+
+    It raises what this raises.
+
+    Raises:
+        UsageError: There is no identity here, or a file is not what it should be.
+        LocalError: A file cannot be read.
+        TransportError: The instance cannot be reached, or did not do it.
+        TrustError: What it answered is not of the instance that the trust config describes.
+    """
+    from sigstore.sign import SigningContext  # noqa: PLC0415 (0.4 s that other commands save)
+
+    token = _find_token(wish, environ)
+
+    def begin() -> Signer:
+        config = _load_config(wish)
+        with SigningContext.from_trust_config(config).signer(token) as signer:
+            return signer
+
+    signer = _within(wish.deadline_s, begin, "Sigstore: certificate")
+
+    def sign(sha256: Sha256Hex) -> Signed:
+        subject = f"Sigstore: sha256:{sha256[:12]}…"
+        return _within(wish.deadline_s, lambda: _sign(signer, sha256), subject)
+
+    return sign
+
+
+def _sign(signer: Signer, sha256: Sha256Hex) -> Signed:
+    from sigstore.hashes import Hashed  # noqa: PLC0415 (as above)
+    from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415
+
+    hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(sha256))
+    bundle = signer.sign_artifact(hashed)
+    data = bundle.to_json().encode() + b"\n"
+    (said,) = read_attestations(data, subject=f"the bundle of sha256:{sha256[:12]}…")
+    identity, issuer = _named_in(bundle.signing_certificate)
+    return Signed(said=said, identity=identity, issuer=issuer)
+
+
+def _named_in(certificate: Certificate) -> tuple[str, str]:
+    """Return identity and issuer of a certificate, for people; "" for what it does not say.
+
+    Source: Fulcio's OID 1.3.6.1.4.1.57264.1.8, issuer as a DER UTF8String.
+    """
+    from cryptography import x509  # noqa: PLC0415 (as above)
+
+    names: list[str] = []
+    with suppress(x509.ExtensionNotFound, ValueError):
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names += found.get_values_for_type(x509.UniformResourceIdentifier)
+        names += found.get_values_for_type(x509.RFC822Name)
+    issuer = b""
+    with suppress(x509.ExtensionNotFound, ValueError):
+        raw = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(_ISSUER_OID)).value
+        if isinstance(raw, x509.UnrecognizedExtension):
+            # Two bytes of DER before a short text, more before one of 128 bytes or more.
+            issuer = raw.value[2:] if raw.value[1:2] < b"\x80" else raw.value[3:]
+    return (names or [""])[0], issuer.decode(errors="replace")
+
+
+def _find_token(wish: KeylessWish, environ: Mapping[str, str]) -> IdentityToken:
+    """Return the identity's token (rule 1).
+
+    Raises:
+        UsageError: There is none, or it is none, or has ended.
+        LocalError: Its file cannot be read.
+        TransportError: The CI service did not hand it over.
+    """
+    from sigstore.oidc import IdentityError, IdentityToken, detect_credential  # noqa: PLC0415
+
+    where = TOKEN_VARIABLE
+    if wish.token_file is not None:
+        where, raw = str(wish.token_file), _read_text(wish.token_file)
+    elif environ.get(TOKEN_VARIABLE):
+        raw = environ[TOKEN_VARIABLE]
+    else:
+        where = "the job's own identity"
+        try:
+            raw = _within(wish.deadline_s, detect_credential, where) or ""
+        except TrustError as exc:
+            raise UsageError(
+                "no identity to sign with", subject=where, found=exc.found, hint=_NO_IDENTITY
+            ) from exc
+    if not raw.strip():
+        raise UsageError("no identity to sign with", subject="--sigstore", hint=_NO_IDENTITY)
+    try:
+        return IdentityToken(raw.strip())
+    except IdentityError as exc:
+        raise UsageError(
+            "not a token to sign with",
+            subject=where,
+            expected="an OpenID Connect token with the audience sigstore that has not ended",
+            found=str(exc),
+        ) from exc
+
+
+def _load_config(wish: KeylessWish) -> ClientTrustConfig:
+    from sigstore.models import ClientTrustConfig  # noqa: PLC0415 (as above)
+
+    if wish.trust_config is None:
+        return ClientTrustConfig.production()
+    text = _read_text(wish.trust_config)
+    try:
+        return ClientTrustConfig.from_json(text)
+    except Exception as exc:
+        raise UsageError(
+            "not a trust config of Sigstore",
+            subject=str(wish.trust_config),
+            expected="application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+            found=_shorten(exc),
+        ) from exc
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise UsageError("no such file", subject=str(path)) from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError("not UTF-8", subject=str(path)) from exc
+    except OSError as exc:
+        raise LocalError("cannot be read", subject=str(path), found=exc.strerror or "") from exc
+
+
+class _Task(threading.Thread, Generic[T]):
+    """One call of Sigstore's client, in a thread that may be left behind (rule 4)."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self.results: list[T] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.results.append(self._work())
+        except BaseException as exc:  # noqa: BLE001 (it is raised again where it was asked for)
+            self.failure = exc
+
+
+def _within(deadline_s: float, work: Callable[[], T], subject: str) -> T:
+    """Return what the work returns, its errors translated; give it up when it takes too long."""
+    task = _Task(work)
+    task.start()
+    task.join(deadline_s)
+    if task.is_alive():
+        raise TransportError(
+            "no answer", subject=subject, expected=f"one within {deadline_s:.0f} s"
+        )
+    if task.failure is not None:
+        raise _translate(task.failure, subject) from task.failure
+    return task.results[0]
+
+
+def _translate(exc: BaseException, subject: str) -> BaseException:
+    """Return what an error of Sigstore's client means, by who must act."""
+    from requests import RequestException  # noqa: PLC0415 (as above)
+    from sigstore.errors import Error, NetworkError  # noqa: PLC0415
+
+    if isinstance(exc, LockgateError) or not isinstance(exc, Exception):
+        return exc
+    if isinstance(exc, Error) and not isinstance(exc, NetworkError):
+        return TrustError("refused", subject=subject, found=_shorten(exc))
+    if isinstance(exc, RequestException):
+        return TransportError("cannot be reached", subject=subject, found=_shorten(exc))
+    return TransportError("did not do it", subject=subject, found=_shorten(exc))
+
+
+def _shorten(exc: BaseException) -> str:
+    text = " ".join(str(exc).split()) or type(exc).__name__
+    cause = exc.__cause__
+    if not str(exc) and cause is not None:
+        text = f"{text}: {' '.join(str(cause).split())}"
+    return text[:200]
