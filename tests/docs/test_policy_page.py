@@ -56,3 +56,40 @@ def test_the_approval_of_the_page_is_one() -> None:
     approval = EXAMPLES["approval"]
     assert json.loads(parse_approval(json.dumps(approval).encode()).to_bytes()) == approval
     assert f"at most {MAX_APPROVALS}" in PAGE
+
+
+# -- Attestations ---------------------------------------------------------------------------
+
+PROOFS = {field: without for field, _, without in rows(section(PAGE, "## Attestations"), "field")}
+
+
+def _proven(attestations: dict[str, Any]) -> dict[str, Any]:
+    rule = {"paths": [], "attestations": attestations}
+    return _written(rule)["attestations"]  # type: ignore[no-any-return]
+
+
+def test_the_attestations_of_the_page_are_read_and_written_back() -> None:
+    assert _proven(EXAMPLES["attestations"]) == EXAMPLES["attestations"]
+
+
+def test_their_table_names_their_fields() -> None:
+    (demand,) = EXAMPLES["attestations"]["demands"]
+    inner = [f"demands.{name}" for name in demand]
+    signer = [f"demands.signers.{name}" for name in demand["signers"][0]]
+    assert set(PROOFS) == {"demands", *inner, *signer}
+
+
+@pytest.mark.parametrize("field", PROOFS)
+def test_what_is_missing_of_them_means_what_their_table_says(field: str) -> None:
+    proofs: Any = copy.deepcopy(EXAMPLES["attestations"])
+    *path, key = field.split(".")
+    holder = proofs
+    for part in path:
+        holder = holder[part][0]
+    del holder[key]
+    # An empty object demands nothing: something else stands beside what is missing.
+    if PROOFS[field] == "refused":
+        with pytest.raises(DocumentError, match="missing field"):
+            _proven({"x": 1, **proofs})
+    else:
+        _proven(proofs)
