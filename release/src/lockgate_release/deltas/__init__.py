@@ -1,0 +1,1 @@
+"""Deltas between two trees: what one costs is what changed, not what there is."""

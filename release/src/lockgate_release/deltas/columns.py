@@ -1,0 +1,188 @@
+"""Columns: streams of like values, each packed on its own, that cannot be larger than they say.
+
+Like stands beside like, so that LZMA finds what repeats. The directory in front says how long each
+column is, packed and unpacked. A reader takes no more memory than its dictionary and one step.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from lockgate_release.errors import ArchiveError
+
+__all__ = [
+    "MAX_DICTIONARY_BYTES",
+    "ColumnReader",
+    "ColumnSpec",
+    "damaged",
+    "pack_column",
+    "read_varint",
+    "read_varints",
+    "write_varint",
+    "write_varints",
+]
+
+MAX_DICTIONARY_BYTES = 8 << 20
+_MIN_DICTIONARY_BYTES = 4096
+_INPUT_BYTES = 1 << 15
+_STEP_BYTES = 1 << 16
+_MAX_VARINT_BYTES = 8
+"""Values are below 2**53, as in every document of ours."""
+
+
+def damaged(what: str, *, expected: str = "", found: str = "") -> ArchiveError:
+    """Return the error of a delta that cannot be what its publisher made."""
+    return ArchiveError(what, subject="delta", expected=expected, found=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnSpec:
+    """How LZMA is tuned for one column: the same when packing and when reading."""
+
+    lc: int = 3
+    lp: int = 0
+    pb: int = 0
+
+    def filters(self, size_bytes: int) -> list[dict[str, Any]]:
+        """Return liblzma's filter chain for a column of `size_bytes` unpacked."""
+        dictionary_bytes = _MIN_DICTIONARY_BYTES
+        while dictionary_bytes < min(size_bytes, MAX_DICTIONARY_BYTES):
+            dictionary_bytes *= 2
+        return [
+            {
+                "id": lzma.FILTER_LZMA2,
+                "preset": 9 | lzma.PRESET_EXTREME,
+                "dict_size": dictionary_bytes,
+                "lc": self.lc,
+                "lp": self.lp,
+                "pb": self.pb,
+            }
+        ]
+
+
+def pack_column(raw: bytes, spec: ColumnSpec) -> bytes:
+    """Return `raw` packed; nothing for nothing."""
+    if not raw:
+        return b""
+    return lzma.compress(raw, format=lzma.FORMAT_RAW, filters=spec.filters(len(raw)))
+
+
+class ColumnReader:
+    """What one packed column holds, from its beginning to its end."""
+
+    def __init__(
+        self, patch: BinaryIO, spec: ColumnSpec, *, at: int, packed_bytes: int, size_bytes: int
+    ) -> None:
+        """Read the column that lies `packed_bytes` long at `at` of `patch`."""
+        self._patch = patch
+        self._at = at
+        self._packed_bytes = packed_bytes
+        self.left_bytes = size_bytes
+        self._ready = bytearray()
+        self._is_empty = not packed_bytes and not size_bytes
+        self._decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=spec.filters(size_bytes))
+
+    def read(self, size: int) -> bytes:
+        """Return exactly `size` bytes.
+
+        Raises:
+            ArchiveError: The column holds fewer, or is damaged.
+        """
+        if size > self.left_bytes:
+            raise damaged("a column is too short", expected=f"{size} bytes", found=self._left())
+        while len(self._ready) < size:
+            self._ready += self._step()
+        data = bytes(self._ready[:size])
+        del self._ready[:size]
+        self.left_bytes -= size
+        return data
+
+    def finish(self) -> None:
+        """Make sure that nothing is left over.
+
+        Raises:
+            ArchiveError: The column holds more than its head says, or its end is missing.
+        """
+        if self._is_empty:
+            return
+        while not self._decoder.eof and not self._ready:
+            self._ready += self._step(at_end=True)
+        if self._ready or self.left_bytes or self._packed_bytes or self._decoder.unused_data:
+            raise damaged("a column holds more than it says")
+
+    def _left(self) -> str:
+        return f"{self.left_bytes} bytes"
+
+    def _step(self, *, at_end: bool = False) -> bytes:
+        packed = b""
+        if self._decoder.needs_input:
+            self._patch.seek(self._at)
+            packed = self._patch.read(min(_INPUT_BYTES, self._packed_bytes))
+            self._at += len(packed)
+            self._packed_bytes -= len(packed)
+        try:
+            data = self._decoder.decompress(packed, max_length=_STEP_BYTES)
+        except (lzma.LZMAError, EOFError) as error:
+            raise damaged("a column does not unpack") from error
+        is_over = self._decoder.eof or (self._decoder.needs_input and not packed)
+        if not data and is_over and not (at_end and self._decoder.eof):
+            raise damaged("a column is cut off")
+        return data
+
+
+def write_varint(value: int) -> bytes:
+    """Return `value`, 0 or more, in groups of seven bits, the lowest first."""
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def write_varints(values: Iterable[int]) -> bytes:
+    """Return all `values`, one behind the other."""
+    small = [bytes((value,)) for value in range(128)]
+    return b"".join([small[v] if v < 128 else write_varint(v) for v in values])
+
+
+def read_varint(stream: BinaryIO) -> int:
+    """Return the next value of a stream.
+
+    Raises:
+        ArchiveError: The stream ends, or the value is larger than any of ours.
+    """
+    value = 0
+    for index in range(_MAX_VARINT_BYTES):
+        data = stream.read(1)
+        if not data:
+            raise damaged("is cut off")
+        value |= (data[0] & 127) << (7 * index)
+        if data[0] < 128:
+            return value
+    raise damaged("holds a number that is too large")
+
+
+def read_varints(raw: bytes) -> Sequence[int]:
+    """Return all values of a column.
+
+    Raises:
+        ArchiveError: The last one has no end.
+    """
+    values = []
+    value = shift = 0
+    for byte in raw:
+        if byte < 128:
+            values.append(value | byte << shift if shift else byte)
+            value = shift = 0
+        elif shift < 49:
+            value |= (byte & 127) << shift
+            shift += 7
+        else:
+            raise damaged("holds a number that is too large")
+    if shift:
+        raise damaged("a column is cut off")
+    return values

@@ -1,0 +1,70 @@
+"""Which stretches of new bytes resemble which of the old: HDiffPatch finds them.
+
+The plain patch of `hdiffpatch.diff_lite`, uncompressed, is read for its covers alone (HPatchLite,
+`hpatch_lite.c`): the length, the old position relative to the end of the last cover, the gap in
+the new bytes, then the bytes of the gap and, unless they are all zero, the differences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Cover", "find_covers"]
+
+_FLAG_SAME = 0x80
+_FLAG_BACK = 0x40
+_FLAG_MORE = 0x20
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """A stretch of new bytes, and the old one that it resembles; positions in bytes."""
+
+    old: int
+    new: int
+    length: int
+
+
+def find_covers(old: bytes, new: bytes) -> list[Cover]:
+    """Return the covers in the order of the new bytes; they do not overlap there.
+
+    Takes about six times the larger of both in memory.
+    """
+    if not old or not new:
+        return []
+    import hdiffpatch  # noqa: PLC0415 (only who makes deltas has it)
+
+    patch = hdiffpatch.diff_lite(old, new, compression="none", validate=False, big_cache_match=True)
+    return _read_covers(patch)
+
+
+def _read_covers(patch: bytes) -> list[Cover]:
+    if patch[:3] != b"hI\0":
+        raise RuntimeError(f"hdiffpatch made a patch of another kind: {patch[:4].hex()}")
+    sizes = patch[3]
+    count, at = _number(patch, 4 + (sizes & 7) + (sizes >> 3 & 7))
+    covers = []
+    old_at = new_at = 0
+    for _ in range(count):
+        length, at = _number(patch, at)
+        tag = patch[at]
+        seek, at = tag & 31, at + 1
+        if tag & _FLAG_MORE:
+            seek, at = _number(patch, at, seek)
+        gap, at = _number(patch, at)
+        old_at += -seek if tag & _FLAG_BACK else seek
+        new_at += gap
+        covers.append(Cover(old_at, new_at, length))
+        at += gap + (0 if tag & _FLAG_SAME else length)
+        old_at += length
+        new_at += length
+    return [cover for cover in covers if cover.length]
+
+
+def _number(patch: bytes, at: int, value: int = 0) -> tuple[int, int]:
+    while True:
+        byte = patch[at]
+        at += 1
+        value = value << 7 | byte & 127
+        if byte < 128:
+            return value, at
