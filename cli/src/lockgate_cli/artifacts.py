@@ -186,9 +186,20 @@ def describe_file(
 
 
 def send(
-    api: Api, app: AppName, uploads: Uploads, found: Sequence[ArtifactFacts]
+    api: Api,
+    app: AppName,
+    uploads: Uploads,
+    found: Sequence[ArtifactFacts],
+    beside: Sequence[Outgoing] = (),
 ) -> dict[Sha256Hex, bool]:
     """Leave the artifacts on the server; return for each digest whether it was not there yet.
+
+    Args:
+        api: The server.
+        app: The app.
+        uploads: The way for files to the server.
+        found: The artifacts.
+        beside: Files that go up with them: deltas and attestations.
 
     Raises:
         UsageError: The server should hold one already, and does not.
@@ -208,6 +219,7 @@ def send(
             )
         elif not api.has_artifact(app, artifact.sha256):
             raise UsageError("not on the server", subject=f"sha256:{artifact.sha256}")
+    outgoing += beside
     sent = uploads.complete(outgoing)
     for file in outgoing:
         say(f"{file.name}: {'uploaded' if sent[file.sha256] else 'already on the server'}")

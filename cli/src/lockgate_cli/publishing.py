@@ -8,12 +8,13 @@ publishes at the same time, the new state is read and the list is planned and si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
 from lockgate_cli.context import Call
+from lockgate_cli.extras import describe_change, join_extras
 from lockgate_cli.fields import parse_field
 from lockgate_cli.joining import meet_waiting
 from lockgate_cli.lifetimes import add_lifetime
@@ -25,7 +26,7 @@ from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_cli.roles import choose_role, lacks_approval
 from lockgate_cli.sameness import check_same, check_same_notes
 from lockgate_cli.submitting import Outcome, Plan, load_publishers, submit_plan
-from lockgate_cli.uploading.session import Uploads
+from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.documents import (
     ExtrasDocument,
     Install,
@@ -114,11 +115,16 @@ class Prepared:
         wish: What is wanted.
         facts: What was found in the artifacts.
         document: The release's document, or None for what is live already.
+        extras: Its extras, or None for a promotion. Where the release is live already, deltas and
+            attestations that are missing there are added.
+        beside: The files that the extras name: they go up beside the artifacts.
     """
 
     wish: Publication | Promotion
     facts: tuple[ArtifactFacts, ...] = ()
     document: ReleaseDocument | None = None
+    extras: ExtrasDocument | None = None
+    beside: tuple[Outgoing, ...] = ()
 
 
 def prepare(
@@ -156,14 +162,15 @@ def prepare(
         install=wish.install,
         requires=wish.requires,
     )
+    extras = ExtrasDocument(app=wish.app, version=wish.version, notes=wish.notes or "")
     try:
         parse_release(document.to_bytes())
-        parse_extras(_extras_of(wish).to_bytes())
+        parse_extras(extras.to_bytes())
     except DocumentError as exc:
         raise UsageError(
             exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
         ) from exc
-    return Prepared(wish=wish, facts=facts, document=document)
+    return Prepared(wish=wish, facts=facts, document=document, extras=extras)
 
 
 def _describe_all(
@@ -191,29 +198,46 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
         UsageError: It makes no sense in the state in force.
     """
     wish = prepared.wish
-    documents: Mapping[str, bytes] = {}
+    following = _plan_list(base, wish)
+    documents: dict[str, bytes] = {}
+    extras = prepared.extras
     if stored is None:
-        if prepared.document is None or not isinstance(wish, Publication):
+        if prepared.document is None or extras is None:
             raise UsageError("not a live release", subject=wish.version)
-        folder = choose_role(base, wish.version, wish.channels)
-        documents = {
-            release_path(wish.version, folder=folder): prepared.document.to_bytes(),
-            extras_path(wish.version, folder=folder): _extras_of(wish).to_bytes(),
-        }
+        documents[release_path(wish.version, folder=following.role)] = prepared.document.to_bytes()
     elif isinstance(wish, Promotion):
         _check_source(base, wish)
     elif prepared.document is not None:
         check_same(stored, prepared.document)
         check_same_notes(stored, wish.version, wish.notes)
+    if stored is not None:
+        extras, following = _add_extras(stored, prepared, following)
+    if extras is not None:
+        documents[extras_path(wish.version, folder=following.role)] = extras.to_bytes()
     offers, unapproved = _withhold(base, wish.version, _plan_offers(base, wish))
     return Plan(
         base=base,
-        following=_plan_list(base, wish),
+        following=following,
         documents=documents,
         offers=offers,
         title=_title_of(wish),
         unapproved=unapproved,
     )
+
+
+def _add_extras(
+    stored: Stored, prepared: Prepared, following: NextList
+) -> tuple[ExtrasDocument | None, NextList]:
+    """Return the extras with what is missing in those that are live, or None: nothing is."""
+    if prepared.extras is None:
+        return None, following
+    wish = prepared.wish
+    live = stored.extras or ExtrasDocument(app=wish.app, version=wish.version)
+    after = join_extras(live, prepared.extras.deltas, prepared.extras.attestations)
+    said = describe_change(live, after)
+    if not said:
+        return None, following
+    return after, replace(following, changes=(*following.changes, *said))
 
 
 def _withhold(
@@ -248,7 +272,7 @@ def submit(
 
     # Keys first: an upload is for nothing when nobody can sign.
     load_publishers(call, plan)
-    send(api, wish.app, uploads, prepared.facts)
+    send(api, wish.app, uploads, prepared.facts, prepared.beside)
     try:
         return submit_plan(call, api, plan, plan_again)
     except PendingError as exc:
@@ -275,10 +299,6 @@ def _plan_offers(base: Base, wish: Publication | Promotion) -> tuple[OfferReques
     offers = plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen)
     lifetime_s = wish.lifetime_s if isinstance(wish, Publication) else 0
     return add_lifetime(base, wish.version, wish.channels, offers, lifetime_s)
-
-
-def _extras_of(wish: Publication) -> ExtrasDocument:
-    return ExtrasDocument(app=wish.app, version=wish.version, notes=wish.notes or "")
 
 
 def _check_source(base: Base, wish: Promotion) -> None:

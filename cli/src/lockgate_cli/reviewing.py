@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile, Targets
 
+from lockgate_cli.extras import describe_extras
 from lockgate_cli.output import format_size
 from lockgate_cli.pending_words import RENEWAL
 from lockgate_cli.repository import Base
@@ -137,7 +138,7 @@ def review(base: Base, content: PendingContent, now: datetime) -> Review:
     gone = [path for path in before if path not in after and path.endswith(f"/{_EXTRAS}")]
     changes = [
         *(line for path in marked for line in _describe_mark(old[path], new[path])),
-        *(f"{path.split('/')[1]}: notes or deltas are other ones" for path in reissued),
+        *(f"{path.split('/')[1]}: its extras are other ones" for path in reissued),
         *(f"{_version(path)}: its notes go" for path in gone if _release(path) in after),
     ]
     touched = {*marked, *changed, *(set(before) - set(after))}
@@ -236,9 +237,7 @@ def _read_document(base: Base, path: str, target: TargetFile, data: bytes) -> It
     if path.endswith(f"/{_EXTRAS}"):
         extras = parse_extras(data, subject=path)
         _check_words(base, path, extras.app, extras.version)
-        if extras.notes:
-            yield f"  {extras.version} notes:"
-            yield from (f"    {line}" for line in extras.notes.splitlines())
+        yield from describe_extras(extras)
         return
     document = parse_release(data, subject=path)
     mark = parse_entry(target.custom, subject=path)

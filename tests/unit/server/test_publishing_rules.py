@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
+from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import (
     ChannelPolicy,
     ExtrasDocument,
@@ -25,12 +26,14 @@ from lockgate_release.errors import (
     UsageError,
     VersionError,
 )
-from lockgate_release.layout import extras_path, release_path
+from lockgate_release.layout import artifact_key, extras_path, release_path
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.requests import OfferRequest, PublishRequest
 from lockgate_release.trust import sign
 from lockgate_release.trust.keys import generate_signer
 from lockgate_server.errors import NotFoundError
+from lockgate_server.ports import IfAbsent
+from tests.simulators.extras import a_delta, an_attestation
 from tests.simulators.publisher import Build, PublisherSimulator
 from tests.simulators.server_scene import APP, STABLE, Scene
 
@@ -241,6 +244,31 @@ def test_an_artifact_of_another_size_is_refused(scene: Scene) -> None:
     wrong = replace(build.document, artifacts=(replace(artifact, size=artifact.size + 1),))
     documents = {**build.documents(), release_path("1.1.0"): wrong.to_bytes()}
     refused(scene, with_documents(scene, build, documents), RepositoryError, "another size")
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "words"),
+    [
+        (0, UsageError, "is not on the server.*Upload it first"),
+        (1, RepositoryError, "has another size"),
+    ],
+)
+@pytest.mark.parametrize("what", ["delta", "attestation"])
+def test_extras_name_no_file_that_is_not_in_the_store_with_its_size(
+    scene: Scene, what: str, size: int, kind: type[LockgateError], words: str
+) -> None:
+    build, file = scene.publisher.build("1.1.0"), b"a file" * size
+    scene.upload(build)
+    sha256 = digest_bytes(file)
+    if file:
+        scene.store.put(artifact_key(APP, sha256), file, IfAbsent())
+    extras = replace(
+        build.extras,
+        deltas=(a_delta(sha256, size=9),) if what == "delta" else (),
+        attestations=(an_attestation(sha256, size=9),) if what == "attestation" else (),
+    )
+    documents = {**build.documents(), extras_path("1.1.0"): extras.to_bytes()}
+    refused(scene, with_documents(scene, build, documents), kind, f"the {what} {words}")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def verify_following(
 def check_releases(
     deps: WriteDeps, base: Base, live: ReleaseList, sent: Mapping[str, bytes]
 ) -> tuple[Mapping[str, bytes], frozenset[str]]:
-    """Return the documents to write, checked, and the keys of the artifacts they name.
+    """Return the documents to write, checked, and the keys of the files they name.
 
     Raises:
         UsageError: The list breaks a rule of `publishing`.
@@ -167,9 +167,9 @@ def check_releases(
         path: sent[path] if path in sent else read_target(deps.store, base.app, path, target)
         for path, target in changed.items()
     }
-    releases = check_documents(base.app, changed, documents)
-    check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
-    return documents, artifact_keys(base.app, releases)
+    named = check_documents(base.app, changed, documents)
+    check_artifacts(named, lambda sha256: size_in_store(deps, base, sha256))
+    return documents, artifact_keys(base.app, named)
 
 
 def offer_all(

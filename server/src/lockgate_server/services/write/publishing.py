@@ -16,15 +16,15 @@ Of the list of releases (its signatures and its number are checked by `trust.cha
 Of each document that is new or changed:
 
 7. It has the length and the digest that the list names, and its own app and version agree.
-8. Every artifact it names is in the store, with its size.
+8. Every artifact, delta and attestation it names is in the store, with its size.
 
 What the caller must still do: fetch the bytes of every document that is new or changed, and ask
-the store for the size of every artifact it names.
+the store for the size of every file it names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,7 +34,6 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from lockgate_release.documents import (
     ChannelDocument,
     PolicyDocument,
-    ReleaseDocument,
     ReleaseEntry,
     parse_entry,
     parse_extras,
@@ -49,12 +48,18 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import artifact_key
-from lockgate_release.names import AppName, ChannelName, Sha256Hex
+from lockgate_release.names import AppName, ChannelName
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.partial import check_plain
 from lockgate_release.trust.roles import Role, paths_of
 from lockgate_release.versions import Version
+from lockgate_server.services.write.named_files import (
+    NamedFile,
+    artifact_keys,
+    check_artifacts,
+    files_of_extras,
+    files_of_release,
+)
 
 __all__ = [
     "ReleaseList",
@@ -314,8 +319,8 @@ def changed_paths(new: ReleaseList, base: ReleaseList) -> dict[str, TargetFile]:
 
 def check_documents(
     app: AppName, changed: Mapping[str, TargetFile], documents: Mapping[str, bytes]
-) -> tuple[ReleaseDocument, ...]:
-    """Return the releases among new documents, each as it was signed (rule 7).
+) -> tuple[NamedFile, ...]:
+    """Return the files that new documents name, each document as it was signed (rule 7).
 
     Args:
         app: The app.
@@ -327,7 +332,7 @@ def check_documents(
         DigestMismatchError: One has other bytes than were signed.
         DocumentError: One is malformed, or its own words disagree with its path.
     """
-    releases = []
+    named: list[NamedFile] = []
     for path, target in sorted(changed.items()):
         data = documents.get(path)
         if data is None:
@@ -341,12 +346,14 @@ def check_documents(
                 "not the bytes that were signed", subject=path, found=str(exc)
             ) from exc
         if path.endswith(f"/{_RELEASE}"):
-            releases.append(parse_release(data, subject=path))
-            _check_words(app, path, releases[-1].app, releases[-1].version)
+            release = parse_release(data, subject=path)
+            _check_words(app, path, release.app, release.version)
+            named += files_of_release(release)
         else:
             extras = parse_extras(data, subject=path)
             _check_words(app, path, extras.app, extras.version)
-    return tuple(releases)
+            named += files_of_extras(extras)
+    return tuple(named)
 
 
 def _check_words(app: AppName, path: str, said_app: AppName, said_version: str) -> None:
@@ -358,39 +365,3 @@ def _check_words(app: AppName, path: str, said_app: AppName, said_version: str) 
             expected=" ".join(expected),
             found=f"{said_app} {said_version}",
         )
-
-
-def check_artifacts(
-    releases: Iterable[ReleaseDocument], size_of: Callable[[Sha256Hex], int | None]
-) -> None:
-    """Refuse a release whose artifacts are not all there (rule 8).
-
-    Raises:
-        UsageError: One is missing.
-        RepositoryError: One has another size.
-    """
-    for release in releases:
-        for artifact in release.artifacts:
-            size = size_of(artifact.sha256)
-            subject = f"{release.version}: {artifact.platform}"
-            if size is None:
-                raise UsageError(
-                    "the artifact is not on the server",
-                    subject=subject,
-                    expected=artifact.sha256,
-                    hint="Upload it first.",
-                )
-            if size != artifact.size:
-                raise RepositoryError(
-                    "the artifact has another size",
-                    subject=subject,
-                    expected=f"{artifact.size} bytes",
-                    found=str(size),
-                )
-
-
-def artifact_keys(app: AppName, releases: Iterable[ReleaseDocument]) -> frozenset[str]:
-    """Return where the artifacts of these releases lie."""
-    return frozenset(
-        artifact_key(app, artifact.sha256) for release in releases for artifact in release.artifacts
-    )
