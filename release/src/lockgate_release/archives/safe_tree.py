@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from lockgate_release.archives.copying import copy_content
 from lockgate_release.archives.links import LinkError, LinkMap, spell
 from lockgate_release.digests import CHUNK_BYTES, EntryKind
 from lockgate_release.errors import ArchiveError
@@ -123,6 +124,23 @@ class SafeTree:
             raise self._refuse("hard link to no earlier file", f"{name} -> {original}")
         with (self._root / source).open("rb") as content:
             self.add_file(name, content, executable=executable)
+
+    def add_copy_of(self, name: str, source: Path, size_bytes: int, *, executable: bool) -> None:
+        """Create the file `name` with the first `size_bytes` of the file `source`, of any tree.
+
+        Raises:
+            ArchiveError: A rule is broken, or `source` is shorter.
+            OSError: It cannot be read; a link is not followed.
+        """
+        path = self._claim(name, EntryKind.FILE)
+        self._count(size_bytes, name)
+        handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with self._create(path, executable=executable) as target:
+                copy_content(handle, target.fileno(), size_bytes, subject=self._subject)
+        finally:
+            os.close(handle)
+        self._lacking.discard(path)
 
     def add_link(self, name: str, target: str) -> None:
         """Remember the symbolic link `name` to `target`; `finish` proves and creates it.

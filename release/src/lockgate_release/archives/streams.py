@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["LimitedStream", "Readable", "XzStream", "ZstdStream"]
+__all__ = ["LimitedStream", "Readable", "XzStream", "ZstdStream", "import_zstd"]
 
 _INPUT_BYTES = 1 << 16
 _MAX_MEMORY_BYTES = 256 << 20
@@ -110,7 +110,7 @@ class ZstdStream:
         Raises:
             ArchiveError: This Python cannot read the format.
         """
-        self._zstd = _import_zstd(subject)
+        self._zstd = import_zstd(subject)
         self._stream = stream
         self._subject = subject
         limit = {self._zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
@@ -154,8 +154,12 @@ class ZstdStream:
         return data
 
 
-def _import_zstd(subject: str) -> ModuleType:
-    """Return Python's module where it has one (PEP 784), else its backport."""
+def import_zstd(subject: str) -> ModuleType:
+    """Return Python's module where it has one (PEP 784), else its backport.
+
+    Raises:
+        ArchiveError: This Python has neither.
+    """
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd  # noqa: PLC0415 (only for this format)

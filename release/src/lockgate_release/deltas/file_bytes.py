@@ -1,0 +1,101 @@
+"""Many files as one row of bytes, read by position. Holds a few of them open, and no content."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import Protocol
+
+from lockgate_release.errors import ArchiveError
+
+__all__ = ["FileBytes", "OldBytes"]
+
+_MAX_OPEN = 16
+
+
+class OldBytes(Protocol):
+    """Bytes that can be read from anywhere.
+
+    Attributes:
+        size: How many there are.
+    """
+
+    size: int
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return exactly `size` bytes from `offset` on; all of them must be there."""
+        ...
+
+
+class FileBytes:
+    """The content of files below one folder, one behind the other. Close it after use.
+
+    Attributes:
+        size: How many bytes there are.
+    """
+
+    def __init__(self, root: Path, files: Iterable[tuple[str, int]]) -> None:
+        """Take the files, each by its path relative to `root` and its size in bytes."""
+        self._root = root
+        self._paths: list[str] = []
+        sizes: list[int] = []
+        for path, size_bytes in files:
+            if size_bytes:
+                self._paths.append(path)
+                sizes.append(size_bytes)
+        self._ends = list(accumulate(sizes))
+        self.size = self._ends[-1] if self._ends else 0
+        self._open: dict[int, int] = {}
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return exactly `size` bytes from `offset` on.
+
+        Raises:
+            ArchiveError: They are not all inside, or a file is shorter than it was.
+            OSError: A file cannot be read.
+        """
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise ArchiveError(
+                "bytes from outside of the tree that is there",
+                expected=f"at most {self.size}",
+                found=f"{size} from {offset} on",
+            )
+        pieces = []
+        index = bisect_right(self._ends, offset)
+        while size:
+            start = self._ends[index - 1] if index else 0
+            wanted = min(size, self._ends[index] - offset)
+            pieces.append(self._read(index, offset - start, wanted))
+            offset += wanted
+            size -= wanted
+            index += 1
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _read(self, index: int, offset: int, size: int) -> bytes:
+        handle = self._handle(index)
+        data = os.pread(handle, size, offset)
+        while len(data) < size:
+            more = os.pread(handle, size - len(data), offset + len(data))
+            if not more:
+                raise ArchiveError("shorter than it was", subject=self._paths[index])
+            data += more
+        return data
+
+    def _handle(self, index: int) -> int:
+        handle = self._open.pop(index, None)
+        if handle is None:
+            while len(self._open) >= _MAX_OPEN:
+                os.close(self._open.pop(next(iter(self._open))))
+            path = self._root / self._paths[index]
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # The last used stands last, so that the first is the one to close.
+        self._open[index] = handle
+        return handle

@@ -1,0 +1,71 @@
+"""What an installed tree holds, by name and size, without reading a byte of its files.
+
+A delta is applied to a tree that was proven a moment ago, so its files need no second hashing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lockgate_release.digests import EntryKind
+from lockgate_release.errors import ArchiveError
+
+__all__ = ["OldEntry", "list_tree"]
+
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
+
+class OldEntry(NamedTuple):
+    """One entry of the tree that is there. A tuple: there may be hundreds of thousands.
+
+    Attributes:
+        path: Relative to the tree's root, parts joined by `/`.
+        kind: What it is.
+        executable: Whether anybody may execute the file; False for everything else.
+        size_bytes: A file's size, 0 for everything else.
+        target: A link's target, "" for everything else.
+    """
+
+    path: str
+    kind: EntryKind
+    executable: bool = False
+    size_bytes: int = 0
+    target: str = ""
+
+
+def list_tree(root: Path) -> list[OldEntry]:
+    """Return the entries below `root` in the byte order of their paths, following no link.
+
+    Raises:
+        ArchiveError: It holds a device, a socket or a pipe.
+        OSError: It cannot be read.
+    """
+    return sorted(_walk(root), key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
+
+
+def _walk(root: Path) -> Iterator[OldEntry]:
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        with os.scandir(root / folder) as found:
+            for item in found:
+                entry = _describe(item, folder + item.name)
+                if entry.kind is EntryKind.DIRECTORY:
+                    pending.append(f"{entry.path}/")
+                yield entry
+
+
+def _describe(item: os.DirEntry[str], path: str) -> OldEntry:
+    found = item.stat(follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        target = os.readlink(item.path)  # noqa: PTH115 (objects for thousands of paths cost)
+        return OldEntry(path, EntryKind.LINK, target=target)
+    if stat.S_ISDIR(found.st_mode):
+        return OldEntry(path, EntryKind.DIRECTORY)
+    if not stat.S_ISREG(found.st_mode):
+        raise ArchiveError("not a file, folder or link", subject=item.path)
+    return OldEntry(path, EntryKind.FILE, bool(found.st_mode & _EXECUTABLE), found.st_size)
