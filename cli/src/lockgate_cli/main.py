@@ -19,7 +19,7 @@ from lockgate_cli.commands.init import init
 from lockgate_cli.commands.keys import keys
 from lockgate_cli.commands.mirror import mirror
 from lockgate_cli.commands.pending import pending, withdraw
-from lockgate_cli.commands.policy import policy
+from lockgate_cli.commands.policy_origins import policy
 from lockgate_cli.commands.promote import promote
 from lockgate_cli.commands.publish import publish
 from lockgate_cli.commands.releases import releases

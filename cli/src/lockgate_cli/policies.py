@@ -19,6 +19,7 @@ from lockgate_release.documents import (
     PolicyDocument,
     SignatureRule,
 )
+from lockgate_release.documents.attestation_rules import AttestationRule
 from lockgate_release.errors import UsageError
 from lockgate_release.trust.approving import key_to_json
 from lockgate_release.trust.public_keys import key_label
@@ -41,6 +42,8 @@ class ChannelEdit:
         approvers: Public keys of people who may approve from now on, too.
         no_approvers: Ids of those who may no longer.
         manual_check: What a person who asks meets at the gate.
+        attestations: Which proofs of origin each artifact needs.
+        no_attestations: None any more.
     """
 
     channel: str
@@ -51,6 +54,8 @@ class ChannelEdit:
     approvers: tuple[Key, ...] = ()
     no_approvers: tuple[str, ...] = ()
     manual_check: ManualCheck | None = None
+    attestations: AttestationRule | None = None
+    no_attestations: bool = False
 
 
 def edit_channel(policy: PolicyDocument, edit: ChannelEdit) -> PolicyDocument:
@@ -66,6 +71,7 @@ def edit_channel(policy: PolicyDocument, edit: ChannelEdit) -> PolicyDocument:
         manual_check=edit.manual_check or rule.manual_check,
         signatures=_edit_signatures(rule.signatures, edit),
         approvals=_edit_approvals(rule.approvals, edit),
+        attestations=None if edit.no_attestations else edit.attestations or rule.attestations,
     )
     return replace(policy, channels={**policy.channels, edit.channel: changed})
 
@@ -121,8 +127,8 @@ def describe_rule(name: str, rule: ChannelPolicy) -> list[str]:
     if rule.approvals is not None:
         keys = ", ".join(key_label(key) for key in approvers(rule.approvals).values())
         lines.append(f"  approved by {rule.approvals.threshold} of {keys}")
-    if rule.attestations:
-        lines.append("  with attestations, which this version does not check")
+    if rule.attestations is not None:
+        lines += [f"  {line}" for line in rule.attestations.in_words()]
     if rule.manual_check is ManualCheck.WAIT:
         lines.append("  people who ask wait for their turn")
     return lines

@@ -17,6 +17,7 @@ from lockgate_release.names import AppName, ChannelName, Sha256Hex
 
 __all__ = [
     "POLICY_PATH",
+    "TRUSTED_ROOT_PATH",
     "artifact_key",
     "artifact_path",
     "channel_copy_key",
@@ -35,6 +36,8 @@ __all__ = [
 
 POLICY_PATH = "policy.json"
 """The policy's TUF target path."""
+TRUSTED_ROOT_PATH = "sigstore/trusted_root.json"
+"""The TUF target path of what proofs of origin are verified with."""
 
 
 def release_path(version: str, *, folder: str = "releases") -> str:

@@ -11,7 +11,7 @@ from lockgate_cli.ceremonies.state import State, check_same_app, read_state
 from lockgate_cli.context import Call
 from lockgate_cli.repository import FileReader
 from lockgate_release.errors import ConflictError, UsageError
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.ceremony import (
     Arrangement,
@@ -43,12 +43,14 @@ class Change:
         edit: What becomes of who speaks for what.
         renew: Roles to sign again.
         policy: The policy's bytes, where it changes.
+        trusted_root: The bytes of Sigstore's trusted root, where it comes or changes.
     """
 
     title: str
     edit: Edit = lambda arrangement: arrangement
     renew: frozenset[str] = frozenset()
     policy: bytes | None = None
+    trusted_root: bytes | None = None
 
 
 def begin_or_extend(
@@ -92,12 +94,18 @@ def _make(
 ) -> Ceremony:
     if earlier is None:
         arrangement = read_arrangement(chain.root.signed, chain.targets.signed)
-        wish = Wish(arrangement=change.edit(arrangement), policy=change.policy, renew=change.renew)
+        wish = Wish(
+            arrangement=change.edit(arrangement),
+            policy=change.policy,
+            trusted_root=change.trusted_root,
+            renew=change.renew,
+        )
         return make_ceremony(app, change.title, chain, wish, call.around.now())
     _check_follows(earlier, chain)
     wish = Wish(
         arrangement=change.edit(_arrangement_in(earlier, chain)),
         policy=change.policy or earlier.documents.get(POLICY_PATH),
+        trusted_root=change.trusted_root or earlier.documents.get(TRUSTED_ROOT_PATH),
         renew=change.renew | frozenset(earlier.parts),
     )
     title = _join(earlier.title, change.title)

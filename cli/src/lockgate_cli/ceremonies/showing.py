@@ -29,7 +29,7 @@ def show_ceremony(examined: Examined, state: State) -> None:
         say("What it says:")
     else:
         say("What it changes, found by comparing it with what is in force:")
-    for line in tell_changes(examined, state.policy):
+    for line in tell_changes(examined, state.policy, state.trusted_root):
         say(f"  {line}")
     say("Once it is in force:")
     for line in tell_rights(examined):
@@ -75,7 +75,7 @@ def describe(examined: Examined, state: State) -> JsonObject:
         "made_at": format_instant(ceremony.made_at),
         "parts": sorted(ceremony.parts),
         "in_force": [],
-        "changes": tell_changes(examined, state.policy),
+        "changes": tell_changes(examined, state.policy, state.trusted_root),
         "rights": tell_rights(examined),
         "warnings": tell_warnings(examined, state.policy),
         "fingerprint": fingerprint(ceremony),

@@ -11,14 +11,15 @@ from lockgate_cli.output import warn
 from lockgate_cli.remembering import read_newest_chain
 from lockgate_cli.repository import FileReader, read_document
 from lockgate_release.documents import PolicyDocument, parse_policy
+from lockgate_release.documents.trusted_root import TrustedRoot, parse_trusted_root
 from lockgate_release.errors import ConflictError, UsageError
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.ceremony import Ceremony, Examined, examine
 from lockgate_release.trust.chain import Chain
 from lockgate_release.trust.roles import Role
 
-__all__ = ["State", "check_same_app", "examine_file", "read_state"]
+__all__ = ["State", "check_same_app", "examine_file", "read_state", "read_trusted_root"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,12 @@ class State:
     Attributes:
         chain: The verified metadata, however old; None before the app's first.
         policy: The policy in force, or None before the first.
+        trusted_root: Sigstore's trusted root in force, or None where there is none.
     """
 
     chain: Chain | None
     policy: PolicyDocument | None
+    trusted_root: TrustedRoot | None = None
 
 
 def read_state(call: Call, source: FileReader, app: AppName) -> State:
@@ -46,7 +49,20 @@ def read_state(call: Call, source: FileReader, app: AppName) -> State:
     chain = read_newest_chain(call, source, app, call.pinned_root())
     _warn_of_age(chain, call.around.now())
     policy = parse_policy(read_document(source, app, chain, POLICY_PATH))
-    return State(chain=chain, policy=policy)
+    return State(chain=chain, policy=policy, trusted_root=read_trusted_root(source, app, chain))
+
+
+def read_trusted_root(source: FileReader, app: AppName, chain: Chain) -> TrustedRoot | None:
+    """Return what proofs of origin are verified with now, or None where there is nothing.
+
+    Raises:
+        RepositoryError: It cannot be verified, or is none.
+        TransportError: It could not be fetched.
+    """
+    if TRUSTED_ROOT_PATH not in chain.targets.signed.targets:
+        return None
+    data = read_document(source, app, chain, TRUSTED_ROOT_PATH)
+    return parse_trusted_root(data, subject=TRUSTED_ROOT_PATH)
 
 
 def _warn_of_age(chain: Chain, now: datetime) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import click
 from securesystemslib.signer import Key
@@ -12,6 +12,8 @@ from securesystemslib.signer import Key
 from lockgate_cli.ceremonies.changing import Change, begin_or_extend
 from lockgate_cli.ceremonies.files import load_ceremony, load_public_key
 from lockgate_cli.ceremonies.showing import describe, say_next, show_ceremony
+from lockgate_cli.ceremonies.state import read_trusted_root
+from lockgate_cli.commands.attest_options import Attests, attest_options, rule_of
 from lockgate_cli.commands.explain import FROM, repository_of
 from lockgate_cli.commands.root import FILE, source_of
 from lockgate_cli.context import Call, read_file, takes
@@ -29,13 +31,13 @@ from lockgate_release.documents import ManualCheck, PolicyDocument, parse_policy
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.layout import POLICY_PATH
 from lockgate_release.names import is_channel_name
-from lockgate_release.trust.ceremony import Arrangement, Speakers
+from lockgate_release.trust.ceremony import Arrangement, Ceremony, Speakers
 from lockgate_release.trust.key_names import key_name
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import is_further_role
 from lockgate_release.trust.standing import approvers
 
-__all__ = ["policy"]
+__all__ = ["check_registered", "policy", "put_into"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 _PATH = click.Path(dir_okay=False, path_type=Path)
@@ -59,6 +61,8 @@ def show_policy(call: Call, *, address: str | None, as_json: bool) -> None:
     """Show the policy in force: words on stderr, the document on stdout."""
     with repository_of(call, address) as source:
         base = load_newest_base(call, source, call.app, call.pinned_root())
+        trusted = read_trusted_root(source, call.app, base.chain)
+    services = trusted.in_words() if trusted else ()
     rules = base.policy.channels or {"*": base.policy.channel("stable")}  # type: ignore[arg-type]
     say(f"{base.app}: policy number {base.chain.targets.version}, versions {base.policy.versions}")
     for name, rule in sorted(rules.items()):
@@ -69,6 +73,8 @@ def show_policy(call: Call, *, address: str | None, as_json: bool) -> None:
         say(f"{role}/ is signed by {threshold} of {', '.join(map(key_label, keys))}")
     for line in find_doubts(base, base.policy):
         warn(line)
+    for line in services:
+        say(line)
     plain = json.loads(base.policy.to_bytes())
     if as_json:
         show_json(plain)
@@ -116,7 +122,7 @@ def _refuse_breaks(breaks: list[str]) -> None:
         )
 
 
-class _Edits(TypedDict):
+class _Edits(Attests):
     """What `edit` is told of one channel."""
 
     channel: str | None
@@ -146,6 +152,7 @@ class _Edits(TypedDict):
     help="Who may approve, too; repeatable.",
 )
 @click.option("--no-approver", "no_approvers", multiple=True, help="Who may no longer.")
+@attest_options
 @click.option("--manual-check", type=click.Choice([item.value for item in ManualCheck]))
 @FROM
 @click.option("--dry-run", is_flag=True, help="Say what would come of it; write nothing.")
@@ -168,12 +175,7 @@ def edit(
     """
     path = call.around.folder / file
     earlier = load_ceremony(path) if path.exists() else None
-    if earlier is not None and earlier.is_first:
-        raise UsageError(
-            "the app is not registered yet",
-            subject=str(file),
-            hint="Submit that file first; its policy can be changed right afterwards.",
-        )
+    check_registered(earlier, file)
     with source_of(call, earlier, address) as source:
         base = load_newest_base(call, source, call.app, call.pinned_root())
         known = earlier.documents.get(POLICY_PATH) if earlier else None
@@ -186,7 +188,7 @@ def edit(
             raise UsageError("nothing to change", expected="--policy POLICY or --channel NAME")
         _check_rules(base, rules)
         change = Change(title=_title(edits), policy=rules.to_bytes())
-        _put_into(call, source, file, change, dry_run=dry_run, as_json=as_json)
+        put_into(call, source, file, change, dry_run=dry_run, as_json=as_json)
 
 
 def _title(edits: _Edits) -> str:
@@ -204,9 +206,28 @@ def _check_rules(base: Base, rules: PolicyDocument) -> None:
         warn(f"the server will refuse this as things stand: {line}")
 
 
-def _put_into(
+def check_registered(earlier: Ceremony | None, file: Path) -> None:
+    """Refuse to change the rules of an app whose first root still waits for signatures.
+
+    Raises:
+        UsageError: It does.
+    """
+    if earlier is not None and earlier.is_first:
+        raise UsageError(
+            "the app is not registered yet",
+            subject=str(file),
+            hint="Submit that file first; its policy can be changed right afterwards.",
+        )
+
+
+def put_into(
     call: Call, source: FileReader, file: Path, change: Change, *, dry_run: bool, as_json: bool
 ) -> None:
+    """Leave a change in the ceremony file, and say what it changes and who signs next.
+
+    Raises:
+        LockgateError: As `begin_or_extend`.
+    """
     path = call.around.folder / file
     examined, state, extended = begin_or_extend(call, source, path, change, dry_run=dry_run)
     show_ceremony(examined, state)
@@ -239,6 +260,8 @@ def _channel_edit(call: Call, base: Base, rules: PolicyDocument, edits: _Edits) 
         ),
         no_approvers=tuple(_find(call, list(standing), said) for said in edits["no_approvers"]),
         manual_check=ManualCheck(manual) if manual else None,
+        attestations=rule_of(edits),
+        no_attestations=edits["no_attest"],
     )
 
 
@@ -315,7 +338,7 @@ def add_role(
     earlier = load_ceremony(path) if path.exists() else None
     with source_of(call, earlier, address) as source:
         wish = Change(title=f"{role}/ with publishers of its own", edit=change)
-        _put_into(call, source, file, wish, dry_run=dry_run, as_json=as_json)
+        put_into(call, source, file, wish, dry_run=dry_run, as_json=as_json)
 
 
 def _read(call: Call, path: Path) -> PolicyDocument:

@@ -13,7 +13,7 @@ __all__ = ["check_address", "is_address"]
 
 _ADDRESS = re.compile(
     r"metadata/(?:timestamp|[0-9]+\.[a-z][a-z0-9_-]*)\.json"
-    r"|targets/(?:[A-Za-z0-9][A-Za-z0-9.+!_-]*/)*[0-9a-f]{64}\.[a-z.]+"
+    r"|targets/(?:[A-Za-z0-9][A-Za-z0-9.+!_-]*/)*[0-9a-f]{64}\.[a-z_.]+"
     r"|artifacts/[0-9a-f]{2}/[0-9a-f]{64}"
     r"|channels/[a-z0-9][a-z0-9._-]*/version\.json"
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuf.api.metadata import Root
 
 from lockgate_cli.mirroring.sources import POINTER, CheapReader
-from lockgate_cli.repository import Base, Stored, load_stored
+from lockgate_cli.repository import Base, Stored, load_stored, read_document
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
 from lockgate_release.errors import LockgateError, TrustError, UsageError
 from lockgate_release.layout import artifact_path, channel_path, target_key
@@ -78,6 +78,9 @@ def gather(reader: CheapReader, base: Base, channels: tuple[ChannelName, ...]) -
                 expected=", ".join(sorted(base.channels)) or "a channel that offers something",
             )
     missing = _read_older_roots(reader, base)
+    for path in base.chain.targets.signed.targets:
+        # Beside the policy, what proofs of origin are verified with: the reader keeps it.
+        read_document(reader, base.app, base.chain, path)
     blobs: dict[str, Blob] = {}
     for version in _wanted_versions(base, channels):
         stored = load_stored(reader, base, version)

@@ -6,7 +6,8 @@ Nothing that stands in the file is believed. The parts are compared with the sta
 2. Each part is the part in force with other speakers, another policy, another number and another
    end, and differs in nothing else: what has no words here cannot be signed unseen.
 3. The speakers make sense (`arrangement`), and so does the policy: each approver is who the id
-   says and counts once, and what it demands is `critical`.
+   says and counts once, what it demands is `critical`, and attestations that it demands can be
+   verified: there is a trusted root.
 4. What is in force stays verifiable by what is to come: targets by the next root, each list by the
    next targets, and what the server signs by the keys to come for it.
 5. Nothing has expired, or lasts longer than its role may.
@@ -25,9 +26,10 @@ from tuf.api import exceptions as tuf_errors
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from lockgate_release.documents import PolicyDocument, parse_policy
+from lockgate_release.documents.trusted_root import TrustedRoot, parse_trusted_root
 from lockgate_release.errors import ConflictError, DocumentError, ExpiredError, TrustError
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.trust.ceremony.arrangement import (
     Arrangement,
     check_arrangement,
@@ -71,6 +73,7 @@ class Examined:
         targets: The next targets, if it has them.
         releases: The next list of releases, if it has one.
         policy: The policy to come, if it has one.
+        trusted_root: Sigstore's trusted root to come, if it has one.
         demands: Which signatures it takes.
     """
 
@@ -82,6 +85,7 @@ class Examined:
     targets: Metadata[Targets] | None
     releases: Metadata[Targets] | None
     policy: PolicyDocument | None
+    trusted_root: TrustedRoot | None
     demands: tuple[Demand, ...]
 
     @property
@@ -137,6 +141,8 @@ def examine(ceremony: Ceremony, chain: Chain | None, now: datetime) -> Examined:
         _check_end(role, metadata.signed.expires, now)
     _check_nothing_else(parts, chain, after, ceremony.documents)
     policy = _check_policy(ceremony, parts)
+    trusted_root = _check_trusted_root(ceremony, parts)
+    _check_provable(policy, targets)
     if chain is not None:
         _check_verifiable(chain, root, targets, parts)
     demands = demands_of(parts, chain, root, targets)
@@ -150,6 +156,7 @@ def examine(ceremony: Ceremony, chain: Chain | None, now: datetime) -> Examined:
         targets=parts.targets,
         releases=parts.releases,
         policy=policy,
+        trusted_root=trusted_root,
         demands=demands,
     )
 
@@ -222,8 +229,7 @@ def _check_nothing_else(
     if parts.targets is not None:
         signed = parts.targets.signed
         old = chain.targets.signed if chain else None
-        policy = documents.get(POLICY_PATH)
-        following = compose_targets(old, after, signed.version, signed.expires, policy)
+        following = compose_targets(old, after, signed.version, signed.expires, documents)
         _check_same("targets", signed.to_dict(), following.to_dict())
     elif documents:
         raise TrustError("documents that no part names", found=", ".join(sorted(documents)))
@@ -260,11 +266,7 @@ def _check_policy(ceremony: Ceremony, parts: Parts) -> PolicyDocument | None:
         if ceremony.is_first:
             raise DocumentError("missing", subject=POLICY_PATH, expected="an app's first policy")
         return None
-    target: TargetFile = parts.targets.signed.targets[POLICY_PATH]
-    try:
-        target.verify_length_and_hashes(data)
-    except tuf_errors.LengthOrHashMismatchError as exc:
-        raise DocumentError("not the bytes that are signed", subject=POLICY_PATH) from exc
+    _check_bytes(parts.targets.signed, POLICY_PATH, data)
     policy = parse_policy(data)
     if policy.app != ceremony.app:
         raise DocumentError(
@@ -273,6 +275,36 @@ def _check_policy(ceremony: Ceremony, parts: Parts) -> PolicyDocument | None:
     _check_approvers(policy)
     _check_is_heard(data)
     return policy
+
+
+def _check_bytes(targets: Targets, path: str, data: bytes) -> None:
+    target: TargetFile = targets.targets[path]
+    try:
+        target.verify_length_and_hashes(data)
+    except tuf_errors.LengthOrHashMismatchError as exc:
+        raise DocumentError("not the bytes that are signed", subject=path) from exc
+
+
+def _check_trusted_root(ceremony: Ceremony, parts: Parts) -> TrustedRoot | None:
+    """Rule 3, for the trusted root."""
+    data = ceremony.documents.get(TRUSTED_ROOT_PATH)
+    if data is None or parts.targets is None:
+        return None
+    _check_bytes(parts.targets.signed, TRUSTED_ROOT_PATH, data)
+    return parse_trusted_root(data, subject=TRUSTED_ROOT_PATH)
+
+
+def _check_provable(policy: PolicyDocument | None, targets: Targets) -> None:
+    """Refuse a policy that demands what nobody could verify: nothing could be offered."""
+    channels = policy.channels if policy is not None else {}
+    asking = sorted(name for name, rule in channels.items() if rule.attestations)
+    if asking and TRUSTED_ROOT_PATH not in targets.targets:
+        raise DocumentError(
+            "demands attestations, and nothing to verify them with is there",
+            subject=f"{POLICY_PATH}: channels.{asking[0]}",
+            expected=TRUSTED_ROOT_PATH,
+            hint="`lockgate policy trusted-root` puts it into the same ceremony, before it.",
+        )
 
 
 def _check_approvers(policy: PolicyDocument) -> None:

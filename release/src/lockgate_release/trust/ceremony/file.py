@@ -16,7 +16,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from lockgate_release.errors import DocumentError
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName, is_app_name
 from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.trust.chain import parse_metadata
@@ -43,7 +43,7 @@ PARTS = (Role.ROOT.value, Role.TARGETS.value, Role.RELEASES.value)
 _TYPE = "lockgate.ceremony"
 _TITLE = r"[^\n\r]*"
 _SHA256 = "[0-9a-f]{64}|"
-_DOCUMENTS = (POLICY_PATH,)
+_DOCUMENTS = (POLICY_PATH, TRUSTED_ROOT_PATH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

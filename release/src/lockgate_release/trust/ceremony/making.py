@@ -25,7 +25,7 @@ from tuf.api.metadata import Role as TufRole
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import UsageError
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.ceremony.arrangement import (
     ONLINE,
@@ -70,12 +70,20 @@ class Wish:
     Attributes:
         arrangement: Who speaks for what.
         policy: The policy's bytes, where it changes.
+        trusted_root: The bytes of Sigstore's trusted root, where it comes or changes.
         renew: Roles to sign again though nothing in them changes.
     """
 
     arrangement: Arrangement
     policy: bytes | None = None
     renew: frozenset[str] = frozenset()
+    trusted_root: bytes | None = None
+
+    @property
+    def documents(self) -> Mapping[str, bytes]:
+        """The documents that change, by path."""
+        said = {POLICY_PATH: self.policy, TRUSTED_ROOT_PATH: self.trusted_root}
+        return {path: data for path, data in said.items() if data is not None}
 
 
 def base_of(chain: Chain) -> Base:
@@ -98,9 +106,10 @@ def make_first(
         DocumentError: A key is not what it says.
     """
     check_arrangement(arrangement, error=UsageError)
+    documents = {POLICY_PATH: policy}
     parts: dict[Role, Root | Targets] = {
         Role.ROOT: compose_root(None, arrangement, 1, now + EXPIRY[Role.ROOT]),
-        Role.TARGETS: compose_targets(None, arrangement, 1, now + EXPIRY[Role.TARGETS], policy),
+        Role.TARGETS: compose_targets(None, arrangement, 1, now + EXPIRY[Role.TARGETS], documents),
         Role.RELEASES: compose_releases(None, 1, now + EXPIRY[Role.RELEASES]),
     }
     return Ceremony(
@@ -109,7 +118,7 @@ def make_first(
         made_at=now,
         base=Base(),
         parts={role.value: _unsigned(signed) for role, signed in parts.items()},
-        documents={POLICY_PATH: policy},
+        documents=documents,
     )
 
 
@@ -153,14 +162,13 @@ def make_ceremony(
         )
     if not parts:
         raise UsageError("nothing would change", subject=app)
-    documents = {} if wish.policy is None else {POLICY_PATH: wish.policy}
     made = Ceremony(
         app=app,
         title=title,
         made_at=now,
         base=base_of(chain),
         parts={role: _unsigned(parts[role]) for role in PARTS if role in parts},
-        documents=documents if Role.TARGETS.value in parts else {},
+        documents=wish.documents if Role.TARGETS.value in parts else {},
     )
     return made if earlier is None else _keep_signatures(made, earlier)
 
@@ -177,8 +185,8 @@ def _next_targets(
 ) -> Targets | None:
     base, expires = chain.targets.signed, now + EXPIRY[Role.TARGETS]
     number = base.version + 1
-    following = compose_targets(base, wish.arrangement, number, expires, wish.policy)
-    same = following == compose_targets(base, before, number, expires, None)
+    following = compose_targets(base, wish.arrangement, number, expires, wish.documents)
+    same = following == compose_targets(base, before, number, expires, {})
     stays = root is None or can_verify(root, Role.TARGETS, chain.targets)
     return None if same and stays and Role.TARGETS not in wish.renew else following
 
@@ -231,9 +239,9 @@ def compose_targets(
     arrangement: Arrangement,
     version: int,
     expires: datetime,
-    policy: bytes | None,
+    documents: Mapping[str, bytes],
 ) -> Targets:
-    """Return `base` with these speakers, number, end and policy; without one, the first targets."""
+    """Return `base` with these speakers, number, end and documents; without it, the first."""
     delegated = base.delegations.roles if base and base.delegations else None
     roles, keys = {}, dict[str, Key]()
     names = [name for name in arrangement.roles if name not in (Role.ROOT, Role.TARGETS, ONLINE)]
@@ -250,8 +258,8 @@ def compose_targets(
     following.version, following.expires = version, expires
     following.delegations = delegations
     _put_names(following, keys)
-    if policy is not None:
-        following.targets[POLICY_PATH] = Document(path=POLICY_PATH, data=policy).to_target()
+    for path, data in documents.items():
+        following.targets[path] = Document(path=path, data=data).to_target()
     return following
 
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from securesystemslib.signer import Key
 
 from lockgate_release.documents import PolicyDocument
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.documents.trusted_root import TrustedRoot
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.trust.ceremony.arrangement import ONLINE, Speakers, warnings_of
 from lockgate_release.trust.ceremony.demands import Demand
 from lockgate_release.trust.ceremony.examining import Examined
@@ -32,12 +33,17 @@ _RIGHTS = {
 }
 
 
-def tell_changes(examined: Examined, policy: PolicyDocument | None = None) -> tuple[str, ...]:
+def tell_changes(
+    examined: Examined,
+    policy: PolicyDocument | None = None,
+    trusted_root: TrustedRoot | None = None,
+) -> tuple[str, ...]:
     """Return a sentence for each thing that signing would change.
 
     Args:
         examined: The ceremony.
         policy: The policy in force, to tell how it changes; None: it is not known.
+        trusted_root: The trusted root in force; None: there is none, or it is not known.
     """
     lines = [] if examined.chain else [f"{examined.ceremony.app} is registered: it is a new app"]
     for label, roles in _groups(examined):
@@ -48,6 +54,8 @@ def tell_changes(examined: Examined, policy: PolicyDocument | None = None) -> tu
             lines.append(f"{role}: the role is gone")
     if examined.policy is not None:
         lines += _tell_policy(policy, examined.policy)
+    if examined.trusted_root is not None:
+        lines += _tell_trusted_root(trusted_root, examined.trusted_root)
     lines += [_tell_part(examined, role) for role in PARTS if role in examined.ceremony.parts]
     return tuple(lines)
 
@@ -100,6 +108,19 @@ def _tell_policy(before: PolicyDocument | None, after: PolicyDocument) -> list[s
     if before is None:
         changed, title = new, f"{POLICY_PATH}: its words are these"
     return [title, *(f"{POLICY_PATH}:   {line}" for line in changed)]
+
+
+def _tell_trusted_root(before: TrustedRoot | None, after: TrustedRoot) -> list[str]:
+    """Return whose word about origins comes and goes."""
+    old, new = before.in_words() if before else (), after.in_words()
+    title = "whose word on who built a release counts is changed"
+    if before is None:
+        title = "whose word on who built a release counts"
+    elif set(old) == set(new):
+        title = "the same services"
+    lines = [f"  + {line} comes" for line in new if line not in old]
+    lines += [f"  - {line} goes" for line in old if line not in new]
+    return [f"{TRUSTED_ROOT_PATH}: {line}" for line in (title, *lines)]
 
 
 def _policy_lines(policy: PolicyDocument) -> list[str]:

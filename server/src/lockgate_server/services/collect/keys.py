@@ -51,6 +51,7 @@ _DOCUMENTS = (
     re.compile(rf"targets/{ROLE_NAME}/[^/]+/{_SHA256}\.(?:release|extras)\.json"),
     re.compile(rf"targets/channels/[^/]+/{_SHA256}\.version\.json"),
     re.compile(rf"targets/{_SHA256}\.policy\.json"),
+    re.compile(rf"targets/sigstore/{_SHA256}\.trusted_root\.json"),
 )
 _ARTIFACT = re.compile(r"artifacts/(?P<xx>[0-9a-f]{2})/(?P<sha256>(?P=xx)[0-9a-f]{62})")
 _COPY = re.compile(r"channels/[^/]+/version\.json")

@@ -34,7 +34,7 @@ _KINDS = (
     (re.compile(r"metadata/timestamp\.json"), _JSON, _SHORT),
     (re.compile(r"metadata/[1-9][0-9]{0,15}\.[a-z][a-z0-9._-]*\.json"), _JSON, _FOR_EVER),
     (
-        re.compile(r"targets/(?:[A-Za-z0-9][A-Za-z0-9.+!_-]*/)*(?P<sha256>[0-9a-f]{64})\.[a-z.]+"),
+        re.compile(r"targets/(?:[A-Za-z0-9][A-Za-z0-9.+!_-]*/)*(?P<sha256>[0-9a-f]{64})\.[a-z_.]+"),
         _JSON,
         _FOR_EVER,
     ),

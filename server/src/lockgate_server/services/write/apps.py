@@ -7,7 +7,7 @@ from tuf.api.metadata import Targets
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import ConflictError, TrustError, UsageError
-from lockgate_release.layout import POLICY_PATH, timestamp_key
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH, timestamp_key
 from lockgate_release.names import AppName
 from lockgate_release.requests import RegisterRequest
 from lockgate_release.trust.chain import (
@@ -28,9 +28,12 @@ from lockgate_server.services.write.renewal_rules import (
     check_policy,
     check_root,
     check_targets,
+    check_trusted_root,
 )
 
 __all__ = ["make_online_key", "register"]
+
+_NAMED = (POLICY_PATH, TRUSTED_ROOT_PATH)
 
 
 def make_online_key(deps: WriteDeps, app: AppName) -> Key:
@@ -70,7 +73,7 @@ def register(
         root=request.root,
         targets=request.targets,
         releases=request.releases,
-        documents={POLICY_PATH: request.documents[POLICY_PATH]},
+        documents={path: request.documents[path] for path in _NAMED if path in request.documents},
     )
     state = compose_first(deps, first, signer)
     details = {"root_sha256_pinned": digest_bytes(request.root)}
@@ -112,7 +115,8 @@ def _check_request(deps: WriteDeps, app: AppName, request: RegisterRequest) -> N
     lists = {Role.RELEASES.value: releases}
     check_targets(targets, Standing(online_key_ids=key_ids, lists=lists), now)
     _check_empty(releases, deps)
-    check_policy(app, targets.signed, request.documents.get(POLICY_PATH), None)
+    policy = check_policy(app, targets.signed, request.documents.get(POLICY_PATH), None)
+    check_trusted_root(targets.signed, policy, request.documents.get(TRUSTED_ROOT_PATH))
 
 
 def _check_empty(releases: Verified[Targets], deps: WriteDeps) -> None:

@@ -26,7 +26,7 @@ from lockgate_release.ceremony_requests import CeremonyOutcome, CeremonyRequest
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import PolicyDocument
 from lockgate_release.errors import ConflictError, LockgateError, UsageError
-from lockgate_release.layout import POLICY_PATH, metadata_key
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH, metadata_key
 from lockgate_release.names import AppName
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.chain import (
@@ -54,6 +54,7 @@ from lockgate_server.services.write.renewal_rules import (
     check_root,
     check_root_verifies,
     check_targets,
+    check_trusted_root,
 )
 from lockgate_server.services.write.standing import online_ids, standing_of
 
@@ -140,7 +141,7 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
             standing = replace(standing, lists=lists)
         check_targets(targets, standing, now)
         _check_names_are_new(chain, targets)
-        policy, new = _check_policy(deps, base, targets, request.documents)
+        policy, new = _check_documents(deps, base, targets, request.documents)
         base = replace(base, policy=policy)
         documents.update(new)
     builds_on: frozenset[str] = frozenset()
@@ -210,17 +211,19 @@ def check_still_next(found: int, current: int, name: str) -> None:
         )
 
 
-def _check_policy(
+def _check_documents(
     deps: WriteDeps, base: Base, targets: Verified[Targets], sent: Mapping[str, bytes]
 ) -> tuple[PolicyDocument, dict[str, bytes]]:
-    """Return the policy that targets name, and its bytes where it is another one than before."""
-    target = targets.signed.targets.get(POLICY_PATH)
-    data = None
-    if target is not None:
-        data = sent.get(POLICY_PATH) or read_target(deps.store, base.app, POLICY_PATH, target)
-    policy = check_policy(base.app, targets.signed, data, base.policy)
+    """Return the policy that targets name, and the documents, where they are others than before."""
+    documents = {
+        path: sent.get(path) or read_target(deps.store, base.app, path, target)
+        for path, target in targets.signed.targets.items()
+        if path in {POLICY_PATH, TRUSTED_ROOT_PATH}
+    }
+    policy = check_policy(base.app, targets.signed, documents.get(POLICY_PATH), base.policy)
+    check_trusted_root(targets.signed, policy, documents.get(TRUSTED_ROOT_PATH))
     is_new = base.chain.targets.signed.targets != targets.signed.targets
-    return policy, {POLICY_PATH: data} if is_new and data is not None else {}
+    return policy, documents if is_new else {}
 
 
 def _describe_change(parts: _Parts) -> Change | None:

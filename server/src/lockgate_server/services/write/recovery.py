@@ -30,7 +30,13 @@ from lockgate_release.errors import (
     RepositoryError,
     TransportError,
 )
-from lockgate_release.layout import POLICY_PATH, artifact_key, metadata_key, target_key
+from lockgate_release.layout import (
+    POLICY_PATH,
+    TRUSTED_ROOT_PATH,
+    artifact_key,
+    metadata_key,
+    target_key,
+)
 from lockgate_release.names import Sha256Hex
 from lockgate_release.trust.chain import Verified, verify_next_releases, verify_next_targets
 from lockgate_release.trust.roles import Role
@@ -50,7 +56,11 @@ from lockgate_server.services.write.publishing import (
     check_marks,
     read_verified,
 )
-from lockgate_server.services.write.renewal_rules import check_policy, check_targets
+from lockgate_server.services.write.renewal_rules import (
+    check_policy,
+    check_targets,
+    check_trusted_root,
+)
 from lockgate_server.services.write.standing import standing_of
 from lockgate_server.services.write.waiting import check_not_withdrawn, is_waiting
 
@@ -155,9 +165,13 @@ def _cut(exc: LockgateError) -> str:
 def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     verified = verify_next_targets(base.chain.root.signed, base.chain.targets, data)
     check_targets(verified, standing_of(deps, base), deps.now())
-    policy = verified.signed.targets.get(POLICY_PATH)
-    document = None if policy is None else read_target(deps.store, base.app, POLICY_PATH, policy)
-    rules = check_policy(base.app, verified.signed, document, base.policy)
+    documents = {
+        path: read_target(deps.store, base.app, path, target)
+        for path, target in verified.signed.targets.items()
+        if path in {POLICY_PATH, TRUSTED_ROOT_PATH}
+    }
+    rules = check_policy(base.app, verified.signed, documents.get(POLICY_PATH), base.policy)
+    check_trusted_root(verified.signed, rules, documents.get(TRUSTED_ROOT_PATH))
     after = replace(base, chain=replace(base.chain, targets=verified), policy=rules)
     check_offers_stand(bars_of(after), base.channels.values())
     return Change(

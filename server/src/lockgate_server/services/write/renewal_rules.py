@@ -10,7 +10,8 @@ server, or a client, out of what is in force:
    timestamp by the new root. Whoever changes keys signs the old words with the new keys too.
 4. Targets can also be verified by every root that a client may still hold, because a cache has told
    it that there is no next one.
-5. The policy stays, names this app, and keeps the order of versions.
+5. The policy stays, names this app, and keeps the order of versions. Beside it there is nothing
+   but Sigstore's trusted root, and there is one where the policy demands attestations.
 6. Delegations keep their names, their paths and their terminating mark; clients hold to them.
    Beside `releases` and `channels` there may be further roles of releases, each for the folder of
    its name, so that no path is spoken for twice.
@@ -28,14 +29,22 @@ from tuf.api.metadata import DelegatedRole, Root, Snapshot, Targets, Timestamp
 from tuf.api.metadata import Role as TufRole
 
 from lockgate_release.documents import PolicyDocument, parse_policy
+from lockgate_release.documents.trusted_root import parse_trusted_root
 from lockgate_release.errors import DocumentError, ExpiredError, TrustError, UsageError
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import POLICY_PATH
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.roles import DELEGATED_PATHS, Role, is_further_role, paths_of
 
-__all__ = ["Standing", "check_policy", "check_root", "check_root_verifies", "check_targets"]
+__all__ = [
+    "Standing",
+    "check_policy",
+    "check_root",
+    "check_root_verifies",
+    "check_targets",
+    "check_trusted_root",
+]
 
 _Words: TypeAlias = Verified[Targets] | Verified[Snapshot] | Verified[Timestamp]
 
@@ -141,21 +150,16 @@ def check_policy(
         DocumentError: Its bytes are missing, not what was signed, or no policy of this app.
         UsageError: It changes the order of versions.
     """
-    if list(targets.targets) != [POLICY_PATH]:
+    if not {POLICY_PATH} <= set(targets.targets) <= {POLICY_PATH, TRUSTED_ROOT_PATH}:
         raise TrustError(
-            "not exactly the policy",
+            "not the policy, and Sigstore's trusted root at most",
             subject="targets",
-            expected=POLICY_PATH,
+            expected=f"{POLICY_PATH}, {TRUSTED_ROOT_PATH}",
             found=", ".join(sorted(targets.targets)) or "nothing",
         )
     if data is None:
         raise DocumentError("missing", subject=POLICY_PATH, expected="its bytes")
-    try:
-        targets.targets[POLICY_PATH].verify_length_and_hashes(data)
-    except tuf_errors.LengthOrHashMismatchError as exc:
-        raise DocumentError(
-            "not the bytes that were signed", subject=POLICY_PATH, found=str(exc)
-        ) from exc
+    _check_bytes(targets, POLICY_PATH, data)
     policy = parse_policy(data)
     if policy.app != app:
         raise DocumentError(
@@ -170,6 +174,41 @@ def check_policy(
             hint="Versions that are out there have been compared by the old one.",
         )
     return policy
+
+
+def check_trusted_root(targets: Targets, policy: PolicyDocument, data: bytes | None) -> None:
+    """Hold what proofs of origin are verified with to what targets say (rule 5).
+
+    Args:
+        targets: Who names it, or does not.
+        policy: The policy that targets name.
+        data: Its bytes, if they came.
+
+    Raises:
+        DocumentError: Its bytes are missing, not what was signed, or no trusted root; or there is
+            none, and the policy demands attestations.
+    """
+    if TRUSTED_ROOT_PATH in targets.targets:
+        if data is None:
+            raise DocumentError("missing", subject=TRUSTED_ROOT_PATH, expected="its bytes")
+        _check_bytes(targets, TRUSTED_ROOT_PATH, data)
+        parse_trusted_root(data, subject=TRUSTED_ROOT_PATH)
+        return
+    asking = sorted(name for name, rule in policy.channels.items() if rule.attestations)
+    if asking:
+        raise DocumentError(
+            "demands attestations, and nothing to verify them with is there",
+            subject=f"{POLICY_PATH}: channels.{asking[0]}",
+            expected=TRUSTED_ROOT_PATH,
+            hint="`lockgate policy trusted-root` puts it into the same ceremony.",
+        )
+
+
+def _check_bytes(targets: Targets, path: str, data: bytes) -> None:
+    try:
+        targets.targets[path].verify_length_and_hashes(data)
+    except tuf_errors.LengthOrHashMismatchError as exc:
+        raise DocumentError("not the bytes that were signed", subject=path, found=str(exc)) from exc
 
 
 def _check_fresh(verified: Verified[Root] | Verified[Targets], name: str, now: datetime) -> None:

@@ -1,0 +1,93 @@
+"""`lockgate policy trusted-root`: puts before maintainers what origins are verified with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lockgate_cli.ceremonies.changing import Change
+from lockgate_cli.ceremonies.files import load_ceremony
+from lockgate_cli.commands.explain import FROM
+from lockgate_cli.commands.policy import check_registered, policy, put_into
+from lockgate_cli.commands.root import FILE, source_of
+from lockgate_cli.context import Call, read_file, takes
+from lockgate_cli.output import warn
+from lockgate_cli.public_good import read_public_good
+from lockgate_release.digests import digest_bytes
+from lockgate_release.documents.trusted_root import MAX_TRUSTED_ROOT_BYTES, parse_trusted_root
+from lockgate_release.errors import DocumentError, UsageError
+
+__all__ = ["policy"]
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
+_PATH = click.Path(dir_okay=False, path_type=Path)
+
+
+@policy.command("trusted-root")
+@FILE
+@click.option(
+    "--from-file",
+    "chosen",
+    metavar="TRUSTED_ROOT",
+    type=_PATH,
+    help="Sigstore's trusted root as JSON: that of a private instance, or one you have verified.",
+)
+@click.option(
+    "--sigstore-public-good",
+    "public_good",
+    is_flag=True,
+    help="The public Sigstore's, as the sigstore package that is installed here brings it.",
+)
+@FROM
+@click.option("--dry-run", is_flag=True, help="Say what would come of it; write nothing.")
+@_JSON
+@takes("app", "root", "server")
+def trusted_root(
+    call: Call,
+    *,
+    file: Path,
+    chosen: Path | None,
+    public_good: bool,
+    address: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Put what proofs of origin are verified with into the ceremony FILE, for maintainers to sign.
+
+    Whoever stands in it vouches for who built a release. Clients take it from the app's own signed
+    targets, and from nowhere else. Renew it when Sigstore's services change their keys.
+    """
+    if public_good == (chosen is not None):
+        raise UsageError(
+            "which trusted root?", expected="either --from-file FILE or --sigstore-public-good"
+        )
+    data, source = (
+        (read_file(call.around.folder / chosen), chosen.name)
+        if chosen is not None
+        else read_public_good()
+    )
+    _check(data, source)
+    warn(
+        f"whoever signs this trusts {source} (SHA-256 {digest_bytes(data)}): compare it with what "
+        "somebody else has, from another place"
+    )
+    path = call.around.folder / file
+    earlier = load_ceremony(path) if path.exists() else None
+    check_registered(earlier, file)
+    with source_of(call, earlier, address) as reader:
+        change = Change(title="who vouches for origins", trusted_root=data)
+        put_into(call, reader, file, change, dry_run=dry_run, as_json=as_json)
+
+
+def _check(data: bytes, source: str) -> None:
+    if len(data) > MAX_TRUSTED_ROOT_BYTES:
+        raise UsageError(
+            "too large", subject=source, expected=f"at most {MAX_TRUSTED_ROOT_BYTES} bytes"
+        )
+    try:
+        parse_trusted_root(data, subject=source)
+    except DocumentError as exc:
+        raise UsageError(
+            exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
+        ) from exc
