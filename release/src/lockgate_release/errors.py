@@ -30,6 +30,7 @@ __all__ = [
     "LocalError",
     "LockgateError",
     "PendingError",
+    "ProvenanceError",
     "RefusedOfferError",
     "RepositoryError",
     "StaleMirrorError",
@@ -146,6 +147,12 @@ class RefusedOfferError(RepositoryError):
     """The server offers what the publishers did not allow in this channel."""
 
     code = "repository.offer"
+
+
+class ProvenanceError(RepositoryError):
+    """A proof of origin proves nothing of the artifact in hand, or there is none."""
+
+    code = "repository.provenance"
 
 
 class TransportError(LockgateError):

@@ -1,0 +1,146 @@
+"""What a Sigstore certificate says of who signed and of the build. Imports sigstore.
+
+Nothing is believed by reading it: `as_policy` is what sigstore proves, against the same certificate
+and its chain.
+
+Source: Fulcio's OID information, https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography.hazmat import asn1
+from cryptography.x509 import (
+    Certificate,
+    ExtensionNotFound,
+    ObjectIdentifier,
+    OtherName,
+    RFC822Name,
+    SubjectAlternativeName,
+    UniformResourceIdentifier,
+    UnrecognizedExtension,
+)
+from sigstore.verify import policy
+
+from lockgate_release.errors import ProvenanceError
+
+__all__ = ["Claims", "read_claims"]
+
+_FULCIO = "1.3.6.1.4.1.57264.1"
+_ISSUER = ObjectIdentifier(f"{_FULCIO}.1")
+_OTHER_NAME = ObjectIdentifier(f"{_FULCIO}.7")
+_ISSUER_V2 = ObjectIdentifier(f"{_FULCIO}.8")
+_SOURCE_REPOSITORY = ObjectIdentifier(f"{_FULCIO}.12")
+_SOURCE_DIGEST = ObjectIdentifier(f"{_FULCIO}.13")
+_SOURCE_REF = ObjectIdentifier(f"{_FULCIO}.14")
+_BUILD_CONFIG = ObjectIdentifier(f"{_FULCIO}.18")
+_BUILD_TRIGGER = ObjectIdentifier(f"{_FULCIO}.20")
+_RUN_INVOCATION = ObjectIdentifier(f"{_FULCIO}.21")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a certificate says; "" where it says nothing.
+
+    Attributes:
+        has_issuer: Whether it names the issuer in the older way.
+        has_issuer_v2: Whether it does so in the newer way.
+    """
+
+    identity: str
+    issuer: str
+    has_issuer: bool
+    has_issuer_v2: bool
+    source_repository: str
+    source_digest: str
+    source_ref: str
+    workflow: str
+    trigger: str
+    run: str
+
+    def as_policy(self) -> policy.VerificationPolicy:
+        """Return what sigstore is to prove of the certificate: exactly these claims."""
+        children: list[policy.VerificationPolicy] = [
+            policy.Identity(
+                identity=self.identity, issuer=self.issuer if self.has_issuer else None
+            ),
+        ]
+        if self.has_issuer_v2:
+            children.append(policy.OIDCIssuerV2(self.issuer))
+        for text, kind in (
+            (self.source_repository, policy.OIDCSourceRepositoryURI),
+            (self.source_digest, policy.OIDCSourceRepositoryDigest),
+            (self.source_ref, policy.OIDCSourceRepositoryRef),
+            (self.workflow, policy.OIDCBuildConfigURI),
+            (self.trigger, policy.OIDCBuildTrigger),
+            (self.run, policy.OIDCRunInvocationURI),
+        ):
+            if text:
+                children.append(kind(text))
+        return policy.AllOf(children)
+
+
+def read_claims(certificate: Certificate) -> Claims:
+    """Return what a certificate says, unverified.
+
+    Raises:
+        ProvenanceError: It names no issuer, two issuers, or not exactly one identity.
+        ValueError: An extension of it is malformed.
+    """
+    older = _raw(certificate, _ISSUER).decode()
+    newer = _text(certificate, _ISSUER_V2)
+    issuer = newer or older
+    if not issuer or (older and older != issuer):
+        raise ProvenanceError(
+            "its certificate does not name one issuer",
+            found=" and ".join(filter(None, (older, newer))) or "none",
+        )
+    return Claims(
+        identity=_identity(certificate),
+        issuer=issuer,
+        has_issuer=older != "",
+        has_issuer_v2=newer != "",
+        source_repository=_text(certificate, _SOURCE_REPOSITORY),
+        source_digest=_text(certificate, _SOURCE_DIGEST),
+        source_ref=_text(certificate, _SOURCE_REF),
+        workflow=_text(certificate, _BUILD_CONFIG),
+        trigger=_text(certificate, _BUILD_TRIGGER),
+        run=_text(certificate, _RUN_INVOCATION),
+    )
+
+
+def _identity(certificate: Certificate) -> str:
+    names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    found = [
+        *names.get_values_for_type(RFC822Name),
+        *names.get_values_for_type(UniformResourceIdentifier),
+        *(
+            # sigstore's own reading of it, which its policy repeats.
+            one.value.decode()
+            for one in names.get_values_for_type(OtherName)
+            if one.type_id == _OTHER_NAME
+        ),
+    ]
+    if len(list(names)) != 1 or len(found) != 1 or not found[0].isprintable():
+        raise ProvenanceError("its certificate does not name one identity", found=repr(found)[:300])
+    return found[0]
+
+
+def _raw(certificate: Certificate, oid: ObjectIdentifier) -> bytes:
+    try:
+        value = certificate.extensions.get_extension_for_oid(oid).value
+    except ExtensionNotFound:
+        return b""
+    assert isinstance(value, UnrecognizedExtension)
+    return value.value
+
+
+def _text(certificate: Certificate, oid: ObjectIdentifier) -> str:
+    raw = _raw(certificate, oid)
+    text = asn1.decode_der(str, raw) if raw else ""
+    if not text.isprintable():
+        raise ProvenanceError(
+            "its certificate holds what cannot be printed", found=repr(text)[:300]
+        )
+    return text

@@ -1,0 +1,373 @@
+"""What somebody can do with Sigstore bundles who is not whom the policy names: nothing.
+
+A Sigstore instance of our own signs, by unmodified sigstore-python; each attack ends in a judgement
+that the rule is not met, with the reason.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat import asn1
+
+from lockgate_release.documents.attestation_rules import (
+    AttestationDemand,
+    AttestationRule,
+    SignerRule,
+)
+from lockgate_release.errors import ProvenanceError
+from lockgate_release.names import Sha256Hex
+from lockgate_release.provenance.bundles import MAX_BUNDLE_BYTES
+from lockgate_release.provenance.facts import Judgement
+from lockgate_release.provenance.judging import judge_attestations
+from tests.simulators.sigstore import (
+    ANN,
+    BOB,
+    SLSA,
+    WORKFLOW,
+    SigstoreSimulator,
+    person,
+    serve_sigstore,
+    workflow,
+)
+
+DATA = b"an artifact"
+SHA256 = Sha256Hex(hashlib.sha256(DATA).hexdigest())
+OTHER = Sha256Hex(hashlib.sha256(b"another").hexdigest())
+RELEASE = SignerRule(
+    identity="https://github.com/o/r/.github/workflows/release.yml@refs/tags/v*",
+    issuer=WORKFLOW.issuer,
+)
+DEMAND = AttestationDemand(signers=(RELEASE,))
+
+
+@pytest.fixture(scope="module")
+def sigstore() -> Iterator[SigstoreSimulator]:
+    with serve_sigstore() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def own() -> Iterator[SigstoreSimulator]:
+    """One whose knobs a test may turn."""
+    with serve_sigstore() as simulator:
+        yield simulator
+
+
+def _judge(
+    sigstore: SigstoreSimulator,
+    *bundles: bytes,
+    demand: AttestationDemand = DEMAND,
+    sha256: Sha256Hex = SHA256,
+) -> Judgement:
+    rule = AttestationRule(demands=(demand,))
+    return judge_attestations(rule, bundles, sha256, sigstore.trusted_root)
+
+
+def _assert_refused(judgement: Judgement, *words: str) -> None:
+    assert not judgement.is_met
+    for one in words:
+        assert one in judgement.why_not()
+
+
+# -- What is right is taken -----------------------------------------------------------------
+
+
+def test_a_signature_of_the_workflow_that_the_rule_names_is_taken(
+    sigstore: SigstoreSimulator,
+) -> None:
+    judgement = _judge(sigstore, sigstore.sign(DATA))
+    assert judgement.is_met
+    (proof,) = judgement.found
+    assert (proof.identity, proof.issuer) == (WORKFLOW.identity, WORKFLOW.issuer)
+    assert (proof.source_repository, proof.source_ref) == (
+        "https://github.com/o/r",
+        "refs/tags/v1.0.0",
+    )
+    assert proof.predicate_type == ""
+    assert abs(proof.logged_at - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_a_statement_about_several_files_proves_each_of_them(sigstore: SigstoreSimulator) -> None:
+    bundle = sigstore.attest({"a": OTHER, "b": SHA256})
+    demand = replace(
+        DEMAND,
+        predicate_types=(SLSA,),
+        source_repository="https://github.com/o/r",
+        workflow=RELEASE.identity,
+    )
+    for sha256 in (SHA256, OTHER):
+        assert _judge(sigstore, bundle, demand=demand, sha256=sha256).is_met
+
+
+def test_no_more_bundles_are_asked_for_than_the_rule_needs(sigstore: SigstoreSimulator) -> None:
+    def bundles() -> Iterator[bytes]:
+        yield b"rubbish"
+        yield sigstore.sign(DATA)
+        pytest.fail("one too many")
+
+    rule = AttestationRule(demands=(DEMAND,))
+    judgement = judge_attestations(rule, bundles(), SHA256, sigstore.trusted_root)
+    assert judgement.is_met
+    assert len(judgement.refused) == 1
+
+
+def test_two_people_reach_a_threshold_of_two(sigstore: SigstoreSimulator) -> None:
+    assert _judge(sigstore, sigstore.sign(DATA, ANN), sigstore.sign(DATA, BOB), demand=_TWO).is_met
+
+
+# -- Who signs ------------------------------------------------------------------------------
+
+_TWO = AttestationDemand(
+    threshold=2,
+    signers=tuple(SignerRule(identity=one.identity, issuer=one.issuer) for one in (ANN, BOB)),
+)
+
+
+def test_no_bundle_at_all_proves_nothing(sigstore: SigstoreSimulator) -> None:
+    _assert_refused(_judge(sigstore), "no proof of its origin", RELEASE.identity)
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        workflow(repository="o/rr"),
+        workflow(repository="evil/r"),
+        workflow(file="other.yml"),
+        workflow(ref="refs/heads/main"),
+        workflow(ref="refs/tags/v1@refs/heads/evil"),
+        ANN,
+        replace(WORKFLOW, issuer="https://accounts.example"),
+    ],
+    ids=lambda who: who.identity,
+)
+def test_another_identity_or_issuer_is_nobody_here(sigstore: SigstoreSimulator, who: Any) -> None:
+    _assert_refused(_judge(sigstore, sigstore.sign(DATA, who)), "none of its signers", who.identity)
+
+
+def test_one_person_does_not_reach_a_threshold_of_two_by_signing_twice(
+    sigstore: SigstoreSimulator,
+) -> None:
+    twice = (sigstore.sign(DATA, ANN), sigstore.attest({"a": SHA256}, ANN))
+    _assert_refused(_judge(sigstore, *twice, demand=_TWO), "who counts once")
+    elsewhere = person(ANN.identity, "https://other.example")
+    assert not _judge(sigstore, *twice, sigstore.sign(DATA, elsewhere), demand=_TWO).is_met
+
+
+def test_a_certificate_that_names_two_is_nobodys(own: SigstoreSimulator) -> None:
+    own.authority.names = [
+        x509.UniformResourceIdentifier(name) for name in (WORKFLOW.identity, "https://evil.example")
+    ]
+    _assert_refused(_judge(own, own.sign(DATA)), "does not name one identity")
+
+
+def test_a_certificate_that_names_two_issuers_is_nobodys(own: SigstoreSimulator) -> None:
+    own.authority.further = {8: asn1.encode_der("https://other.example")}
+    _assert_refused(_judge(own, own.sign(DATA)), "does not name one issuer")
+
+
+def test_what_the_issuer_did_not_certify_of_the_build_is_not_taken_from_the_statement(
+    own: SigstoreSimulator,
+) -> None:
+    """The statement says where it was built; the certificate says nothing of it."""
+    told = {"buildDefinition": {"externalParameters": {"workflow": {"repository": "o/r"}}}}
+    silent = replace(WORKFLOW, claims={"job_workflow_ref": WORKFLOW.claims["job_workflow_ref"]})
+    bundle = own.attest({"a": SHA256}, silent, predicate=told)
+    demand = replace(DEMAND, source_repository="https://github.com/o/r")
+    _assert_refused(_judge(own, bundle, demand=demand), "built from what nobody certified")
+    assert _judge(own, bundle).is_met
+
+
+def test_another_repository_calls_the_same_reusable_workflow_in_vain(
+    sigstore: SigstoreSimulator,
+) -> None:
+    caller = {
+        **WORKFLOW.claims,
+        "repository": "evil/r",
+        "workflow_ref": "evil/r/x.yml@refs/tags/v1",
+    }
+    bundle = sigstore.sign(DATA, replace(WORKFLOW, claims=caller))
+    demand = replace(DEMAND, source_repository="https://github.com/o/r")
+    _assert_refused(_judge(sigstore, bundle, demand=demand), "built from https://github.com/evil/r")
+    demand = replace(DEMAND, workflow=RELEASE.identity)
+    _assert_refused(_judge(sigstore, bundle, demand=demand), "by the workflow https://github.com/e")
+
+
+# -- What is signed -------------------------------------------------------------------------
+
+
+def test_a_bundle_of_another_artifact_proves_nothing_of_this_one(
+    sigstore: SigstoreSimulator,
+) -> None:
+    _assert_refused(_judge(sigstore, sigstore.sign(b"another")), "digest mismatch")
+
+
+def test_a_bundle_that_hides_which_artifact_it_is_for_proves_nothing(
+    sigstore: SigstoreSimulator,
+) -> None:
+    bundle = json.loads(sigstore.sign(b"another"))
+    del bundle["messageSignature"]["messageDigest"]
+    assert not _judge(sigstore, json.dumps(bundle).encode()).is_met
+
+
+def test_a_statement_about_another_file_proves_nothing_of_this_one(
+    sigstore: SigstoreSimulator,
+) -> None:
+    bundle = sigstore.attest({"this-one.tar.gz": OTHER})
+    _assert_refused(_judge(sigstore, bundle), "about other files", "this-one.tar.gz")
+
+
+def test_a_statement_of_another_kind_is_not_the_one_that_is_demanded(
+    sigstore: SigstoreSimulator,
+) -> None:
+    demand = replace(DEMAND, predicate_types=(SLSA,))
+    bundle = sigstore.attest({"a": SHA256}, predicate_type="https://example.com/lunch/v1")
+    _assert_refused(_judge(sigstore, bundle, demand=demand), "as https://example.com/lunch/v1")
+    plain = sigstore.sign(DATA)
+    _assert_refused(_judge(sigstore, plain, demand=demand), "as a plain signature")
+
+
+def test_a_signature_does_not_pose_as_a_statement(sigstore: SigstoreSimulator) -> None:
+    """Both in one bundle: the statement is what counts, and it is somebody else's."""
+    signed = json.loads(sigstore.sign(DATA))
+    said = json.loads(sigstore.attest({"a": SHA256}, ANN))
+    both = json.dumps({**signed, "dsseEnvelope": said["dsseEnvelope"]}).encode()
+    assert not _judge(sigstore, both).is_met
+
+
+def _change_payload(bundle: dict[str, Any]) -> None:
+    envelope = bundle["dsseEnvelope"]
+    payload = base64.b64decode(envelope["payload"]).replace(OTHER.encode(), SHA256.encode())
+    envelope["payload"] = base64.b64encode(payload).decode()
+
+
+def _change_type(bundle: dict[str, Any]) -> None:
+    bundle["dsseEnvelope"]["payloadType"] = "text/plain"
+
+
+def _drop_log_entry(bundle: dict[str, Any]) -> None:
+    bundle["verificationMaterial"]["tlogEntries"] = []
+
+
+def _take_time_of_another_day(bundle: dict[str, Any]) -> None:
+    (entry,) = bundle["verificationMaterial"]["tlogEntries"]
+    entry["integratedTime"] = str(int(entry["integratedTime"]) + 1)
+
+
+def _drop_promise(bundle: dict[str, Any]) -> None:
+    (entry,) = bundle["verificationMaterial"]["tlogEntries"]
+    del entry["inclusionPromise"]
+
+
+def _drop_proof(bundle: dict[str, Any]) -> None:
+    (entry,) = bundle["verificationMaterial"]["tlogEntries"]
+    del entry["inclusionProof"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _change_payload,
+        _change_type,
+        _drop_log_entry,
+        _drop_promise,
+        _drop_proof,
+        _take_time_of_another_day,
+    ],
+)
+def test_a_bundle_that_was_changed_proves_nothing(
+    sigstore: SigstoreSimulator, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    bundle = json.loads(sigstore.attest({"a": SHA256, "b": OTHER}))
+    assert _judge(sigstore, json.dumps(bundle).encode()).is_met
+    spoil(bundle)
+    _assert_refused(_judge(sigstore, json.dumps(bundle).encode()), "no proof of its origin")
+
+
+def test_the_log_entry_of_another_signature_is_not_this_ones(sigstore: SigstoreSimulator) -> None:
+    mine, others = (json.loads(sigstore.sign(data)) for data in (DATA, b"another"))
+    mine["verificationMaterial"]["tlogEntries"] = others["verificationMaterial"]["tlogEntries"]
+    _assert_refused(_judge(sigstore, json.dumps(mine).encode()), "inconsistent")
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b"[]",
+        b"{}",
+        b"<html>not here</html>",
+        b"[" * 200_000,
+        b'{"mediaType": "\x1b[2J"}',
+        b'{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json"}',
+        b" " * (MAX_BUNDLE_BYTES + 1),
+    ],
+    ids=lambda data: data[:12],
+)
+def test_rubbish_proves_nothing_and_stops_nobody(
+    sigstore: SigstoreSimulator, rubbish: bytes
+) -> None:
+    judgement = _judge(sigstore, rubbish)
+    _assert_refused(judgement, "no proof of its origin")
+    assert judgement.why_not().isprintable()
+    assert _judge(sigstore, rubbish, sigstore.sign(DATA)).is_met
+
+
+# -- By whom it was certified, and when -----------------------------------------------------
+
+
+def test_another_instance_speaks_for_nobody(
+    sigstore: SigstoreSimulator, own: SigstoreSimulator
+) -> None:
+    """A staging instance certifies whom it likes: its root is not the one that was signed."""
+    _assert_refused(_judge(sigstore, own.sign(DATA)), "CertValidationError")
+
+
+@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities"])
+def test_each_part_of_the_instance_must_be_the_one_that_was_signed(
+    sigstore: SigstoreSimulator, own: SigstoreSimulator, part: str
+) -> None:
+    root = json.loads(sigstore.trusted_root)
+    root[part] = json.loads(own.trusted_root)[part]
+    rule = AttestationRule(demands=(DEMAND,))
+    bundle = sigstore.sign(DATA)
+    assert judge_attestations(rule, [bundle], SHA256, sigstore.trusted_root).is_met
+    assert not judge_attestations(rule, [bundle], SHA256, json.dumps(root).encode()).is_met
+
+
+@pytest.mark.parametrize("away", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_certificate_is_good_for_its_own_minutes(own: SigstoreSimulator, away: timedelta) -> None:
+    """Whoever finds an old key signs with it in vain: the log tells when."""
+    own.log.moment = datetime.now(UTC) + away
+    _assert_refused(_judge(own, own.sign(DATA)), "not valid at validation time")
+
+
+@pytest.mark.parametrize(
+    "root", [b"", b"{}", b"[]", b"\xff", b'{"mediaType": "x"}', b"[" * 200_000]
+)
+def test_without_a_root_nothing_is_judged(sigstore: SigstoreSimulator, root: bytes) -> None:
+    rule = AttestationRule(demands=(DEMAND,))
+    with pytest.raises(ProvenanceError, match="trusted root"):
+        judge_attestations(rule, [sigstore.sign(DATA)], SHA256, root)
+
+
+@pytest.mark.parametrize("part", ["tlogs", "ctlogs", "certificateAuthorities"])
+def test_a_root_without_one_of_its_parts_verifies_nothing(
+    sigstore: SigstoreSimulator, part: str
+) -> None:
+    root = json.loads(sigstore.trusted_root)
+    root[part] = []
+    rule = AttestationRule(demands=(DEMAND,))
+    try:
+        met = judge_attestations(rule, [sigstore.sign(DATA)], SHA256, json.dumps(root).encode())
+    except ProvenanceError:
+        return
+    assert not met.is_met
