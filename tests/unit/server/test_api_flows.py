@@ -9,8 +9,10 @@ from securesystemslib.signer import Key
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Remedy
-from lockgate_release.names import ChannelName
+from lockgate_release.names import AppName, ChannelName, Platform
+from lockgate_release.reports import Active
 from lockgate_release.requests import PublishRequest, RevokeRequest
+from lockgate_server.ports.reports import Admitted
 from tests.simulators.bare_sender import Sender
 from tests.simulators.publisher import Build
 from tests.simulators.server_scene import Client, Scene
@@ -169,6 +171,34 @@ def test_releases_are_listed_newest_first_with_where_they_are_offered(
     assert shown["extras"]["notes"] == "What is new in 1.10.0"
     missing = api("GET", "/apps/demo/releases/3.0.0")
     assert (missing.status_code, missing.get_json()["code"]) == (404, "not-found")
+
+
+def test_what_clients_use_is_told_by_the_day_for_a_week(scene: Scene, api: Client) -> None:
+    register(scene, api)
+    publish(scene, api, "1.0.0")
+    for back, version in ((0, "1.0.0"), (2, "0.9.0"), (7, "0.8.0")):
+        now = scene.now - timedelta(days=back)
+        report = Active(
+            channel=ChannelName("stable"),
+            version=version,
+            platform=Platform("any"),
+            last_counted=None,
+        )
+        admitted = Admitted(app=AppName("demo"), report=report, until=now + timedelta(days=2))
+        scene.reports.add([admitted, admitted], {}, now=now)
+    days = api("GET", "/apps/demo/installed").get_json()["days"]
+    today = scene.now.date()
+    assert [(day["day"], day["counts"][0]["version"]) for day in days] == [
+        (today.isoformat(), "1.0.0"),
+        ((today - timedelta(days=2)).isoformat(), "0.9.0"),
+    ]
+    assert days[0]["counts"][0] == {
+        "channel": "stable",
+        "version": "1.0.0",
+        "platform": "any",
+        "clients": 2,
+    }
+    assert api("GET", "/apps/other/installed").status_code == 404
 
 
 def test_a_release_without_extras_is_shown_too(scene: Scene, api: Client) -> None:

@@ -6,6 +6,7 @@ from flask import Response
 
 from lockgate_release.names import parse_app_name
 from lockgate_release.requests import PublishRequest
+from lockgate_server.services.write.installed import describe_installed
 from lockgate_server.services.write.publish import publish
 from lockgate_server.services.write.status import (
     describe_release,
@@ -14,7 +15,7 @@ from lockgate_server.services.write.status import (
 )
 from lockgate_server.views.api.context import answer, caller, json_body, write_deps
 
-__all__ = ["list_releases", "publish_release", "show_release"]
+__all__ = ["list_installed", "list_releases", "publish_release", "show_release"]
 
 
 def list_releases(app: str) -> Response:
@@ -26,6 +27,11 @@ def show_release(app: str, version: str) -> Response:
     """Show one live release with its documents."""
     deps = write_deps()
     return answer(describe_release(deps, read_current(deps, parse_app_name(app)), version))
+
+
+def list_installed(app: str) -> Response:
+    """Say which versions clients use."""
+    return answer(describe_installed(write_deps(), parse_app_name(app)))
 
 
 def publish_release(app: str) -> Response:

@@ -134,6 +134,15 @@ ROUTES: tuple[Route, ...] = (
         refusals=(404,),
     ),
     Route(
+        method="GET",
+        path=f"{_APP}/installed",
+        view=releases.list_installed,
+        scope=Scope.READ,
+        summary="Say which versions clients use, by the reports of the last 7 days",
+        answers={200: "Installed"},
+        refusals=(404,),
+    ),
+    Route(
         method="HEAD",
         path=f"{_APP}/artifacts/{{sha256}}",
         view=artifacts.head_artifact,

@@ -211,6 +211,18 @@ SCHEMAS: dict[str, Schema] = {
     "ReleaseDetail": _object(
         {**_ENTRY, "document": {"type": "object"}, "extras": {"type": "object"}}
     ),
+    "Installed": _object(
+        {
+            "app": _NAME,
+            "at": _INSTANT,
+            "days": _array(
+                _object({"day": _TEXT, "counts": _array(_ref("ActiveCount"))}),
+            ),
+        }
+    ),
+    "ActiveCount": _object(
+        {"channel": _NAME, "version": _VERSION, "platform": _NAME, "clients": _integer()}
+    ),
     "ArtifactReceipt": _object({"sha256": _SHA256, "size": _integer()}),
     "BeginRequest": _object({"upload_id": _UPLOAD_ID, "size": _integer()}, {"sha256": _SHA256}),
     "UploadPart": _object(
