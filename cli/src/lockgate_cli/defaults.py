@@ -11,6 +11,12 @@ reaches_server = true                 # a release that cuts a machine off from u
 requires_from = "1.0.0"
 capabilities = ["archive/zip"]
 keep = 50
+sigstore = true                       # sign each artifact by Sigstore
+trust_config = "sigstore.json"        # with a private instance
+bundle_dir = "dist"                   # where *.sigstore.json lie
+changelog = "CHANGELOG.md"            # where the notes of a release are
+tag = "ci"                            # what is published is the tag that CI builds
+prereleases = ["beta", "nightly"]     # the channels that take pre-releases; else all but stable
 
 [floors]
 stable = "1.2.0"
@@ -47,12 +53,18 @@ _TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "requires_from": ("a version", str),
     "capabilities": ("a list of texts", list),
     "keep": ("a number", int),
+    "sigstore": ("true or false", bool),
+    "trust_config": ("a file", str),
+    "bundle_dir": ("a folder", str),
+    "changelog": ("a file", str),
+    "tag": ("a tag, or ci", str),
+    "prereleases": ("a list of channels", list),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishOptions:
-    """What flags or the file say about how a release is installed; None: nothing."""
+    """What flags or the file say of every publish; None: nothing."""
 
     entrypoint: str | None = None
     wheels: str | None = None
@@ -64,6 +76,12 @@ class PublishOptions:
     requires_from: str | None = None
     capabilities: tuple[str, ...] | None = None
     keep: int | None = None
+    sigstore: bool | None = None
+    trust_config: str | None = None
+    bundle_dir: str | None = None
+    changelog: str | None = None
+    tag: str | None = None
+    prereleases: tuple[str, ...] | None = None
 
     def over(self, other: PublishOptions) -> PublishOptions:
         """Return these, and the other's where these say nothing."""
@@ -143,8 +161,9 @@ def parse_options(settings: Settings) -> PublishOptions:
     options = dict(table)
     if "health" in options:
         options["health"] = split_command(options["health"])
-    if "capabilities" in options:
-        options["capabilities"] = tuple(options["capabilities"])  # type: ignore[arg-type]
+    for name in ("capabilities", "prereleases"):
+        if name in options:
+            options[name] = tuple(options[name])  # type: ignore[arg-type]
     return PublishOptions(**options)  # type: ignore[arg-type]  # checked above, one by one
 
 

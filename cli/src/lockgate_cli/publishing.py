@@ -13,6 +13,16 @@ from pathlib import Path
 
 from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
+from lockgate_cli.attesting.adding import scratch_folder
+from lockgate_cli.attesting.attaching import (
+    Attached,
+    AttestWish,
+    attach,
+    find_unsigned,
+    sign_missing,
+    spill,
+    with_attached,
+)
 from lockgate_cli.context import Call
 from lockgate_cli.extras import describe_change, join_extras
 from lockgate_cli.fields import parse_field
@@ -25,9 +35,10 @@ from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_cli.roles import choose_role, lacks_approval
 from lockgate_cli.sameness import check_same, check_same_notes
-from lockgate_cli.submitting import Outcome, Plan, load_publishers, submit_plan
+from lockgate_cli.submitting import Outcome, Plan, load_keys, load_publishers, submit_plan
 from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.documents import (
+    Artifact,
     ExtrasDocument,
     Install,
     ReleaseDocument,
@@ -68,6 +79,7 @@ class Publication:
         floors: Floors that are asked for.
         install: What to do with the unpacked tree.
         requires: What must hold before it may be installed.
+        attest: Which attestations go with it.
     """
 
     app: AppName
@@ -82,6 +94,7 @@ class Publication:
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
     install: Install = field(default_factory=Install)
     requires: Requirements = field(default_factory=Requirements)
+    attest: AttestWish = field(default_factory=AttestWish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +131,7 @@ class Prepared:
         extras: Its extras, or None for a promotion. Where the release is live already, deltas and
             attestations that are missing there are added.
         beside: The files that the extras name: they go up beside the artifacts.
+        attached: The attestations that the extras name, with their bytes: they go up too.
     """
 
     wish: Publication | Promotion
@@ -125,6 +139,7 @@ class Prepared:
     document: ReleaseDocument | None = None
     extras: ExtrasDocument | None = None
     beside: tuple[Outgoing, ...] = ()
+    attached: tuple[Attached, ...] = ()
 
 
 def prepare(
@@ -162,7 +177,9 @@ def prepare(
         install=wish.install,
         requires=wish.requires,
     )
-    extras = ExtrasDocument(app=wish.app, version=wish.version, notes=wish.notes or "")
+    attached = attach(wish.attest, document.artifacts, wish.version)
+    plain = ExtrasDocument(app=wish.app, version=wish.version, notes=wish.notes or "")
+    extras = with_attached(plain, attached)
     try:
         parse_release(document.to_bytes())
         parse_extras(extras.to_bytes())
@@ -170,7 +187,7 @@ def prepare(
         raise UsageError(
             exc.what, subject=exc.subject, expected=exc.expected, found=exc.found
         ) from exc
-    return Prepared(wish=wish, facts=facts, document=document, extras=extras)
+    return Prepared(wish=wish, facts=facts, document=document, extras=extras, attached=attached)
 
 
 def _describe_all(
@@ -222,7 +239,16 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
         offers=offers,
         title=_title_of(wish),
         unapproved=unapproved,
+        to_sign=_find_unsigned(prepared, stored),
     )
+
+
+def _find_unsigned(prepared: Prepared, stored: Stored | None) -> tuple[Artifact, ...]:
+    """Return what is still to be signed by Sigstore; nothing where that was not asked for."""
+    wish, document = prepared.wish, prepared.document
+    if not isinstance(wish, Publication) or wish.attest.keyless is None or document is None:
+        return ()
+    return find_unsigned(document.artifacts, prepared.extras, stored.extras if stored else None)
 
 
 def _add_extras(
@@ -272,7 +298,12 @@ def submit(
 
     # Keys first: an upload is for nothing when nobody can sign.
     load_publishers(call, plan)
-    send(api, wish.app, uploads, prepared.facts, prepared.beside)
+    if plan.to_sign:
+        prepared = _sign(call, api, prepared, plan)
+        plan = plan_again()
+    with scratch_folder() as folder:
+        beside = (*prepared.beside, *spill(prepared.attached, folder))
+        send(api, wish.app, uploads, prepared.facts, beside)
     try:
         return submit_plan(call, api, plan, plan_again)
     except PendingError as exc:
@@ -282,6 +313,24 @@ def submit(
             return make_plan(state, prepared, stored or load_stored(api, base, wish.version))
 
         return meet_waiting(call, api, base, plan, wish.version, plan_onto, exc)
+
+
+def _sign(call: Call, api: Api, prepared: Prepared, plan: Plan) -> Prepared:
+    """Return the publication with a bundle over each artifact that nobody has signed yet."""
+    wish, extras = prepared.wish, prepared.extras
+    assert isinstance(wish, Publication)
+    assert wish.attest.keyless is not None
+    assert extras is not None
+    role = plan.following.role
+    load_keys(call, plan.base.chain, role)
+    signed = sign_missing(
+        api, wish.attest.keyless, call.around.environ, plan.to_sign, (wish.app, role, wish.version)
+    )
+    return replace(
+        prepared,
+        extras=with_attached(extras, signed),
+        attached=(*prepared.attached, *signed),
+    )
 
 
 def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:

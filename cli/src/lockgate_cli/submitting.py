@@ -21,6 +21,7 @@ from lockgate_cli.problems import UnableError
 from lockgate_cli.remembering import note_signed
 from lockgate_cli.repository import Base
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
+from lockgate_release.documents import Artifact
 from lockgate_release.errors import ConflictError, PendingError, TransportError
 from lockgate_release.names import ChannelName
 from lockgate_release.pending_requests import MAX_TITLE, LiftWish, PendingRequest, Wishes
@@ -57,6 +58,7 @@ class Plan:
         lifts: The revocations that are taken back with it.
         title: What it is, for those who are to sign it.
         unapproved: Channels that cannot offer it before people have approved it for them.
+        to_sign: Artifacts that are to be signed by Sigstore before the list is.
     """
 
     base: Base
@@ -66,11 +68,12 @@ class Plan:
     lifts: tuple[LiftWish, ...] = ()
     title: str = ""
     unapproved: tuple[ChannelName, ...] = ()
+    to_sign: tuple[Artifact, ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether there is anything to do."""
-        return self.following.changed or bool(self.offers)
+        return self.following.changed or bool(self.offers) or bool(self.to_sign)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from lockgate_cli.attesting.reading import MAX_FILE_BYTES, Said, read_attestations
 from lockgate_release.errors import LocalError, UsageError
 
-__all__ = ["BUNDLE_ENDING", "find_files", "read_attestation_file"]
+__all__ = ["BUNDLE_ENDING", "find_files", "read_attestation_file", "read_folder"]
 
 BUNDLE_ENDING = ".sigstore.json"
 """What the file of an artifact's bundle is called, after the artifact's whole name."""
@@ -86,3 +86,20 @@ def _walk(folder: Path, *, deep: bool) -> Iterator[Path]:
             folders.clear()
         for name in names:
             yield Path(where, name)
+
+
+def read_folder(folder: Path) -> tuple[tuple[Said, ...], tuple[str, ...]]:
+    """Return the attestations in a folder and all below it, and the files that hold none.
+
+    Raises:
+        UsageError: There is no such folder.
+        LocalError: A file cannot be read.
+    """
+    found: list[Said] = []
+    broken: list[str] = []
+    for path in find_files(folder, deep=True, everything=True):
+        try:
+            found += read_attestation_file(path)
+        except UsageError as exc:
+            broken.append(str(exc))
+    return tuple(found), tuple(broken)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -32,7 +31,6 @@ from lockgate_release.errors import (
 from lockgate_release.names import Sha256Hex
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
     from sigstore.models import ClientTrustConfig
     from sigstore.oidc import IdentityToken
     from sigstore.sign import Signer
@@ -43,7 +41,6 @@ TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105 (the name of a variable)
 """Where CI services that hand tokens over in the environment put the one for Sigstore."""
 
 _DEADLINE_S = 120.0
-_ISSUER_OID = "1.3.6.1.4.1.57264.1.8"
 _NO_IDENTITY = (
     "On GitHub give the job `permissions: id-token: write`; on GitLab an id_token "
     f"{TOKEN_VARIABLE} with the audience sigstore; elsewhere --identity-token-file."
@@ -73,7 +70,7 @@ class Signed:
 
     Attributes:
         said: The bundle.
-        identity: Who signed, as the certificate has it; "" where it names nobody.
+        identity: Who signed, as the certificate has it.
         issuer: Who vouched for that.
     """
 
@@ -115,33 +112,14 @@ def _sign(signer: Signer, sha256: Sha256Hex) -> Signed:
     from sigstore.hashes import Hashed  # noqa: PLC0415 (as above)
     from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415
 
+    from lockgate_release.provenance.certificates import read_claims  # noqa: PLC0415
+
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(sha256))
     bundle = signer.sign_artifact(hashed)
     data = bundle.to_json().encode() + b"\n"
     (said,) = read_attestations(data, subject=f"the bundle of sha256:{sha256[:12]}…")
-    identity, issuer = _named_in(bundle.signing_certificate)
-    return Signed(said=said, identity=identity, issuer=issuer)
-
-
-def _named_in(certificate: Certificate) -> tuple[str, str]:
-    """Return identity and issuer of a certificate, for people; "" for what it does not say.
-
-    Source: Fulcio's OID 1.3.6.1.4.1.57264.1.8, issuer as a DER UTF8String.
-    """
-    from cryptography import x509  # noqa: PLC0415 (as above)
-
-    names: list[str] = []
-    with suppress(x509.ExtensionNotFound, ValueError):
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names += found.get_values_for_type(x509.UniformResourceIdentifier)
-        names += found.get_values_for_type(x509.RFC822Name)
-    issuer = b""
-    with suppress(x509.ExtensionNotFound, ValueError):
-        raw = certificate.extensions.get_extension_for_oid(x509.ObjectIdentifier(_ISSUER_OID)).value
-        if isinstance(raw, x509.UnrecognizedExtension):
-            # Two bytes of DER before a short text, more before one of 128 bytes or more.
-            issuer = raw.value[2:] if raw.value[1:2] < b"\x80" else raw.value[3:]
-    return (names or [""])[0], issuer.decode(errors="replace")
+    claims = read_claims(bundle.signing_certificate)
+    return Signed(said=said, identity=claims.identity, issuer=claims.issuer)
 
 
 def _find_token(wish: KeylessWish, environ: Mapping[str, str]) -> IdentityToken:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from lockgate_cli.attesting.reading import Said
@@ -18,7 +18,7 @@ from lockgate_release.errors import UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import Sha256Hex
 
-__all__ = ["attestation_of", "find_subjects", "join", "lacks_signature", "refuse_stranger"]
+__all__ = ["attestation_of", "find_subjects", "lacks_signature", "refuse_stranger"]
 
 _SHOWN = 4
 
@@ -67,14 +67,6 @@ def attestation_of(said: Said, artifacts: tuple[Sha256Hex, ...]) -> Attestation:
         artifacts=artifacts,
         predicate_type=said.predicate_type,
     )
-
-
-def join(known: Iterable[Attestation], more: Iterable[Attestation]) -> tuple[Attestation, ...]:
-    """Return both, each file once; what is known stays as it stands."""
-    found = {item.sha256: item for item in known}
-    for item in more:
-        found.setdefault(item.sha256, item)
-    return tuple(found.values())
 
 
 def lacks_signature(extras: ExtrasDocument, sha256: Sha256Hex) -> bool:

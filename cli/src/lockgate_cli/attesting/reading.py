@@ -27,6 +27,7 @@ from lockgate_release.digests import digest_bytes
 from lockgate_release.documents.attestation import SIGSTORE
 from lockgate_release.errors import UsageError
 from lockgate_release.names import Sha256Hex, is_sha256
+from lockgate_release.provenance.bundles import MAX_BUNDLE_BYTES
 from lockgate_release.strict_json import JsonObject, dump_json
 
 __all__ = ["CYCLONEDX", "MAX_FILE_BYTES", "SPDX", "Said", "read_attestations"]
@@ -174,6 +175,8 @@ def _read_bundle(value: Mapping[str, object], data: bytes, subject: str) -> Said
     Raises:
         UsageError: It says nothing.
     """
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise _broken(subject, f"at most {MAX_BUNDLE_BYTES} bytes", f"{len(data)} bytes")
     envelope, signature = value.get("dsseEnvelope"), value.get("messageSignature")
     if isinstance(envelope, Mapping):
         predicate_type, digests = _read_envelope(envelope, subject)

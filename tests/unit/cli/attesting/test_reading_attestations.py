@@ -1,8 +1,6 @@
 """What a file of attestations says of itself, and what is refused before anything is sent."""
 
-import base64
 import json
-from typing import Any
 
 import pytest
 
@@ -14,11 +12,10 @@ from lockgate_release.documents.attestation import SIGSTORE
 from lockgate_release.errors import UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import Platform, Sha256Hex
+from tests.simulators.attestations import BUNDLE, SLSA, as_bytes, signature, statement
 
 ONE = digest_bytes(b"one")
 OTHER = digest_bytes(b"other")
-BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-SLSA = "https://slsa.dev/provenance/v1"
 
 
 def artifact(name: str, sha256: Sha256Hex) -> Artifact:
@@ -37,35 +34,8 @@ def artifact(name: str, sha256: Sha256Hex) -> Artifact:
 ARTIFACTS = (artifact("app-1.tar.gz", ONE), artifact("app-1-arm.tar.gz", digest_bytes(b"arm")))
 
 
-def signature(sha256: str = ONE, **changes: Any) -> dict[str, Any]:
-    digest = {
-        "algorithm": "SHA2_256",
-        "digest": base64.b64encode(bytes.fromhex(sha256)).decode(),
-        **changes,
-    }
-    return {"mediaType": BUNDLE, "messageSignature": {"messageDigest": digest}}
-
-
-def statement(*sha256s: str, **changes: Any) -> dict[str, Any]:
-    said = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "predicateType": SLSA,
-        "subject": [{"name": "x", "digest": {"sha256": sha256}} for sha256 in sha256s],
-        # Foreign JSON has what documents of ours may not: a float.
-        "predicate": {"score": 0.5},
-        **changes,
-    }
-    payload = base64.b64encode(json.dumps(said).encode()).decode()
-    envelope = {"payloadType": "application/vnd.in-toto+json", "payload": payload}
-    return {"mediaType": BUNDLE, "dsseEnvelope": envelope}
-
-
-def as_bytes(value: object) -> bytes:
-    return json.dumps(value, indent=2).encode()
-
-
 def test_a_signature_says_which_bytes_it_is_over() -> None:
-    data = as_bytes(signature())
+    data = as_bytes(signature(ONE))
     (said,) = read_attestations(data, subject="one.sigstore.json")
     assert (said.kind, said.predicate_type, said.digests) == (SIGSTORE, "", frozenset({ONE}))
     assert said.data == data
@@ -143,10 +113,10 @@ def test_sboms_of_both_kinds_are_known_by_their_content() -> None:
         (as_bytes({"base64Signature": "x", "rekorBundle": {}}), "--new-bundle-format"),
         (as_bytes({"attestation_bundles": []}), "PyPI"),
         (as_bytes({"mediaType": BUNDLE}), "a messageSignature or a dsseEnvelope"),
-        (as_bytes(signature(algorithm="SHA2_512")), "SHA2_256"),
-        (as_bytes(signature(digest="AAAA")), "3 bytes"),
-        (as_bytes(signature(digest="%")), "base64"),
-        (as_bytes(signature(digest=None)), "base64"),
+        (as_bytes(signature(ONE, algorithm="SHA2_512")), "SHA2_256"),
+        (as_bytes(signature(ONE, digest="AAAA")), "3 bytes"),
+        (as_bytes(signature(ONE, digest="%")), "base64"),
+        (as_bytes(signature(ONE, digest=None)), "base64"),
         (as_bytes(statement()), "subjects with a SHA-256"),
         (as_bytes(statement("short")), "subjects with a SHA-256"),
         (as_bytes(statement(ONE, predicateType="")), "predicateType"),
