@@ -37,6 +37,7 @@ SettingName: TypeAlias = Literal[
     "if_revoked",
     "reports",
     "reports_url",
+    "deltas",
     # CI and maintainers
     "server",
     "token",
@@ -165,13 +166,17 @@ class Settings:
             )
         return tuple(values)
 
-    def switch(self, name: SettingName) -> bool:
-        """Return whether a setting that is on or off is on; what is said nowhere is off.
+    def switch(self, name: SettingName, *, unsaid: bool = False) -> bool:
+        """Return whether a setting that is on or off is on.
+
+        Args:
+            name: The setting.
+            unsaid: What it is where nobody says it.
 
         Raises:
             UsageError: It is neither `true` nor `false`, bare or as a text.
         """
-        value: object = self.environ.get(_PREFIX + name.upper()) or self.table.get(name, False)
+        value: object = self.environ.get(_PREFIX + name.upper()) or self.table.get(name, unsaid)
         if isinstance(value, bool):
             return value
         if value not in ("true", "false"):

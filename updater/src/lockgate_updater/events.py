@@ -15,8 +15,10 @@ class StepName(StrEnum):
 
     RECOVERED = "recovered"
     OFFERED = "offered"
+    PLANNED = "planned"
     DOWNLOADING = "downloading"
     UNPACKING = "unpacking"
+    PATCHING = "patching"
     PROVEN = "proven"
     SWITCHED = "switched"
     ON_TRIAL = "on-trial"

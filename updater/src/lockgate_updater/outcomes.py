@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from lockgate_release.decision import Decision
+from lockgate_updater.install.patching.plan import FetchPlan
 from lockgate_updater.watch.health import HealthReport
 
 __all__ = ["Outcome", "QuarantineStatus", "ReportStatus", "Status", "UpdateResult"]
@@ -39,6 +40,7 @@ class UpdateResult:
         previous: What was installed before, or "".
         reason: Why, as a sentence.
         decision: The decision it acted on, where one was taken.
+        plan: What was fetched of the release, or, of a dry run, would be; None where nothing is.
     """
 
     outcome: Outcome
@@ -46,6 +48,7 @@ class UpdateResult:
     previous: str
     reason: str
     decision: Decision | None = None
+    plan: FetchPlan | None = None
 
     def __str__(self) -> str:
         """Return the outcome and the reason."""

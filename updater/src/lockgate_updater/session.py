@@ -31,13 +31,7 @@ from lockgate_updater.state.home import Home
 from lockgate_updater.state.identity import load_client_id
 from lockgate_updater.state.journal import DamagedJournalError, Record, State, load_record
 from lockgate_updater.state.lock import hold_lock
-from lockgate_updater.state.memory import (
-    Memory,
-    believable_at,
-    learn,
-    load_memory,
-    store_memory,
-)
+from lockgate_updater.state.memory import Memory, believable_at, learn, load_memory, store_memory
 from lockgate_updater.state.receipts import Receipt, load_receipts
 
 if TYPE_CHECKING:
@@ -74,6 +68,7 @@ class Client:
         boot: Tells this boot of the machine from others; "" where it cannot be known.
         demand: What a release has to do besides passing its health command, or None.
         beat: Is called every second while a release proves itself: whoever watches us may know.
+        allow_unattested: A person takes what nobody has proven the origin of.
     """
 
     home: Home
@@ -87,6 +82,7 @@ class Client:
     boot: Callable[[], str] = str
     demand: Callable[[Receipt], Health] | None = None
     beat: Callable[[], object] = lambda: None
+    allow_unattested: bool = False
 
 
 class Session:
@@ -104,7 +100,8 @@ class Session:
         self.record = self._load_record()
         self.has_reached = False
         """Whether the repository, or a mirror, was reached and believed in this session."""
-        self._view: TrustedView | None = None
+        self.view: TrustedView | None = None
+        """What was verified by the last look, once there was one."""
         self.reporter_in_use: Reporter | None = None
         self.offers: tuple[ChannelOffer, ...] = ()
         """What the channel offers, once it was seen."""
@@ -175,7 +172,7 @@ class Session:
             LocalError: This machine is in the way.
         """
         try:
-            return self._decide(self.look(), force=force)
+            return self.decide(self.look(), force=force)
         except (RepositoryError, TransportError, ClockError) as exc:
             remembered = self._remembered(force=force)
             if remembered is None:
@@ -200,7 +197,7 @@ class Session:
             if online:
                 raise
             findings = self.look(offline=True)
-        return self._decide(findings, force=force)
+        return self.decide(findings, force=force)
 
     def look(self, *, offline: bool = False) -> Findings:
         """Look at the repository (or, `offline`, at the cache) and remember what must be.
@@ -235,7 +232,7 @@ class Session:
         self.interval_s = findings.channel.check_interval_s
         self.offers = findings.channel.offers
         self.has_reached = self.has_reached or not offline
-        self._view = findings.view
+        self.view = findings.view
         return findings
 
     def expiries(self) -> Mapping[str, str]:
@@ -244,7 +241,7 @@ class Session:
         Raises:
             LocalError: The cache was changed under our feet.
         """
-        return self._view.expiries() if self._view else {}
+        return self.view.expiries() if self.view else {}
 
     def reach_server(self) -> None:
         """Return if the repository, or a mirror, can be reached over a new connection.
@@ -305,19 +302,19 @@ class Session:
             skipped=configuration.skipped,
             pinned=configuration.pinned,
             passes_gate=force,
+            allows_unattested=self.client.allow_unattested,
         )
 
     def decide(self, findings: Findings, *, force: bool) -> Decision:
-        """Return the decision from these findings.
+        """Return the decision from these findings; who built what it offers is proven.
 
         Raises:
             RepositoryError: What the server offers is refused.
+            TransportError: What proves its origin cannot be fetched.
+            LocalError: What is proven cannot be remembered.
         """
-        return self._decide(findings, force=force)
-
-    def _decide(self, findings: Findings, *, force: bool) -> Decision:
         with as_document_error(), self._explained_expiry():
-            return decide(
+            decision = decide(
                 findings.channel,
                 findings.releases,
                 findings.policy,
@@ -325,11 +322,16 @@ class Session:
                 self.client.clock(),
                 findings.standings,
             )
+        if findings.policy.channel(findings.channel.channel).attestations is None:
+            return decision
+        from lockgate_updater.origin.proving import prove_decision  # noqa: PLC0415 (on demand)
+
+        return prove_decision(self, findings, decision)
 
     def _remembered(self, *, force: bool) -> Leave | None:
         """Return the decision to leave, if what was verified before says so."""
         try:
-            decision = self._decide(self.look(offline=True), force=force)
+            decision = self.decide(self.look(offline=True), force=force)
             return decision if isinstance(decision, Leave) else None
         except (RepositoryError, TransportError, LocalError):
             return self._remembered_revocation()
@@ -356,11 +358,9 @@ class Session:
         try:
             record = load_record(self.home.journal)
         except DamagedJournalError as exc:
-            self.damaged = exc
-            record = None
-        return self._derive_record() if record is None else record
-
-    def _derive_record(self) -> Record:
+            self.damaged, record = exc, None
+        if record is not None:
+            return record
         from lockgate_updater.install.recovery import derive  # noqa: PLC0415 (almost never)
 
         return derive(self.facts())

@@ -21,6 +21,7 @@ from lockgate_updater.state.identity import boot_id, machine_identity, new_clien
 
 if TYPE_CHECKING:
     from lockgate_updater.diagnose.explain import Explanation
+    from lockgate_updater.diagnose.notes import Notes
     from lockgate_updater.events import Event, Observer
     from lockgate_updater.install.operation import Operation
     from lockgate_updater.install.repair import RepairResult
@@ -232,17 +233,9 @@ class Updater:
 
     def _plan(self, *, force: bool) -> UpdateResult:
         with open_session(self._client, purpose="plan", observe=_say_nothing) as session:
-            from lockgate_updater.outcomes import Outcome, UpdateResult  # noqa: PLC0415
+            from lockgate_updater.install.operation import Operation  # noqa: PLC0415 (the same)
 
-            decision = session.judge(force=force)
-            version = session.running_version()
-            return UpdateResult(
-                outcome=Outcome.PLANNED,
-                version=version,
-                previous=version,
-                reason=decision.reason,
-                decision=decision,
-            )
+            return Operation(session).plan(force=force)
 
     def confirm(self) -> UpdateResult:
         """Commit the release on trial: it works. With nothing on trial, change nothing.
@@ -373,6 +366,13 @@ class Updater:
 
         with open_session(self._client, purpose="explain", observe=_say_nothing) as session:
             return explain(session, force=force)
+
+    def notes(self, *, version: str = "", force: bool = False) -> Notes:
+        """Return what a release brings (named, offered or ours); a LockgateError says why not."""
+        from lockgate_updater.diagnose.notes import read_notes  # noqa: PLC0415 (for people who ask)
+
+        with open_session(self._client, purpose="notes", observe=_say_nothing) as session:
+            return read_notes(session, version=version, force=force)
 
     def status(self) -> Status:
         """Return what stands on this machine. Asks nobody and changes nothing.

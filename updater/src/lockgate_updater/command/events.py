@@ -18,6 +18,7 @@ from lockgate_updater.results import Unknown
 from lockgate_updater.watch.health import HealthReport, dump_note
 
 if TYPE_CHECKING:
+    from lockgate_updater.install.patching.plan import FetchPlan
     from lockgate_updater.watch.loop import Round
 
 __all__ = [
@@ -89,7 +90,37 @@ def result_json(result: UpdateResult) -> JsonObject:
     }
     if result.decision is not None:
         found["decision"] = check_json(result.decision)
+    if result.plan is not None:
+        found["plan"] = _plan_json(result.plan)
     return found
+
+
+def _plan_json(plan: FetchPlan) -> JsonObject:
+    hops = plan.route.hops if plan.route else ()
+    return {
+        "kind": plan.kind,
+        "fetch_bytes": plan.fetch_bytes,
+        "full_bytes": plan.full_bytes,
+        "deltas": [
+            {
+                "from": hop.delta.from_version,
+                "to": hop.version,
+                "algorithm": hop.delta.algorithm,
+                "size_bytes": hop.delta.size,
+                "sha256": hop.delta.sha256,
+            }
+            for hop in hops
+        ],
+        "passed_over": [
+            {
+                "from": item.from_version,
+                "to": item.version,
+                "size_bytes": item.size_bytes,
+                "reason": item.reason,
+            }
+            for item in plan.passed_over
+        ],
+    }
 
 
 def round_json(found: Round) -> JsonObject:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lockgate_release.decision import Decision, Leave, Offer
+from lockgate_release.documents import Artifact
 from lockgate_release.errors import LocalError, RepositoryError, TransportError
 from lockgate_release.instants import format_instant
 from lockgate_updater.fetch.look import Findings
+from lockgate_updater.install.patching.patches import plan_for
+from lockgate_updater.install.patching.plan import FetchPlan
 from lockgate_updater.results import CheckResult, Unknown
 from lockgate_updater.session import Session
 
@@ -48,7 +51,7 @@ def explain(session: Session, *, force: bool) -> Explanation:
         Section(title="Trust", lines=_explain_trust(session, findings)),
         Section(title="The channel", lines=_explain_channel(findings)),
         Section(title="The offers", lines=_explain_offers(decision)),
-        Section(title="The end", lines=(decision.reason, *_explain_plan(decision))),
+        Section(title="The end", lines=(decision.reason, *_explain_plan(session, decision))),
     )
     return Explanation(sections=sections, result=decision)
 
@@ -79,6 +82,7 @@ def _explain_machine(session: Session) -> tuple[str, ...]:
         f"not tried before {format_instant(item.until)}"
         for item in memory.failures
     ]
+    lines += [f"delta {item.sha256} failed here: {item.reason}" for item in memory.failed_deltas]
     return tuple(lines)
 
 
@@ -117,7 +121,7 @@ def _explain_offers(decision: Decision) -> tuple[str, ...]:
     return tuple(lines) or ("none had to be looked at",)
 
 
-def _explain_plan(decision: Decision) -> tuple[str, ...]:
+def _explain_plan(session: Session, decision: Decision) -> tuple[str, ...]:
     offer = decision.target if isinstance(decision, Leave) else decision
     if not isinstance(offer, Offer):
         return ()
@@ -126,7 +130,25 @@ def _explain_plan(decision: Decision) -> tuple[str, ...]:
     if health.reaches_server:
         check = f"{check}, and the update server must be reached"
     return (
-        f"fetch {artifact.size} bytes: {artifact.path}",
-        f"unpack {artifact.tree_size} bytes ({artifact.kind}), prove tree {artifact.tree_sha256}",
+        *_explain_fetch(artifact, plan_for(session, decision)),
         f"switch, then prove it by: {check} (within {health.timeout_s} s, {health.tries} tries)",
     )
+
+
+def _explain_fetch(artifact: Artifact, plan: FetchPlan | None) -> tuple[str, ...]:
+    proof = f"prove tree {artifact.tree_sha256}"
+    if plan is None:
+        return ("fetch nothing: the tree is on the disk already", proof)
+    passed_over = tuple(map(str, plan.passed_over))
+    if plan.route is None:
+        return (
+            *passed_over,
+            f"fetch {artifact.size} bytes: {artifact.path}",
+            f"unpack {artifact.tree_size} bytes ({artifact.kind}), {proof}",
+        )
+    steps = tuple(
+        f"make {hop.version} of {hop.delta.from_version}: {hop.delta.size} bytes "
+        f"({hop.delta.algorithm}), {hop.delta.path}"
+        for hop in plan.route.hops
+    )
+    return (*passed_over, f"fetch {plan}", *steps, f"{artifact.tree_size} bytes, {proof}")

@@ -27,7 +27,7 @@ from lockgate_updater.fetch.chunks import ChunkPlan, bad_chunk, bytes_of, most_t
 from lockgate_updater.fetch.transport import Transport
 from lockgate_updater.state.durable import local_errors, remove_file
 
-__all__ = ["download_artifact"]
+__all__ = ["download_artifact", "download_file"]
 
 _PROGRESS_STEP_S = 0.1
 
@@ -91,9 +91,32 @@ def download_artifact(
         TransportError: They do not come, or not all of them: the part stays for the next time.
         LocalError: The disk refuses.
     """
-    meter = _Meter(version, artifact.size, observe, monotonic)
+    plan = ChunkPlan.of(artifact)
+    download_file(
+        transport, urls, plan, part, version=version, observe=observe, monotonic=monotonic
+    )
+
+
+def download_file(
+    transport: Transport,
+    urls: tuple[str, ...],
+    plan: ChunkPlan,
+    part: Path,
+    *,
+    version: str,
+    observe: Observer,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
+    """Do the same for any file whose size and digests are signed.
+
+    Raises:
+        DigestMismatchError: Every source sent other bytes than were signed, or more of them.
+        TransportError: They do not come, or not all of them: the part stays for the next time.
+        LocalError: The disk refuses.
+    """
+    meter = _Meter(version, plan.size_bytes, observe, monotonic)
     with local_errors("cannot be written", part), _open_part(part) as stream:
-        gathered = _Part(stream, ChunkPlan.of(artifact))
+        gathered = _Part(stream, plan)
         meter.show(gathered.had_bytes, always=True)
         failures: list[LockgateError] = []
         for url in urls:

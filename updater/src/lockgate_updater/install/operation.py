@@ -16,6 +16,7 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_updater.events import StepName
+from lockgate_updater.install.patching.patches import Patches, plan_for
 from lockgate_updater.install.reach import demand_reach
 from lockgate_updater.install.stage import stage, sweep
 from lockgate_updater.install.transaction import Transaction
@@ -64,6 +65,18 @@ class Operation:
             "the repository changes its mind faster than it can be followed",
             subject=self._session.channel,
         )
+
+    def plan(self, *, force: bool) -> UpdateResult:
+        """Return what an update would do now, and do nothing.
+
+        Raises:
+            RepositoryError: The repository is wrong.
+            TransportError: It cannot be reached.
+            LocalError: This machine is in the way.
+        """
+        decision = self._session.judge(force=force)
+        result = self._still(Outcome.PLANNED, decision.reason, decision)
+        return replace(result, plan=plan_for(self._session, decision))
 
     def confirm(self) -> UpdateResult:
         """Commit what is on trial; with nothing on trial, change nothing.
@@ -222,8 +235,9 @@ class Operation:
     def _install(self, offer: Offer, decision: Decision, *, force: bool) -> UpdateResult | None:
         """Install what is offered; None if the newest document says otherwise by now."""
         receipt = receipt_for(offer)
+        patches = Patches(self._session, offer)
         try:
-            attempt = self._stage(offer, receipt)
+            attempt = self._stage(offer, receipt, patches)
         except LockgateError as exc:
             if reporter := self._session.reporter():
                 reporter.missed(offer.version, exc)
@@ -235,9 +249,9 @@ class Operation:
             self._transaction.drop_attempt()
             return None
         result = self._transaction.begin_trial(attempt, receipt)
-        return replace(result, decision=decision)
+        return replace(result, decision=decision, plan=patches.taken)
 
-    def _stage(self, offer: Offer, receipt: Receipt) -> Attempt:
+    def _stage(self, offer: Offer, receipt: Receipt, patches: Patches) -> Attempt:
         session = self._session
         attempt = Attempt(
             id=session.client.draw(),
@@ -256,6 +270,7 @@ class Operation:
                 transport=session.transport,
                 urls=session.client.configuration.addresses_of(offer.artifact.path),
                 observe=session.observe,
+                rebuild=patches.rebuild,
             )
         except RepositoryError:
             self._transaction.drop_attempt()

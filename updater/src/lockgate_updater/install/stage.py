@@ -2,7 +2,8 @@
 
 1. The artifact's bytes are what was signed, before any of them is unpacked.
 2. It is unpacked beside the trees, where nothing can run it, and cannot leave its folder.
-3. The unpacked tree is the one that was signed, however it came about.
+3. The tree is the one that was signed, however it came about: unpacked, or made by deltas of one
+   that is here.
 4. It is on the disk, and so is its receipt, before it gets its name.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from lockgate_release.archives.safe_tree import remove_tree
 from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
@@ -36,11 +38,27 @@ from lockgate_updater.state.preflight import check_room
 from lockgate_updater.state.proof import prove_tree
 from lockgate_updater.state.receipts import Receipt, load_receipts, store_receipt
 
-__all__ = ["drop_staging", "drop_unfinished", "part_of", "remove_installed", "stage", "sweep"]
+__all__ = [
+    "Rebuild",
+    "drop_staging",
+    "drop_unfinished",
+    "part_of",
+    "remove_installed",
+    "stage",
+    "sweep",
+]
 
 _STAGING = ".staging-"
 # Folders, links and the rounding of small files up to blocks.
 _SLACK_BYTES = 8 << 20
+
+
+class Rebuild(Protocol):
+    """Makes the offered tree of what is here already. `patching` implements it."""
+
+    def __call__(self, staging: Path) -> bytes | None:
+        """Leave the tree, proven, in `staging` and return its listing; None where it cannot be."""
+        ...
 
 
 def part_of(home: Home, artifact: Artifact) -> Path:
@@ -56,10 +74,12 @@ def stage(
     transport: Transport,
     urls: tuple[str, ...],
     observe: Observer,
+    rebuild: Rebuild,
 ) -> None:
     """Leave the offered tree, proven and durable, in its folder.
 
-    A tree that is there already is proven again, not downloaded.
+    A tree that is there already is proven again, not downloaded. What `rebuild` cannot make is
+    unpacked from the whole archive.
 
     Raises:
         RepositoryError: Not what was signed; nothing of it is left.
@@ -71,20 +91,22 @@ def stage(
         ensure_environment(home, receipt)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is on the disk already"))
         return
+    staging = home.versions / f"{_STAGING}{receipt.folder}"
     artifact = offer.artifact
     part = part_of(home, artifact)
-    _check_space(home, receipt, artifact, part)
-    observe(_step(StepName.DOWNLOADING, offer, f"downloading {offer.version}"))
-    download_artifact(transport, urls, artifact, part, version=offer.version, observe=observe)
-    observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
-    staging = home.versions / f"{_STAGING}{receipt.folder}"
+    listing = rebuild(staging)
+    if listing is None:
+        _check_space(home, receipt, artifact, part)
+        observe(_step(StepName.DOWNLOADING, offer, f"downloading {offer.version}"))
+        download_artifact(transport, urls, artifact, part, version=offer.version, observe=observe)
     try:
-        listing = _unpack(part, artifact, staging)
+        if listing is None:
+            observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
+            listing = _unpack(part, artifact, staging)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
         build_environment(home, receipt, staging)
         _name(home, staging, receipt, listing)
-        with local_errors("cannot be removed", part):
-            part.unlink()
+        _drop_downloads(home)
         # Both at once: the name is there before anybody is told of it, and the download stays away.
         sync_folders(home.versions, home.downloads)
     except BaseException as exc:
@@ -142,6 +164,13 @@ def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
             found=found,
         )
     return listing
+
+
+def _drop_downloads(home: Home) -> None:
+    """Remove the archive or the deltas that the tree came of, and what is left of other ways."""
+    with local_errors("cannot be removed", home.downloads):
+        for path in home.downloads.iterdir():
+            remove_tree(path)
 
 
 def _name(home: Home, staging: Path, receipt: Receipt, listing: bytes) -> None:

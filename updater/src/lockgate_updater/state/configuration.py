@@ -52,6 +52,7 @@ class Configuration:
         check_interval_s: How long `watch` waits between checks at most, in seconds, or None.
         reports: Whether it reports how releases fare, naming nobody.
         reports_url: Where to instead of the repository, or "".
+        deltas: Whether what changed may be fetched in place of whole archives.
     """
 
     app: AppName
@@ -69,6 +70,7 @@ class Configuration:
     network: Network = field(default_factory=Network)
     reports: bool = False
     reports_url: str = ""
+    deltas: bool = True
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -126,6 +128,7 @@ def load_configuration(
         check_interval_s=_read_interval(settings),
         reports=settings.switch("reports"),
         reports_url=_read_reports_url(settings),
+        deltas=settings.switch("deltas", unsaid=True),
     )
 
 

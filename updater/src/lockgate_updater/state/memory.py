@@ -10,6 +10,7 @@ Pure values and rules; `load_memory` and `store_memory` alone touch the disk.
 4. An older sequence or timestamp than one already seen is a stale mirror, not news.
 5. A release that failed is not tried again for a while, and for longer each time. What a wrong
    clock wrote cannot make that while longer than it may be.
+6. A delta that failed is not tried again at all.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from lockgate_release.strict_json import Fields, dump_json, parse_json
 from lockgate_release.versions import VersionScheme, is_version_text
 from lockgate_updater.state.durable import read_own_file, set_aside, write_durably
 from lockgate_updater.state.quarantine import (
+    FailedDelta,
     Failure,
     is_believable,
     quarantine_end,
+    read_failed_delta,
     read_failure,
 )
 
@@ -80,6 +83,7 @@ class Memory:
         floors: The highest floor seen, by channel.
         online: What the server's key has said.
         failures: What failed here.
+        failed_deltas: The deltas that failed here, the latest last.
     """
 
     scheme: VersionScheme | None = None
@@ -88,6 +92,7 @@ class Memory:
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
     online: OnlineWord = OnlineWord()
     failures: tuple[Failure, ...] = ()
+    failed_deltas: tuple[FailedDelta, ...] = ()
 
     def revoked_in(self, channel: ChannelName) -> Mapping[str, Remedy]:
         """Return what was seen revoked in the channel."""
@@ -313,6 +318,7 @@ def store_memory(path: Path, memory: Memory) -> None:
                     "signed_at": format_instant(online.signed_at) if online.signed_at else "",
                 },
                 "failures": [failure.to_json() for failure in memory.failures],
+                "failed_deltas": [item.to_json() for item in memory.failed_deltas],
             }
         ),
     )
@@ -348,6 +354,9 @@ def _parse(data: bytes, subject: str) -> Memory:
         },
         online=_parse_online(fields.object("online")),
         failures=tuple(read_failure(item) for item in fields.objects("failures")),
+        failed_deltas=tuple(
+            read_failed_delta(item) for item in fields.objects("failed_deltas", optional=True)
+        ),
     )
 
 

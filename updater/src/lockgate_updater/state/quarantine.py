@@ -10,13 +10,22 @@ from lockgate_release.names import Sha256Hex, is_sha256
 from lockgate_release.strict_json import Fields, Json
 from lockgate_release.versions import is_version_text
 
-__all__ = ["Failure", "is_believable", "quarantine_end", "read_failure"]
+__all__ = [
+    "FailedDelta",
+    "Failure",
+    "is_believable",
+    "quarantine_end",
+    "read_failed_delta",
+    "read_failure",
+    "with_failed_delta",
+]
 
 _FIRST = timedelta(hours=1)
 _FACTOR = 4
 _LONGEST = timedelta(days=30)
 _SET_BACK = timedelta(days=1)
 """A clock may be set back by this much without ending a quarantine."""
+_MAX_DELTAS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,43 @@ def read_failure(fields: Fields) -> Failure:
         attempt=fields.text("attempt"),
         reason=fields.text("reason"),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedDelta:
+    """A delta that could not be applied here, and is not fetched again: its bytes never change.
+
+    Attributes:
+        sha256: The digest of its file.
+        reason: How it failed.
+    """
+
+    sha256: Sha256Hex
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the failure as it stands in the record."""
+        return {"sha256": self.sha256, "reason": self.reason}
+
+
+def read_failed_delta(fields: Fields) -> FailedDelta:
+    """Return the failure in a record.
+
+    Raises:
+        DocumentError: It is none.
+    """
+    return FailedDelta(
+        sha256=Sha256Hex(fields.checked("sha256", is_sha256, "a SHA-256")),
+        reason=fields.text("reason"),
+    )
+
+
+def with_failed_delta(
+    known: tuple[FailedDelta, ...], sha256: Sha256Hex, reason: str
+) -> tuple[FailedDelta, ...]:
+    """Return what is known with one more; the oldest of more than 50 are forgotten."""
+    others = [item for item in known if item.sha256 != sha256]
+    return (*others, FailedDelta(sha256=sha256, reason=reason[:500]))[-_MAX_DELTAS:]
 
 
 def quarantine_end(now: datetime, failures: int) -> datetime:

@@ -1,0 +1,219 @@
+"""What a delta makes our code do has limits, and ends when we do."""
+
+import faulthandler
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.archives.safe_tree import Limits
+from lockgate_updater.install.patching.confined import (
+    Apply,
+    Ended,
+    Ending,
+    Job,
+    apply_confined,
+    in_child,
+)
+from lockgate_updater.install.patching.memory import free_memory_bytes, read_free_memory
+from tests.simulators.patching import make_bytes, write_tree
+from tests.simulators.repository import HEALTHY
+
+TWO = {**HEALTHY, "lib/two": b"2" * 1000}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    delta, new = tmp_path / "delta", tmp_path / "new"
+    delta.write_bytes(make_bytes(HEALTHY, TWO))
+    new.mkdir()
+    return Job(
+        delta=delta,
+        old=write_tree(HEALTHY, tmp_path / "old"),
+        new=new,
+        limits=Limits(size_bytes=10_000),
+        memory_bytes=32 << 20,
+    )
+
+
+def test_a_delta_is_applied_by_another_process(job: Job) -> None:
+    pids: Path = job.new / "pid"
+
+    def apply(_: Job) -> None:
+        pids.write_text(str(os.getpid()))
+
+    assert in_child(job, apply) == Ending(kind=Ended.DONE)
+    assert int(pids.read_text()) != os.getpid()
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_it_is_applied_in_this_process_where_that_cannot_be_split(job: Job, threads: int) -> None:
+    over = threading.Event()
+    others = [threading.Thread(target=over.wait) for _ in range(threads)]
+    for thread in others:
+        thread.start()
+    try:
+        assert apply_confined(job).kind is Ended.DONE
+    finally:
+        over.set()
+        for thread in others:
+            thread.join()
+    assert (job.new / "lib" / "two").read_bytes() == b"2" * 1000
+
+
+def test_what_is_no_delta_is_refused(job: Job) -> None:
+    job.delta.write_bytes(b"x" * 1000)
+    ending = apply_confined(job)
+    assert ending.kind is Ended.REFUSED
+    assert ending.blames_delta
+
+
+def _take_memory(_: Job) -> None:
+    bytearray(2 << 30)
+
+
+def _write_too_much(job: Job) -> None:
+    with (job.new / "large").open("wb") as stream:
+        for _ in range(300):
+            stream.write(bytes(10_000))
+
+
+def _stumble(_: Job) -> None:
+    raise RecursionError("too deep")
+
+
+def _crash(_: Job) -> None:
+    faulthandler.disable()  # pytest's own
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _run_out_of_time(_: Job) -> None:
+    os.kill(os.getpid(), signal.SIGXCPU)
+
+
+def _be_killed(_: Job) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("apply", "kind"),
+    [
+        (_take_memory, Ended.LIMIT),
+        (_write_too_much, Ended.DISK),
+        (_stumble, Ended.REFUSED),
+        (_crash, Ended.REFUSED),
+        (_run_out_of_time, Ended.LIMIT),
+        (_be_killed, Ended.KILLED),
+    ],
+)
+def test_whatever_happens_there_is_an_ending_here(job: Job, apply: Apply, kind: Ended) -> None:
+    ending = in_child(job, apply)
+    assert ending.kind is kind
+    assert ending.reason
+    assert ending.blames_delta is (kind in {Ended.REFUSED, Ended.LIMIT})
+
+
+def test_the_limits_are_the_systems(job: Job) -> None:
+    import resource
+
+    def apply(job: Job) -> None:
+        names = (
+            resource.RLIMIT_CPU,
+            resource.RLIMIT_FSIZE,
+            resource.RLIMIT_CORE,
+            resource.RLIMIT_AS,
+        )
+        (job.new / "limits").write_text(
+            " ".join(str(resource.getrlimit(name)[1]) for name in names)
+        )
+
+    assert in_child(job, apply).kind is Ended.DONE
+    cpu_s, write_bytes, core_bytes, memory_bytes = map(
+        int, (job.new / "limits").read_text().split()
+    )
+    assert cpu_s == 65
+    assert write_bytes == 10_000 + (1 << 20)
+    assert core_bytes == 0
+    assert 96 << 20 <= memory_bytes < 4 << 30
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    code = f"""
+        import time
+        from pathlib import Path
+        from lockgate_release.archives.safe_tree import Limits
+        from lockgate_updater.install.patching.confined import Job, in_child
+        def apply(job):
+            print("begun", flush=True)
+            time.sleep(600)
+        here = Path({str(tmp_path)!r})
+        in_child(Job(delta=here, old=here, new=here, limits=Limits(), memory_bytes=0), apply)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "begun\n"
+        (child,) = _children_of(parent.pid)
+        parent.kill()
+    for _ in range(1000):
+        if not _lives(child):
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("it outlives its parent")
+
+
+def _children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def test_a_person_who_ends_it_ends_the_child_first(job: Job) -> None:
+    def apply(job: Job) -> None:
+        (job.new / "pid").write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+
+    with pytest.raises(KeyboardInterrupt):
+        in_child(job, apply)
+    assert not _lives(int((job.new / "pid").read_text()))
+
+
+MACHINE = "MemTotal: 4000 kB\nMemAvailable:    2000 kB\nSwapFree: 1 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "most", "taken", "free"),
+    [
+        (MACHINE, "", "", 2_048_000),
+        (MACHINE, "max\n", "500\n", 2_048_000),
+        (MACHINE, "1500\n", "500\n", 1000),
+        (MACHINE, "500\n", "1500\n", 0),
+        ("", "1500", "500", 1000),
+        ("", "", "", None),
+    ],
+)
+def test_free_memory_is_the_least_of_what_is_known(
+    machine: str, most: str, taken: str, free: int | None
+) -> None:
+    assert read_free_memory(machine, most, taken) == free
+
+
+def test_free_memory_is_read_where_the_system_says_it(tmp_path: Path) -> None:
+    assert free_memory_bytes(tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text(MACHINE)
+    assert free_memory_bytes(tmp_path) == 2_048_000

@@ -1,0 +1,282 @@
+"""A delta is applied by a child process that may take so much and no more, and dies with us.
+
+1. The child has limits for its memory, its time on a processor and the size of what it writes.
+   They are the system's: what a delta makes our code do cannot lift them.
+2. It ends when we do, also when we are killed; until it has, nobody else gets our lock, which it
+   holds along with us. So nothing is ever written into a home that the next updater works in.
+3. How it has ended is all it can tell; what it has made is proven by whoever asked for it.
+
+Where a process cannot be split safely (other threads run in the program that uses us as a library,
+or the system has no `fork`) it is done in this process: the format's own limits hold there as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn
+
+from lockgate_release.archives.safe_tree import Limits
+from lockgate_release.errors import LockgateError
+
+__all__ = ["Apply", "Ended", "Ending", "Job", "apply_confined", "in_child"]
+
+_MAX_WORDS_BYTES = 4000
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_SLACK_BYTES = 64 << 20
+_WRITE_SLACK_BYTES = 1 << 20
+_LEAST_CPU_S = 60
+_SLOWEST_BYTES_S = 1 << 20
+_GRACE_S = 5
+
+
+class Ended(StrEnum):
+    """How applying a delta has ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """It is no delta, or not one for that tree; or our code cannot take it."""
+    LIMIT = "limit"
+    """It wanted more memory or time than it may have."""
+    DISK = "disk"
+    """The disk was in the way."""
+    KILLED = "killed"
+    """Somebody has ended it: a person, or a system short of memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How applying a delta has ended.
+
+    Attributes:
+        kind: In one word.
+        reason: Why, as a sentence; "" if it is done.
+    """
+
+    kind: Ended
+    reason: str = ""
+
+    @property
+    def blames_delta(self) -> bool:
+        """Whether it would end like this the next time as well."""
+        return self.kind in {Ended.REFUSED, Ended.LIMIT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be done.
+
+    Attributes:
+        delta: The delta's file, verified.
+        old: The tree that it begins at, proven.
+        new: An empty folder for the tree that it leads to.
+        limits: How large that tree may be.
+        memory_bytes: What applying it takes at most, as its publishers declare.
+    """
+
+    delta: Path
+    old: Path
+    new: Path
+    limits: Limits
+    memory_bytes: int
+
+
+Apply = Callable[[Job], None]
+"""Applies a delta, or raises why it cannot."""
+
+
+def apply_confined(job: Job) -> Ending:
+    """Apply a delta in a child process, and return how that has ended. Does not raise for it.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    return in_child(job, _apply) if _can_split() else _carry_out(job, _apply)
+
+
+def _apply(job: Job) -> None:
+    from lockgate_release.deltas.applying import apply_delta  # noqa: PLC0415 (only where needed)
+
+    apply_delta(job.delta, job.old, job.new, limits=job.limits)
+
+
+def _carry_out(job: Job, apply: Apply) -> Ending:
+    try:
+        apply(job)
+    except LockgateError as exc:
+        return Ending(kind=Ended.REFUSED, reason=str(exc))
+    except OSError as exc:
+        return Ending(kind=Ended.DISK, reason=str(exc))
+    except MemoryError:
+        return Ending(kind=Ended.LIMIT, reason="it takes more memory than it may")
+    except Exception as exc:  # noqa: BLE001 (a delta that our code stumbles over is no delta)
+        return Ending(kind=Ended.REFUSED, reason=f"{type(exc).__name__}: {exc}")
+    return Ending(kind=Ended.DONE)
+
+
+def _can_split() -> bool:
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return False
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 (names are enough)
+    except OSError:
+        return True
+
+
+# -- The child ----------------------------------------------------------------------------------
+
+
+def in_child(job: Job, apply: Apply) -> Ending:
+    """Do `apply` in a child process with limits, and return how that has ended.
+
+    Raises:
+        OSError: No process can be started.
+    """
+    # What can fail or load a library is done before there are two of us.
+    limits = _limits_for(job)
+    die_with = _prepare_to_die_with()
+    ours = os.getpid()
+    listen, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _live(job, apply, limits, lambda: die_with(ours), tell)
+    os.close(tell)
+    try:
+        with os.fdopen(listen, "rb") as stream:
+            said = stream.read(_MAX_WORDS_BYTES)
+    except BaseException:
+        _kill(pid)
+        _end_of(pid)
+        raise
+    return _read_ending(said, _end_of(pid))
+
+
+def _live(
+    job: Job,
+    apply: Apply,
+    limits: list[tuple[int, int, int]],
+    die_with_parent: Callable[[], None],
+    tell: int,
+) -> NoReturn:
+    """Be the child: never return, and never run what is to be done at the end of our parent."""
+    try:
+        _forget_handlers()
+        die_with_parent()
+        _set_limits(limits)
+        ending = _carry_out(job, apply)
+        words = json.dumps({"kind": ending.kind.value, "reason": ending.reason[:500]})
+        os.write(tell, words.encode())
+    finally:
+        os._exit(0)
+
+
+def _forget_handlers() -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _prepare_to_die_with() -> Callable[[int], None]:
+    """Return what makes a child end when the process of that number does, where it can be had."""
+    if not sys.platform.startswith("linux"):
+        return lambda _: None
+    import ctypes  # noqa: PLC0415 (a check never needs it)
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def die_with(parent: int) -> None:
+        prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:  # It had ended before we said so.
+            os._exit(1)
+
+    return die_with
+
+
+def _limits_for(job: Job) -> list[tuple[int, int, int]]:
+    """Return which limits the child gets: what is limited, and how far, softly and hardly."""
+    import resource  # noqa: PLC0415 (not on every system, and only where there is `fork`)
+
+    cpu_s = _LEAST_CPU_S + job.limits.size_bytes // _SLOWEST_BYTES_S
+    write_bytes = job.limits.size_bytes + _WRITE_SLACK_BYTES
+    wanted = [
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + _GRACE_S),
+        (resource.RLIMIT_FSIZE, write_bytes, write_bytes),
+    ]
+    if (own_bytes := _own_bytes()) is not None:
+        memory_bytes = own_bytes + job.memory_bytes + _SLACK_BYTES
+        wanted.append((resource.RLIMIT_AS, memory_bytes, memory_bytes))
+    return wanted
+
+
+def _own_bytes() -> int | None:
+    """Return how much address space this process has, or None where nobody says so."""
+    try:
+        pages = Path("/proc/self/statm").read_text("ascii").split()[0]
+    except OSError:
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _set_limits(wanted: list[tuple[int, int, int]]) -> None:
+    import resource  # noqa: PLC0415 (loaded already)
+
+    for name, soft, hard in wanted:
+        _, most = resource.getrlimit(name)
+        if most == resource.RLIM_INFINITY:
+            most = hard
+        with suppress(ValueError, OSError):  # Some systems have a limit by name only.
+            resource.setrlimit(name, (min(soft, most), min(hard, most)))
+
+
+# -- Its end ------------------------------------------------------------------------------------
+
+
+def _end_of(pid: int) -> int | None:
+    """Wait for the child's end; return its exit code, minus a signal, or None if nobody knows.
+
+    Raises:
+        KeyboardInterrupt: A person wants all of it to end; by then the child has.
+    """
+    code: int | None = None
+    interrupted, waits = False, True
+    while waits:
+        try:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            waits = False
+        except ChildProcessError:
+            waits = False  # Whoever uses us as a library lets the system collect its children.
+        except KeyboardInterrupt:
+            interrupted = True
+            _kill(pid)
+    if interrupted:
+        raise KeyboardInterrupt
+    return code
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _read_ending(said: bytes, code: int | None) -> Ending:
+    try:
+        fields = json.loads(said)
+        return Ending(kind=Ended(fields["kind"]), reason=str(fields["reason"]))
+    except (ValueError, KeyError, TypeError):
+        pass
+    if code == -signal.SIGXCPU:
+        return Ending(kind=Ended.LIMIT, reason="it takes more time than it may")
+    if code == -signal.SIGKILL:
+        return Ending(kind=Ended.KILLED, reason="it was killed")
+    # A fault in compiled code, which a delta must not reach again.
+    return Ending(kind=Ended.REFUSED, reason=f"its process ended with {code}")
