@@ -11,6 +11,7 @@ from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
 from lockgate_cli.joining import refuse_while_signed
 from lockgate_cli.listing import NextList, describe_list, listing_of
+from lockgate_cli.noting.wish import NotesWish
 from lockgate_cli.output import format_size, say, show, show_json, warn
 from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.plan import join_floors
@@ -27,6 +28,7 @@ from lockgate_cli.repository import Base, expiry_warnings, load_stored
 from lockgate_cli.roles import choose_role
 from lockgate_cli.rollout_words import describe_plan_steps
 from lockgate_cli.submitting import Outcome, Plan, Publishers, load_keys, load_publishers
+from lockgate_release.documents import parse_extras
 from lockgate_release.durations import format_duration
 from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
@@ -41,6 +43,7 @@ def carry_out(
     api: Api,
     wish: Publication | Promotion,
     *,
+    noted: NotesWish,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -57,7 +60,7 @@ def carry_out(
         warn(text)
     listing = listing_of(base, choose_role(base, wish.version, wish.channels))
     floors = join_floors(listing, wish.floors, read_floors(call.settings))
-    wish = replace(wish, floors=floors)
+    wish = _settle(call, base, replace(wish, floors=floors), noted)
     with call.uploads(api, wish.app) as uploads:
         begin = _begin_nothing if dry_run else uploads.begin
         prepared, plan = _make_plan(call, api, base, wish, begin)
@@ -81,6 +84,17 @@ def carry_out(
     if as_json:
         found = _outcome_json(prepared, plan, outcome, warnings, done=not dry_run)
         show_json({**found, "operation_id": call.around.operation})
+
+
+def _settle(
+    call: Call, base: Base, wish: Publication | Promotion, noted: NotesWish
+) -> Publication | Promotion:
+    """Return the wish with its notes; refuse a version that fits no channel, tag or history."""
+    scheme = base.policy.versions
+    noted.check_channels(wish.version, scheme, wish.channels)
+    if isinstance(wish, Promotion):
+        return wish
+    return replace(wish, notes=noted.find(call, wish.version, scheme))
 
 
 def _say_unapproved(wish: Publication | Promotion, channel: ChannelName) -> None:
@@ -151,7 +165,9 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             artifact = facts.artifact
             size = format_size(artifact.size)
             lines.append(f"  {artifact.platform}: {artifact.name}, {size}, {artifact.sha256}")
+        lines += _describe_notes(prepared.wish)
     lines += describe_list(plan.following)
+    lines += [f"> {artifact.name} is signed by Sigstore" for artifact in plan.to_sign]
     for offer in plan.offers:
         ends = ""
         if offer.lifetime_s:
@@ -164,6 +180,15 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             share = format_percentage(known.rollout.exposure_bp)
             lines.append(f"= {channel} offers {known.version} already, to {share} of its clients")
     return lines
+
+
+def _describe_notes(wish: Publication | Promotion) -> list[str]:
+    """Return how the notes begin, so that a wrong section is seen before it is signed."""
+    if not isinstance(wish, Publication) or not wish.notes:
+        return []
+    lines = [line for line in wish.notes.splitlines() if line.strip()]
+    more = [f"    … and {len(lines) - 5} lines more"] if len(lines) > 5 else []
+    return ["  notes:", *(f"    {line[:200]}" for line in lines[:5]), *more]
 
 
 def _describe_reach(offer: OfferRequest) -> str:
@@ -189,9 +214,21 @@ def _outcome_json(
         "changes": list(plan.following.changes),
         "offers": [dict(offer.to_json()) for offer in plan.offers],
         "unapproved": list(plan.unapproved),
+        "signs": [artifact.name for artifact in plan.to_sign],
+        "attestations": _attestations_json(outcome.plan),
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,
         "live": done and outcome.pending is None,
         "pending": outcome.pending,
         "warnings": list(warnings),
     }
+
+
+def _attestations_json(plan: Plan) -> list[object]:
+    """Return the attestations in extras that the plan writes."""
+    return [
+        dict(item.to_json())
+        for path, data in plan.documents.items()
+        if path.endswith("/extras.json")
+        for item in parse_extras(data).attestations
+    ]

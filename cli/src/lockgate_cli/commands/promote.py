@@ -6,8 +6,10 @@ import click
 
 from lockgate_cli.carry_out import carry_out
 from lockgate_cli.context import Call, takes
+from lockgate_cli.defaults import parse_options
 from lockgate_cli.fields import parse_channels, parse_field, parse_share
 from lockgate_cli.naming import names_release
+from lockgate_cli.noting.wish import ALLOW_PRERELEASE, NotesWish
 from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Promotion
 from lockgate_release.names import parse_channel_name
@@ -22,6 +24,7 @@ __all__ = ["promote"]
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
 @takes_plan
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
+@ALLOW_PRERELEASE
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -35,6 +38,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
     exposure: str | None,
     planned: PlanWish,
     floor: str | None,
+    allow_prerelease: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -54,5 +58,6 @@ def promote(  # noqa: PLR0913 (one argument for each option)
         chosen=choose_plans(call, planned, names),
         floors={} if floor is None else dict.fromkeys(names, floor),
     )
+    noted = NotesWish(allow_prerelease=allow_prerelease).over(parse_options(call.settings))
     with call.api() as api:
-        carry_out(call, api, wish, dry_run=dry_run, yes=yes, as_json=as_json)
+        carry_out(call, api, wish, noted=noted, dry_run=dry_run, yes=yes, as_json=as_json)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from lockgate_cli.artifacts import parse_source
+from lockgate_cli.attesting.options import AttestOptions, takes_attestations
 from lockgate_cli.carry_out import carry_out
-from lockgate_cli.context import Call, read_file, takes
+from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
+from lockgate_cli.deltas.options import DEFAULT_DELTAS, DeltaOptions, takes_deltas
 from lockgate_cli.fields import parse_channels, parse_share
 from lockgate_cli.lifetimes import parse_lifetime
+from lockgate_cli.noting.wish import NotesWish, takes_notes
 from lockgate_cli.plan_files import PlanWish, check_one_reach, choose_plans, takes_plan
 from lockgate_cli.publishing import Publication
-from lockgate_release.errors import UsageError
 
 __all__ = ["publish"]
 
@@ -96,9 +97,11 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 @click.option("--exposure", help="To what share of clients, such as 10%. Default: all.")
 @takes_plan
 @click.option("--expires", metavar="SPAN", help="The channel is a preview and ends after 14d, say.")
-@click.option("--notes", metavar="FILE", help="What changed, in Markdown.")
+@takes_notes
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
 @_describes_installing
+@takes_attestations()
+@takes_deltas(f"From how many releases deltas lead to it; 0: none. Default: {DEFAULT_DELTAS}.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -112,9 +115,11 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     exposure: str | None,
     planned: PlanWish,
     expires: str | None,
-    notes: str | None,
+    noted: NotesWish,
     floor: str | None,
     said: PublishOptions,
+    attesting: AttestOptions,
+    delta_options: DeltaOptions,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -126,7 +131,8 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     takes, it waits: `lockgate sign` adds one.
     """
     check_one_reach(planned, exposure)
-    said = said.over(parse_options(call.settings))
+    settings = parse_options(call.settings)
+    noted, said = noted.over(settings), said.over(settings)
     names = parse_channels("--channel", channels)
     wish = Publication(
         app=call.app,
@@ -136,21 +142,12 @@ def publish(  # noqa: PLR0913 (one argument for each option)
         exposure_bp=parse_share(exposure),
         chosen=choose_plans(call, planned, names),
         lifetime_s=parse_lifetime(expires),
-        notes=None if notes is None else _read_notes(call.around.folder / notes),
         keep=DEFAULT_KEEP if said.keep is None else said.keep,
         floors={} if floor is None else dict.fromkeys(names, floor),
         install=said.install(),
         requires=said.requires(),
+        deltas=delta_options.over(said),
+        attest=attesting.read(call, said),
     )
     with call.api() as api:
-        carry_out(call, api, wish, dry_run=dry_run, yes=yes, as_json=as_json)
-
-
-def _read_notes(path: Path) -> str:
-    data = read_file(path)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as exc:
-        raise UsageError(
-            "not UTF-8", subject=str(path), found=f"byte {data[exc.start]:#04x} at {exc.start}"
-        ) from exc
+        carry_out(call, api, wish, noted=noted, dry_run=dry_run, yes=yes, as_json=as_json)

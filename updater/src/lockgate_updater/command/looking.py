@@ -1,4 +1,4 @@
-"""The verbs that look: check and explain."""
+"""The verbs that look: check, explain and notes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from lockgate_release.decision import Held, Leave, Offer, UpToDate
 from lockgate_release.errors import ExitCode
 from lockgate_updater.command.options import open_updater
-from lockgate_updater.command.output import check_json, print_json, print_words
+from lockgate_updater.command.output import check_json, print_json, print_text, print_words
 from lockgate_updater.results import CheckResult, Unknown
 
-__all__ = ["check", "explain"]
+__all__ = ["check", "explain", "notes"]
 
 
 def check(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
@@ -69,4 +69,17 @@ def explain(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode
         for line in section.lines:
             print_words(f"  {line}")
     print_words(_check_words(explanation.result))
+    return ExitCode.OK
+
+
+def notes(options: argparse.Namespace, environ: Mapping[str, str]) -> ExitCode:
+    """Print what a release brings."""
+    found = open_updater(options, environ).notes(version=options.release, force=options.force)
+    if options.json:
+        print_json({"result": "notes", "version": found.version, "notes": found.text})
+        return ExitCode.OK
+    if found.text:
+        print_text(found.text)
+    else:
+        print_words(f"{found.version} has no notes")
     return ExitCode.OK

@@ -11,7 +11,14 @@ from lockgate_release.strict_json import Json, JsonObject, dump_json
 from lockgate_release.words import harmless
 from lockgate_updater.results import CheckResult, Unknown
 
-__all__ = ["check_json", "error_json", "fit_to_show", "print_json", "print_words"]
+__all__ = [
+    "check_json",
+    "error_json",
+    "fit_to_show",
+    "print_json",
+    "print_text",
+    "print_words",
+]
 
 
 def print_json(value: JsonObject) -> None:
@@ -34,6 +41,11 @@ def _escaped(char: str) -> str:
 def print_words(text: str) -> None:
     """Print a line for people on stderr, without control characters and without secrets."""
     print(fit_to_show(text), file=sys.stderr, flush=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text that was asked for on stdout, without control characters and secrets."""
+    print(fit_to_show(text.rstrip("\n")), flush=True)
 
 
 def fit_to_show(text: str) -> str:

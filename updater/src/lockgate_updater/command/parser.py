@@ -148,6 +148,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _release(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--release", metavar="VERSION", default="", help="a live release to read of instead"
+    )
+
+
 def _shell(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
 
@@ -177,6 +183,11 @@ VERBS = {
     "confirm": Verb("commit the release on trial: it works", "acting", _COMMON),
     "rollback": Verb("go back to the last good version", "acting", (*_COMMON, _events)),
     "explain": Verb("print the whole chain of reasoning", "looking", (*_COMMON, _look, _force)),
+    "notes": Verb(
+        "print what the offered release brings, or the installed one",
+        "looking",
+        (*_COMMON, _look, _force, _release),
+    ),
     "self-update": Verb(
         "update the updater that looks after this home", "itself", (*_COMMON, _force)
     ),
