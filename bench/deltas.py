@@ -1,0 +1,272 @@
+"""What a delta costs beside its rivals, on real consecutive releases: size, and CPU and memory.
+
+The pairs are pinned by version and hash and fetched when this runs (`bench.deltas_pairs`). Every
+delta is applied, and what comes out is compared with the new release by SHA-256; a figure stands
+here only if it matched. Each making and each applying is a process of its own, measured from its
+start to its end: processor time with its children, and the most memory that was resident, mapped
+files included. Rivals work on canonical tars, as tufup does; ours works on trees, as the client has
+them. `smallest` is the smallest of all rivals on the same pair.
+
+It takes an hour of processor time. With `LOCKGATE_BENCH_CACHE=FOLDER` what was fetched and what
+was measured of the rivals (with their versions) stays there, and later runs measure ours alone.
+`LOCKGATE_BENCH_PAIRS="uv numpy"` picks pairs, `LOCKGATE_BENCH_QUICK=1` leaves out zstd -22 and the
+tree of 500 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.deltas_engines import BSDIFF4, FULL, OURS, OURS_QUICK, RIVALS, ZSTD_22, Engine
+from bench.deltas_pairs import PAIRS, Laid, cache_folder, lay, lay_together, write_tar
+from bench.table import Table
+
+MB = 1_000_000
+SIZE_BAR, SMALLEST_BAR, MAKE_BAR, APPLY_BAR = 0.68, 1.03, 0.4, 1.2
+MAKE_BASE_BYTES, MAKE_FACTOR = 50 * MB, 6
+APPLY_BAR_BYTES = 80 * MB
+LINK_BYTES_PER_S = 10_000_000 / 8
+_MOST_FOR_22_BYTES = 64 * MB
+"""zstd -22 takes ten minutes of the larger ones, and is never the smallest there."""
+_TOGETHER = ("workerd", "biome", "playwright", "basedpyright", "numpy", "uv")
+_STARTER = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(code)
+"""
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one engine did with one pair; its result was right."""
+
+    size_bytes: int
+    make_s: float
+    make_bytes: int
+    apply_s: float
+    apply_bytes: int
+
+
+def run() -> Table:
+    """Measure every engine on every pair, and judge ours."""
+    table = Table(heads=("pair", "engine", "size in kB", "of bsdiff4", "made in", "applied in"))
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = os.environ.get("LOCKGATE_BENCH_PAIRS", "").split()
+    pairs = [lay(pair, cache) for pair in PAIRS if not wanted or pair.name in wanted]
+    found: dict[str, dict[str, Figures]] = {}
+    for pair in pairs:
+        found[pair.name] = _measure_all(pair, cache)
+        _show(table, pair, found[pair.name])
+    _judge(table, found)
+    if not wanted and not os.environ.get("LOCKGATE_BENCH_QUICK"):
+        _judge_large(table, lay_together([p for p in pairs if p.name in _TOGETHER], cache))
+    return table
+
+
+def _measure_all(pair: Laid, cache: Path) -> dict[str, Figures]:
+    known = _Known(cache / "rivals.json")
+    found: dict[str, Figures] = {}
+    for engine in RIVALS:
+        if engine is ZSTD_22 and _is_spared_22(pair):
+            continue
+        key = f"{pair.name}: {engine.name} {_version(engine)}"
+        figures = known.get(key)
+        if figures is None:
+            figures = measure(engine, pair)
+            known.put(key, figures)
+        found[engine.name] = figures
+    for engine in (OURS, OURS_QUICK):
+        found[engine.name] = measure(engine, pair)
+    return found
+
+
+def _is_spared_22(pair: Laid) -> bool:
+    return bool(os.environ.get("LOCKGATE_BENCH_QUICK")) or pair.larger_bytes > _MOST_FOR_22_BYTES
+
+
+def measure(engine: Engine, pair: Laid) -> Figures:
+    """Make and apply one delta in processes of their own, and compare the result.
+
+    Raises:
+        RuntimeError: The engine failed, or made something else than the new release.
+    """
+    _tell(f"{pair.name}: {engine.name}")
+    with tempfile.TemporaryDirectory(dir=pair.folder) as made:
+        folder = Path(made)
+        place = pair.tree if engine.on_trees else pair.tar
+        places = {"old": str(place("old")), "delta": str(folder / "delta")}
+        places["old_bytes"] = str(max(pair.larger_bytes, 1 << 20))
+        places["memory_bytes"] = str(_make_ceiling_bytes(pair))
+        make_s, make_bytes = _spend(engine.make, {**places, "new": str(place("new"))})
+        apply_s, apply_bytes = _spend(engine.apply, {**places, "new": str(folder / "new")})
+        result = folder / "new"
+        if engine.on_trees:
+            write_tar(result, folder / "new.tar")
+            result = folder / "new.tar"
+        if _sha256(result) != _sha256(pair.tar("new")):
+            raise RuntimeError(f"{engine.name} made something else of {pair.name}")
+        return Figures((folder / "delta").stat().st_size, make_s, make_bytes, apply_s, apply_bytes)
+
+
+def _make_ceiling_bytes(pair: Laid) -> int:
+    return MAKE_BASE_BYTES + MAKE_FACTOR * pair.larger_bytes
+
+
+def _spend(command: Iterable[str], places: Mapping[str, str]) -> tuple[float, int]:
+    """Run a command; return its processor time in seconds and its peak memory in bytes.
+
+    A small process in between starts it: a child's peak is never below its parent's size.
+    """
+    filled = [part.format(**places) for part in command]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _STARTER, *filled],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_ROOT,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{filled} exited with {done.returncode}: {done.stderr}")
+    spent_s, peak_kib = done.stdout.split()
+    return float(spent_s), int(peak_kib) * 1024
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _show(table: Table, pair: Laid, found: Mapping[str, Figures]) -> None:
+    base = found[BSDIFF4.name].size_bytes
+    for name, it in found.items():
+        table.add(
+            f"{pair.name} ({pair.larger_bytes / MB:.1f} MB: {pair.what})",
+            name,
+            f"{it.size_bytes / 1000:,.1f}",
+            f"{it.size_bytes / base:.3f}",
+            f"{it.make_s:.2f} s, {it.make_bytes / MB:.0f} MB",
+            f"{it.apply_s:.2f} s, {it.apply_bytes / MB:.0f} MB",
+        )
+
+
+def _judge(table: Table, found: Mapping[str, Mapping[str, Figures]]) -> None:
+    """Judge ours against what issue 9 demands, over all pairs."""
+    rivals = {engine.name for engine in RIVALS if engine.rival}
+    for engine in (*RIVALS, OURS_QUICK):
+        have = [it for it in found.values() if engine.name in it]
+        if len(have) == len(found):
+            size, make, apply = _means(have, engine.name)
+            row = (f"{size:.3f}", f"{make:.2f} of its CPU", f"{apply:.2f} of its CPU")
+            table.add("geometric mean, of bsdiff4's", engine.name, "", *row)
+    size, make, apply = _means(found.values(), OURS.name)
+    table.add(
+        "geometric mean, of bsdiff4's",
+        OURS.name,
+        "",
+        table.judge(round(size, 3), at_most=SIZE_BAR),
+        table.judge(round(make, 3), at_most=MAKE_BAR),
+        table.judge(round(apply, 3), at_most=APPLY_BAR),
+    )
+    for name, figures in found.items():
+        ours = figures[OURS.name]
+        smallest = min((figures[rival].size_bytes, rival) for rival in rivals if rival in figures)
+        full = figures[FULL.name]
+        table.add(
+            name,
+            f"{OURS.name} beside {smallest[1]}",
+            "",
+            table.judge(round(ours.size_bytes / smallest[0], 3), at_most=SMALLEST_BAR)
+            + " of the smallest",
+            "",
+            f"{_over_the_link_s(ours) / _over_the_link_s(full):.3f} of full's time on 10 Mbit/s",
+        )
+
+
+def _judge_large(table: Table, pair: Laid) -> None:
+    """Judge the memory that ours takes on a tree of 500 MB."""
+    ours = measure(OURS, pair)
+    table.add(
+        f"{pair.larger_bytes / MB:.0f} MB: {pair.what}",
+        OURS.name,
+        f"{ours.size_bytes / 1000:,.1f}",
+        "",
+        f"{ours.make_s:.0f} s, MB: "
+        + table.judge(round(ours.make_bytes / MB), at_most=round(_make_ceiling_bytes(pair) / MB)),
+        f"{ours.apply_s:.2f} s, MB: "
+        + table.judge(round(ours.apply_bytes / MB, 1), at_most=APPLY_BAR_BYTES / MB),
+    )
+
+
+def _over_the_link_s(it: Figures) -> float:
+    """The time to fetch and apply, in seconds: one link, one core, one after the other."""
+    return it.size_bytes / LINK_BYTES_PER_S + it.apply_s
+
+
+def _means(found: Iterable[Mapping[str, Figures]], name: str) -> tuple[float, float, float]:
+    """Return the geometric means of size, CPU to make and CPU to apply, as ratios to bsdiff4's."""
+    pairs = [(it[name], it[BSDIFF4.name]) for it in found]
+    return (
+        _geometric([ours.size_bytes / base.size_bytes for ours, base in pairs]),
+        _geometric([ours.make_s / base.make_s for ours, base in pairs]),
+        _geometric([ours.apply_s / base.apply_s for ours, base in pairs]),
+    )
+
+
+def _geometric(ratios: list[float]) -> float:
+    return math.exp(sum(math.log(max(ratio, 1e-9)) for ratio in ratios) / len(ratios))
+
+
+class _Known:
+    """What was measured of the rivals before, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, key: str) -> Figures | None:
+        kept = self._read().get(key)
+        if kept is None:
+            return None
+        return Figures(
+            int(kept["size_bytes"]),
+            kept["make_s"],
+            int(kept["make_bytes"]),
+            kept["apply_s"],
+            int(kept["apply_bytes"]),
+        )
+
+    def put(self, key: str, figures: Figures) -> None:
+        arriving = self._path.with_suffix(".arriving")
+        arriving.write_text(json.dumps({**self._read(), key: asdict(figures)}, indent=1))
+        arriving.replace(self._path)
+
+    def _read(self) -> dict[str, dict[str, float]]:
+        return json.loads(self._path.read_text()) if self._path.is_file() else {}
+
+
+def _version(engine: Engine) -> str:
+    """Name the version of what does the work, so that another one is measured anew."""
+    program = engine.make[0]
+    if program == sys.executable:
+        wheel = {"chunks": "fastcdc"}.get(engine.name, engine.name.partition("-")[0])
+        return importlib.metadata.version(wheel)
+    shown = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
+    first = (shown.stdout + shown.stderr).strip().splitlines()[0]
+    return next((word.strip(",") for word in first.split() if "." in word), first)
+
+
+def _tell(what: str) -> None:
+    print(f"… {what}", file=sys.stderr, flush=True)
