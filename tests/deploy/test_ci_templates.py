@@ -5,17 +5,21 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import yaml
 
+from lockgate_release.digests import digest_bytes
 from tests.docs.pages import ROOT
 from tests.simulators.release_desk import ReleaseDesk, open_desk
+from tests.simulators.scripted_server import Answer, scripted_server
+from tests.simulators.sigstore import SLSA, WORKFLOW, SigstoreSimulator, serve_sigstore
 
 ACTION = ROOT / "deploy" / "github" / "action.yml"
 TEMPLATE = ROOT / "deploy" / "gitlab" / "publish.yml"
@@ -60,8 +64,16 @@ def operations_of(desk: ReleaseDesk) -> list[str]:
     return [entry["operation_id"] for entry in entries if entry["action"] == "publish"]
 
 
-def run_action(desk: ReleaseDesk, **inputs: str) -> Ran:
-    """Run the action's last step as a runner does: its inputs and defaults, its files."""
+def run_action(
+    desk: ReleaseDesk, service: Mapping[str, str] = MappingProxyType({}), **inputs: str
+) -> Ran:
+    """Run the action's last step as a runner does: its inputs and defaults, its files.
+
+    Args:
+        desk: Where it publishes.
+        service: What else the CI service puts into the environment.
+        inputs: The action's.
+    """
     said = action()
     defaults = {name: item.get("default", "") for name, item in said["inputs"].items()}
     values = {**defaults, **{name.replace("_", "-"): value for name, value in inputs.items()}}
@@ -79,6 +91,7 @@ def run_action(desk: ReleaseDesk, **inputs: str) -> Ran:
         "RUNNER_TEMP": str(folder),
         "GITHUB_RUN_ID": "4711",
         "GITHUB_RUN_ATTEMPT": "2",
+        **service,
         **{name: str(path) for name, path in files.items()},
         **{name: _fill_in(text, values) for name, text in step["env"].items()},
     }
@@ -130,6 +143,58 @@ def test_the_action_publishes_what_it_is_told(desk: ReleaseDesk) -> None:
     assert set(operations_of(desk)) == {"github-4711-2"}
 
 
+def test_the_action_signs_as_the_job_it_runs_in_and_attaches_what_others_made(
+    desk: ReleaseDesk,
+) -> None:
+    data = desk.build("1.0.0").read_bytes()
+    with serve_sigstore() as sigstore, scripted_server(_token(sigstore)) as github:
+        (desk.folder / "sigstore.json").write_text(sigstore.trust_config, "utf-8")
+        (desk.folder / "slsa.json").write_bytes(sigstore.attest({"x": digest_bytes(data)}))
+        ran = run_action(
+            desk,
+            {
+                "GITHUB_ACTIONS": "true",
+                "ACTIONS_ID_TOKEN_REQUEST_URL": f"{github.url}/token?api-version=2.0",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job",
+            },
+            version="1.0.0",
+            channel="stable",
+            artifacts="linux-x86_64=demo-1.0.0.tar.gz",
+            token=desk.person.environ["LOCKGATE_TOKEN"],
+            publisher_key=publisher_key(desk),
+            sigstore="true",
+            attestations="slsa.json\n",
+            arguments="--trust-config=sigstore.json",
+        )
+        (asked,) = github.requests
+    assert ran.code == 0, ran.err
+    assert f"signed by {WORKFLOW.identity} (by {WORKFLOW.issuer})" in ran.err
+    found = json.loads(ran.result)["attestations"]
+    assert sorted(item["predicate_type"] for item in found) == ["", SLSA]
+    assert "audience=sigstore" in asked.path
+    assert asked.headers["authorization"] == "bearer of-the-job"
+
+
+def _token(sigstore: SigstoreSimulator) -> Answer:
+    return Answer(body=json.dumps({"value": sigstore.token()}).encode())
+
+
+def test_a_job_without_the_permission_is_told_of_it(refusing_desk: ReleaseDesk) -> None:
+    refusing_desk.build("7.1.0")
+    ran = run_action(
+        refusing_desk,
+        {"GITHUB_ACTIONS": "true"},
+        version="7.1.0",
+        channel="stable",
+        artifacts="linux-x86_64=demo-7.1.0.tar.gz",
+        token=refusing_desk.person.environ["LOCKGATE_TOKEN"],
+        publisher_key=publisher_key(refusing_desk),
+        sigstore="true",
+    )
+    assert ran.code != 0
+    assert "permissions: id-token: write" in ran.err
+
+
 def test_a_publish_that_is_refused_fails_the_job_and_says_why(refusing_desk: ReleaseDesk) -> None:
     ran = run_action(
         refusing_desk,
@@ -153,7 +218,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", ["version", "channel", "artifacts", "arguments", "server"])
+@pytest.mark.parametrize(
+    "name", ["version", "channel", "artifacts", "arguments", "server", "attestations"]
+)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_that_a_stranger_names_is_run(
     refusing_desk: ReleaseDesk, name: str, text: str
