@@ -65,7 +65,7 @@ def operations_of(desk: ReleaseDesk) -> list[str]:
 
 
 def run_action(
-    desk: ReleaseDesk, service: Mapping[str, str] = MappingProxyType({}), **inputs: str
+    desk: ReleaseDesk, service: Mapping[str, str] = MappingProxyType({}), /, **inputs: str
 ) -> Ran:
     """Run the action's last step as a runner does: its inputs and defaults, its files.
 
