@@ -8,6 +8,7 @@
 3. Each signature goes into a public log for ever, with the identity. So nothing is signed by a
    `--dry-run`, and nothing again that a release has already.
 4. Sigstore's client waits for ever for a server that has gone silent: here it gets `deadline_s`.
+5. It believes what the log answers. Here a bundle is verified before anybody gets it.
 
 sigstore is imported where it is used: no other command pays for it.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig
     from sigstore.oidc import IdentityToken
     from sigstore.sign import Signer
+    from sigstore.verify import Verifier
 
 __all__ = ["TOKEN_VARIABLE", "KeylessWish", "Signed", "open_keyless"]
 
@@ -41,6 +43,7 @@ TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105 (the name of a variable)
 """Where CI services that hand tokens over in the environment put the one for Sigstore."""
 
 _DEADLINE_S = 120.0
+_MOST_WORDS = 400
 _NO_IDENTITY = (
     "On GitHub give the job `permissions: id-token: write`; on GitLab an id_token "
     f"{TOKEN_VARIABLE} with the audience sigstore; elsewhere --identity-token-file."
@@ -91,24 +94,26 @@ def open_keyless(wish: KeylessWish, environ: Mapping[str, str]) -> Callable[[Sha
         TrustError: What it answered is not of the instance that the trust config describes.
     """
     from sigstore.sign import SigningContext  # noqa: PLC0415 (0.4 s that other commands save)
+    from sigstore.verify import Verifier  # noqa: PLC0415 (the same)
 
     token = _find_token(wish, environ)
 
-    def begin() -> Signer:
+    def begin() -> tuple[Signer, Verifier]:
         config = _load_config(wish)
         with SigningContext.from_trust_config(config).signer(token) as signer:
-            return signer
+            return signer, Verifier(trusted_root=config.trusted_root)
 
-    signer = _within(wish.deadline_s, begin, "Sigstore: certificate")
+    signer, verifier = _within(wish.deadline_s, begin, "Sigstore: certificate")
 
     def sign(sha256: Sha256Hex) -> Signed:
         subject = f"Sigstore: sha256:{sha256[:12]}…"
-        return _within(wish.deadline_s, lambda: _sign(signer, sha256), subject)
+        return _within(wish.deadline_s, lambda: _sign(signer, verifier, sha256), subject)
 
     return sign
 
 
-def _sign(signer: Signer, sha256: Sha256Hex) -> Signed:
+def _sign(signer: Signer, verifier: Verifier, sha256: Sha256Hex) -> Signed:
+    """Return a bundle that whoever trusts the same instance can verify (rule 5)."""
     from sigstore.hashes import Hashed  # noqa: PLC0415 (as above)
     from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415
 
@@ -116,9 +121,10 @@ def _sign(signer: Signer, sha256: Sha256Hex) -> Signed:
 
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(sha256))
     bundle = signer.sign_artifact(hashed)
+    claims = read_claims(bundle.signing_certificate)
+    verifier.verify_artifact(hashed, bundle, claims.as_policy())
     data = bundle.to_json().encode() + b"\n"
     (said,) = read_attestations(data, subject=f"the bundle of sha256:{sha256[:12]}…")
-    claims = read_claims(bundle.signing_certificate)
     return Signed(said=said, identity=claims.identity, issuer=claims.issuer)
 
 
@@ -231,8 +237,8 @@ def _translate(exc: BaseException, subject: str) -> BaseException:
 
 
 def _shorten(exc: BaseException) -> str:
-    text = " ".join(str(exc).split()) or type(exc).__name__
+    """Return an error's words, and those of the answer that it was about."""
     cause = exc.__cause__
-    if not str(exc) and cause is not None:
-        text = f"{text}: {' '.join(str(cause).split())}"
-    return text[:200]
+    answer = getattr(getattr(cause, "response", None), "text", "")
+    words = [str(exc) or type(exc).__name__, "" if str(exc) else str(cause or ""), str(answer)]
+    return ": ".join(" ".join(text.split()) for text in words if text)[:_MOST_WORDS]
