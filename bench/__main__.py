@@ -18,6 +18,7 @@ NAMES = (
     "ingest",
     "read_path",
     "recovery",
+    "attestations",
     "rollout_simulation",
 )
 

@@ -11,9 +11,11 @@ import click
 
 from lockgate_cli import __version__
 from lockgate_cli.commands.approve import approve
+from lockgate_cli.commands.attest import attest
 from lockgate_cli.commands.audit import audit
 from lockgate_cli.commands.channels import channels
 from lockgate_cli.commands.completion import completion
+from lockgate_cli.commands.deltas import deltas
 from lockgate_cli.commands.explain import explain
 from lockgate_cli.commands.init import init
 from lockgate_cli.commands.keys import keys
@@ -34,6 +36,7 @@ from lockgate_cli.commands.status import status
 from lockgate_cli.commands.stop import start, stop
 from lockgate_cli.commands.unrevoke import unrevoke
 from lockgate_cli.commands.upload import upload
+from lockgate_cli.commands.verify import verify
 from lockgate_cli.context import Surroundings, real_surroundings
 from lockgate_cli.output import fail, say
 from lockgate_cli.speaking import begin, show_usage_error
@@ -90,11 +93,13 @@ for _command in (
     upload,
     promote,
     approve,
+    attest,
     policy,
     sign,
     pending,
     withdraw,
     releases,
+    deltas,
     channels,
     rollout,
     stop,
@@ -108,6 +113,7 @@ for _command in (
     explain,
     simulate,
     audit,
+    verify,
     mirror,
     completion,
 ):

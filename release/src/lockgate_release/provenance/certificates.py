@@ -1,19 +1,21 @@
 """What a Sigstore certificate says of who signed and of the build. Imports sigstore.
 
-Nothing is believed by reading it: `as_policy` is what sigstore proves, against the same certificate
-and its chain.
+Nothing is believed by reading it: sigstore proves the certificate, with `as_policy`, and what was
+read of it counts only then.
 
 Source: Fulcio's OID information, https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from cryptography.hazmat import asn1
 from cryptography.x509 import (
     Certificate,
-    ExtensionNotFound,
+    ExtensionType,
     ObjectIdentifier,
     OtherName,
     RFC822Name,
@@ -21,6 +23,7 @@ from cryptography.x509 import (
     UniformResourceIdentifier,
     UnrecognizedExtension,
 )
+from cryptography.x509.oid import ExtensionOID
 from sigstore.verify import policy
 
 from lockgate_release.errors import ProvenanceError
@@ -37,6 +40,9 @@ _SOURCE_REF = ObjectIdentifier(f"{_FULCIO}.14")
 _BUILD_CONFIG = ObjectIdentifier(f"{_FULCIO}.18")
 _BUILD_TRIGGER = ObjectIdentifier(f"{_FULCIO}.20")
 _RUN_INVOCATION = ObjectIdentifier(f"{_FULCIO}.21")
+
+
+_Values: TypeAlias = Mapping[ObjectIdentifier, ExtensionType]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +66,7 @@ class Claims:
     run: str
 
     def as_policy(self) -> policy.VerificationPolicy:
-        """Return what sigstore is to prove of the certificate: exactly these claims."""
+        """Return what sigstore is to find in the certificate too: who, and who vouches for that."""
         children: list[policy.VerificationPolicy] = [
             policy.Identity(
                 identity=self.identity, issuer=self.issuer if self.has_issuer else None
@@ -68,16 +74,6 @@ class Claims:
         ]
         if self.has_issuer_v2:
             children.append(policy.OIDCIssuerV2(self.issuer))
-        for text, kind in (
-            (self.source_repository, policy.OIDCSourceRepositoryURI),
-            (self.source_digest, policy.OIDCSourceRepositoryDigest),
-            (self.source_ref, policy.OIDCSourceRepositoryRef),
-            (self.workflow, policy.OIDCBuildConfigURI),
-            (self.trigger, policy.OIDCBuildTrigger),
-            (self.run, policy.OIDCRunInvocationURI),
-        ):
-            if text:
-                children.append(kind(text))
         return policy.AllOf(children)
 
 
@@ -88,8 +84,9 @@ def read_claims(certificate: Certificate) -> Claims:
         ProvenanceError: It names no issuer, two issuers, or not exactly one identity.
         ValueError: An extension of it is malformed.
     """
-    older = _raw(certificate, _ISSUER).decode()
-    newer = _text(certificate, _ISSUER_V2)
+    values = {one.oid: one.value for one in certificate.extensions}
+    older = _raw(values, _ISSUER).decode()
+    newer = _text(values, _ISSUER_V2)
     issuer = newer or older
     if not issuer or (older and older != issuer):
         raise ProvenanceError(
@@ -97,21 +94,22 @@ def read_claims(certificate: Certificate) -> Claims:
             found=" and ".join(filter(None, (older, newer))) or "none",
         )
     return Claims(
-        identity=_identity(certificate),
+        identity=_identity(values),
         issuer=issuer,
         has_issuer=older != "",
         has_issuer_v2=newer != "",
-        source_repository=_text(certificate, _SOURCE_REPOSITORY),
-        source_digest=_text(certificate, _SOURCE_DIGEST),
-        source_ref=_text(certificate, _SOURCE_REF),
-        workflow=_text(certificate, _BUILD_CONFIG),
-        trigger=_text(certificate, _BUILD_TRIGGER),
-        run=_text(certificate, _RUN_INVOCATION),
+        source_repository=_text(values, _SOURCE_REPOSITORY),
+        source_digest=_text(values, _SOURCE_DIGEST),
+        source_ref=_text(values, _SOURCE_REF),
+        workflow=_text(values, _BUILD_CONFIG),
+        trigger=_text(values, _BUILD_TRIGGER),
+        run=_text(values, _RUN_INVOCATION),
     )
 
 
-def _identity(certificate: Certificate) -> str:
-    names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+def _identity(values: _Values) -> str:
+    names = values.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeName([]))
+    assert isinstance(names, SubjectAlternativeName)
     found = [
         *names.get_values_for_type(RFC822Name),
         *names.get_values_for_type(UniformResourceIdentifier),
@@ -127,17 +125,16 @@ def _identity(certificate: Certificate) -> str:
     return found[0]
 
 
-def _raw(certificate: Certificate, oid: ObjectIdentifier) -> bytes:
-    try:
-        value = certificate.extensions.get_extension_for_oid(oid).value
-    except ExtensionNotFound:
+def _raw(values: _Values, oid: ObjectIdentifier) -> bytes:
+    value = values.get(oid)
+    if value is None:
         return b""
     assert isinstance(value, UnrecognizedExtension)
     return value.value
 
 
-def _text(certificate: Certificate, oid: ObjectIdentifier) -> str:
-    raw = _raw(certificate, oid)
+def _text(values: _Values, oid: ObjectIdentifier) -> str:
+    raw = _raw(values, oid)
     text = asn1.decode_der(str, raw) if raw else ""
     if not text.isprintable():
         raise ProvenanceError(
