@@ -9,6 +9,12 @@ from pathlib import Path
 from lockgate_cli.api import Api
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
+from lockgate_cli.deltas.adding import (
+    add_deltas,
+    choose_for_publish,
+    delta_folder,
+    describe_pairs,
+)
 from lockgate_cli.joining import refuse_while_signed
 from lockgate_cli.listing import NextList, describe_list, listing_of
 from lockgate_cli.noting.wish import NotesWish
@@ -64,7 +70,8 @@ def carry_out(
     with call.uploads(api, wish.app) as uploads:
         begin = _begin_nothing if dry_run else uploads.begin
         prepared, plan = _make_plan(call, api, base, wish, begin)
-        for line in describe_plan(plan, prepared):
+        pairs = choose_for_publish(api, base, prepared, plan)
+        for line in [*describe_plan(plan, prepared), *describe_pairs(pairs)]:
             show(line) if dry_run and not as_json else say(line)
         outcome = Outcome(plan=plan)
         if dry_run:
@@ -72,7 +79,10 @@ def carry_out(
             say("Nothing was done: this was --dry-run.")
         elif plan.changed:
             confirm_vanishing(call, plan.following, yes=yes)
-            outcome = submit(call, api, prepared, plan, pinned, uploads)
+            with delta_folder(pairs) as folder:
+                prepared = add_deltas(call, api, prepared, pairs, folder)
+                plan = make_plan(base, prepared, None) if pairs else plan
+                outcome = submit(call, api, prepared, plan, pinned, uploads)
             if outcome.pending is not None:
                 say_waiting(wish.app, outcome.pending)
             else:
@@ -215,7 +225,7 @@ def _outcome_json(
         "offers": [dict(offer.to_json()) for offer in plan.offers],
         "unapproved": list(plan.unapproved),
         "signs": [artifact.name for artifact in plan.to_sign],
-        "attestations": _attestations_json(outcome.plan),
+        **_extras_json(outcome.plan),
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,
         "live": done and outcome.pending is None,
@@ -224,11 +234,12 @@ def _outcome_json(
     }
 
 
-def _attestations_json(plan: Plan) -> list[object]:
-    """Return the attestations in extras that the plan writes."""
-    return [
-        dict(item.to_json())
-        for path, data in plan.documents.items()
-        if path.endswith("/extras.json")
-        for item in parse_extras(data).attestations
+def _extras_json(plan: Plan) -> dict[str, object]:
+    """Return the attestations and deltas in extras that the plan writes."""
+    extras = [
+        parse_extras(data) for path, data in plan.documents.items() if path.endswith("/extras.json")
     ]
+    return {
+        "attestations": [dict(item.to_json()) for each in extras for item in each.attestations],
+        "deltas": [dict(item.to_json()) for each in extras for item in each.deltas],
+    }

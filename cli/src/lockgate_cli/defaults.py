@@ -11,6 +11,9 @@ reaches_server = true                 # a release that cuts a machine off from u
 requires_from = "1.0.0"
 capabilities = ["archive/zip"]
 keep = 50
+deltas = 3                            # from how many releases, for each platform; 0: none
+delta_memory = "2GB"                  # what making them may take
+delta_algorithm = "lockgate-columns-1"
 sigstore = true                       # sign each artifact by Sigstore
 trust_config = "sigstore.json"        # with a private instance
 bundle_dir = "dist"                   # where *.sigstore.json lie
@@ -53,6 +56,9 @@ _TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "requires_from": ("a version", str),
     "capabilities": ("a list of texts", list),
     "keep": ("a number", int),
+    "deltas": ("a number", int),
+    "delta_memory": ("a size", str),
+    "delta_algorithm": ("a name", str),
     "sigstore": ("true or false", bool),
     "trust_config": ("a file", str),
     "bundle_dir": ("a folder", str),
@@ -76,6 +82,9 @@ class PublishOptions:
     requires_from: str | None = None
     capabilities: tuple[str, ...] | None = None
     keep: int | None = None
+    deltas: int | None = None
+    delta_memory: str | None = None
+    delta_algorithm: str | None = None
     sigstore: bool | None = None
     trust_config: str | None = None
     bundle_dir: str | None = None

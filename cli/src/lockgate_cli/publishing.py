@@ -24,6 +24,7 @@ from lockgate_cli.attesting.attaching import (
     with_attached,
 )
 from lockgate_cli.context import Call
+from lockgate_cli.deltas.wish import DeltaWish
 from lockgate_cli.extras import describe_change, join_extras
 from lockgate_cli.fields import parse_field
 from lockgate_cli.joining import meet_waiting
@@ -79,6 +80,7 @@ class Publication:
         floors: Floors that are asked for.
         install: What to do with the unpacked tree.
         requires: What must hold before it may be installed.
+        deltas: Which deltas are made to it.
         attest: Which attestations go with it.
     """
 
@@ -94,6 +96,7 @@ class Publication:
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
     install: Install = field(default_factory=Install)
     requires: Requirements = field(default_factory=Requirements)
+    deltas: DeltaWish = field(default_factory=DeltaWish)
     attest: AttestWish = field(default_factory=AttestWish)
 
 
@@ -266,6 +269,11 @@ def _add_extras(
     return after, replace(following, changes=(*following.changes, *said))
 
 
+def _without_deltas(prepared: Prepared) -> Prepared:
+    extras = prepared.extras
+    return replace(prepared, extras=None if extras is None else replace(extras, deltas=()))
+
+
 def _withhold(
     base: Base, version: str, offers: tuple[OfferRequest, ...]
 ) -> tuple[tuple[OfferRequest, ...], tuple[ChannelName, ...]]:
@@ -310,7 +318,9 @@ def submit(
         base = load_newest_base(call, api, wish.app, pinned)
 
         def plan_onto(state: Base, stored: Stored | None) -> Plan:
-            return make_plan(state, prepared, stored or load_stored(api, base, wish.version))
+            # Deltas depend on what clients use by now: they are no reason to change what waits.
+            ours = prepared if stored is None else _without_deltas(prepared)
+            return make_plan(state, ours, stored or load_stored(api, base, wish.version))
 
         return meet_waiting(call, api, base, plan, wish.version, plan_onto, exc)
 
