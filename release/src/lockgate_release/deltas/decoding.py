@@ -5,48 +5,76 @@
     1. A delta is a row of blocks; the sizes of what they make add up to what the caller expects.
     2. A block is its head, the directory of its columns, and the columns.
     3. Covers say what is copied from where; what no cover makes is taken from the literals.
-    4. A fix-up adds to one 32-bit word of what was copied.
-    5. Every length is a limit: it is checked before memory is taken. Nothing may be left over.
+    4. Addresses in what was copied are predicted from where their targets went.
+    5. A fix-up adds to one 32-bit word of what was copied and predicted.
+    6. Every length is a limit: it is checked before memory is taken. Nothing may be left over.
 """
 
 from __future__ import annotations
 
 import struct
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from re import Match
 from typing import BinaryIO
 
-from lockgate_release.deltas.columns import (
-    ColumnReader,
-    ColumnSpec,
-    damaged,
-    read_varint,
-    read_varints,
-)
+from lockgate_release.deltas.columns import ColumnReader, ColumnSpec, damaged, read_varint
 from lockgate_release.deltas.file_bytes import OldBytes
+from lockgate_release.deltas.references import (
+    CELL_UNKNOWN,
+    FLAG_COLUMNS,
+    X86_OPERANDS,
+    Moves,
+    Region,
+    RegionKind,
+    Segment,
+    literal_addresses,
+    predict_words,
+)
 
 __all__ = [
     "COLUMNS",
     "MAX_COVERS",
-    "MAX_COVER_BYTES",
+    "MAX_PIECE_BYTES",
+    "MAX_STRETCHES",
+    "MAX_TABLE_BITS",
+    "MIN_CELL_BITS",
     "decode_memory_bytes",
     "decode_solid",
 ]
 
-MAX_COVERS = 1 << 20
+MAX_COVERS = 1 << 19
 """Of one block: what their positions may take is bounded with them."""
-MAX_COVER_BYTES = 1 << 20
+MAX_PIECE_BYTES = 1 << 20
 """What is made in one piece; a longer cover is written as several."""
-_WORD = struct.Struct("<I")
+MAX_STRETCHES = 1 << 14
+"""How many segments or regions a block may have."""
+MAX_TABLE_BITS = 22
+MIN_CELL_BITS = 4
+_MAX_CELL_BITS = 10
 _WORD_BYTES = 4
+_WORD = struct.Struct("<I")
+_CHUNK_BYTES = 1 << 12
+_MASK = 0xFFFFFFFF
+_HALF = 1 << 31
 _MEMORY_BYTES = 80 << 20
 
+_FLAGS = ColumnSpec(lc=0)
+_VALUES = ColumnSpec(lc=0, lp=2, pb=2)
 COLUMNS = (
     ("gaps", ColumnSpec()),
     ("lengths", ColumnSpec()),
     ("seeks", ColumnSpec()),
-    ("literals", ColumnSpec(pb=2)),
-    ("fix-gaps", ColumnSpec(lc=0)),
-    ("fix-values", ColumnSpec(lc=0, lp=2, pb=2)),
+    ("literals", ColumnSpec(pb=1)),
+    ("fix-gaps", ColumnSpec()),
+    ("fix-values", _VALUES),
+    ("targets", _VALUES),
+    ("flags-stayed", _FLAGS),
+    ("flags-moved", _FLAGS),
+    ("flags-unknown", _FLAGS),
 )
 
 
@@ -56,7 +84,7 @@ def decode_memory_bytes(old_bytes: int, new_bytes: int) -> int:
 
 
 def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator[bytes]:
-    """Yield the new bytes, `size_bytes` in all, in pieces of at most `MAX_COVER_BYTES`.
+    """Yield the new bytes, `size_bytes` in all, in pieces of at most `MAX_PIECE_BYTES`.
 
     `patch` is read from where it stands, by position: it must be able to seek.
 
@@ -64,111 +92,302 @@ def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator
         ArchiveError: The delta is damaged, or does not belong to these old bytes.
     """
     while size_bytes:
-        block = _Block(old, patch, limit_bytes=size_bytes)
-        size_bytes -= block.size_bytes
-        yield from block.pieces()
-        patch.seek(block.end)
+        head = _read_head(patch, limit_bytes=size_bytes)
+        size_bytes -= head.size_bytes
+        yield from _Block(old, head).pieces()
+        patch.seek(head.end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """What a block says of itself before its columns. Positions in bytes."""
+
+    size_bytes: int
+    covers: int
+    moves: Moves
+    segments: list[Segment]
+    regions: list[Region]
+    columns: dict[str, ColumnReader]
+    end: int
+
+
+def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
+    size_bytes = _limited(read_varint(patch), limit_bytes, "block size")
+    if not size_bytes:
+        raise damaged("a block makes nothing")
+    covers = _limited(read_varint(patch), MAX_COVERS, "number of covers")
+    table_bits = _limited(read_varint(patch), MAX_TABLE_BITS, "size of the table")
+    cell_bits = _limited(read_varint(patch), _MAX_CELL_BITS, "size of a cell")
+    segments = list(_read_segments(patch))
+    regions = list(_read_regions(patch))
+    directory = []
+    for name, spec in COLUMNS:
+        packed_bytes = read_varint(patch)
+        # No column holds more than a word for each byte that is made, and a bit of slack.
+        size = _limited(read_varint(patch), 4 * size_bytes + 64, "size of a column")
+        directory.append((name, spec, packed_bytes, size))
+    at = patch.tell()
+    columns = {}
+    for name, spec, packed_bytes, size in directory:
+        columns[name] = ColumnReader(patch, spec, at=at, packed_bytes=packed_bytes, size_bytes=size)
+        at += packed_bytes
+    return _Head(
+        size_bytes=size_bytes,
+        covers=covers,
+        moves=Moves(table_bits=table_bits, cell_bits=cell_bits),
+        segments=segments,
+        regions=regions,
+        columns=columns,
+        end=at,
+    )
+
+
+def _read_segments(patch: BinaryIO) -> Iterator[Segment]:
+    start = 0
+    for _ in range(_limited(read_varint(patch), MAX_STRETCHES, "number of segments")):
+        start += read_varint(patch)
+        yield Segment(start, _unfold(read_varint(patch)))
+
+
+def _read_regions(patch: BinaryIO) -> Iterator[Region]:
+    start = 0
+    for _ in range(_limited(read_varint(patch), MAX_STRETCHES, "number of regions")):
+        start += read_varint(patch)
+        bias = _unfold(read_varint(patch))
+        kind = _limited(read_varint(patch), max(RegionKind), "kind of a region")
+        first, second = _unfold(read_varint(patch)), _unfold(read_varint(patch))
+        yield Region(start, bias, RegionKind(kind), first, second)
 
 
 class _Block:
-    """One block: its head is read when it is made, its columns as they are needed."""
+    """One block, on its way from old bytes to new ones."""
 
-    def __init__(self, old: OldBytes, patch: BinaryIO, *, limit_bytes: int) -> None:
+    def __init__(self, old: OldBytes, head: _Head) -> None:
         self._old = old
-        self.size_bytes = read_varint(patch)
-        if not 0 < self.size_bytes <= limit_bytes:
-            raise damaged("a block has an impossible size", found=f"{self.size_bytes} bytes")
-        self._covers = read_varint(patch)
-        if self._covers > MAX_COVERS:
-            raise damaged("has too many covers", found=str(self._covers))
-        directory = [(spec, read_varint(patch), read_varint(patch)) for _, spec in COLUMNS]
-        at = patch.tell()
-        self._columns = []
-        for spec, packed_bytes, size in directory:
-            if size > 4 * self.size_bytes + 64:
-                raise damaged("a column has an impossible size", found=f"{size} bytes")
-            self._columns.append(
-                ColumnReader(patch, spec, at=at, packed_bytes=packed_bytes, size_bytes=size)
-            )
-            at += packed_bytes
-        self.end = at
+        self._head = head
+        self._segments = head.segments
+        self._segment_starts = [segment.start for segment in head.segments]
+        self._regions = head.regions
+        self._region_starts = [region.start for region in head.regions]
+        self._literals = head.columns["literals"]
+        self._fixes = _Fixes(head.columns["fix-gaps"], head.columns["fix-values"])
+        self._operands = _Operands(head)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what the block makes."""
-        gaps, lengths, seeks, literals, fix_gaps, fix_values = self._columns
-        fixes = _Fixes(fix_gaps, fix_values)
-        left_bytes = self.size_bytes
-        old_at = 0
-        for gap, length, seek in self._cover_table(gaps, lengths, seeks):
-            left_bytes -= gap + length
-            if left_bytes < 0 or length > MAX_COVER_BYTES:
-                raise damaged("a cover is too long")
-            yield from _pass_on(literals, gap)
-            old_at += seek >> 1 ^ -(seek & 1)
-            if not 0 <= old_at <= self._old.size - length:
-                raise damaged("a cover lies outside of the old bytes")
-            copied = self._old.read_at(old_at, length)
-            old_at += length
-            yield fixes.apply(copied)
-        yield from _pass_on(literals, left_bytes)
-        if fixes.left:
-            raise damaged("holds more fix-ups than it uses")
-        for column in self._columns:
+        olds, news, lengths = self._cover_table()
+        self._head.moves.seed(self._seeds(olds, news, lengths))
+        at = 0
+        for old_at, new_at, length in zip(olds, news, lengths, strict=True):
+            yield from self._pass_on(at, new_at)
+            at = new_at + length
+            yield self._copy(old_at, new_at, length)
+        yield from self._pass_on(at, self._head.size_bytes)
+        if self._fixes.ahead_bytes:
+            raise damaged("has fix-ups behind the last cover")
+        for column in self._head.columns.values():
             column.finish()
 
-    def _cover_table(self, *columns: ColumnReader) -> Iterator[tuple[int, int, int]]:
-        values = []
-        for column in columns:
-            if column.left_bytes > 8 * self._covers:
-                raise damaged("a column of covers is too long")
-            values.append(read_varints(column.read(column.left_bytes)))
-            if len(values[-1]) != self._covers:
-                raise damaged("a column of covers has another length than its head says")
-        yield from zip(*values, strict=True)
+    def _cover_table(self) -> tuple[array[int], array[int], array[int]]:
+        olds, news, lengths = array("q"), array("q"), array("q")
+        columns = (_varints(self._head.columns[name]) for name in ("gaps", "lengths", "seeks"))
+        old_at = new_at = 0
+        size_bytes, old_size = self._head.size_bytes, self._old.size
+        for gap, length, seek in zip(*columns, strict=False):
+            new_at += gap
+            old_at += gap + (seek >> 1 ^ -(seek & 1))
+            olds.append(old_at)
+            news.append(new_at)
+            lengths.append(length)
+            if length > MAX_PIECE_BYTES or new_at + length > size_bytes:
+                raise damaged("a cover is too long")
+            if old_at < 0 or old_at + length > old_size:
+                raise damaged("a cover lies outside of the old bytes")
+            if len(olds) > self._head.covers:
+                break
+            new_at += length
+            old_at += length
+        if len(olds) != self._head.covers:
+            raise damaged("has another number of covers than its head says")
+        return olds, news, lengths
+
+    def _seeds(
+        self, olds: array[int], news: array[int], lengths: array[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        if not self._regions:
+            return
+        for old_at, new_at, length in zip(olds, news, lengths, strict=True):
+            address = old_at + self._old_bias(old_at)
+            yield address, new_at + self._region(new_at).bias - address, length
+
+    def _old_bias(self, at: int) -> int:
+        index = bisect_right(self._segment_starts, at)
+        return self._segments[index - 1].bias if index else 0
+
+    def _region(self, at: int) -> Region:
+        index = bisect_right(self._region_starts, at)
+        return self._regions[index - 1] if index else _NO_REGION
+
+    def _pass_on(self, at: int, end: int) -> Iterator[bytes]:
+        while at < end:
+            region = self._region(at)
+            data = self._literals.read(min(end - at, MAX_PIECE_BYTES))
+            if region.kind is RegionKind.X86:
+                data = literal_addresses(data, at + region.bias, sign=-1)
+            at += len(data)
+            yield data
+
+    def _copy(self, old_at: int, new_at: int, length: int) -> bytes:
+        copied = self._old.read_at(old_at, length)
+        if len(copied) != length:
+            raise damaged("the old bytes are shorter than they were")
+        region = self._region(new_at)
+        if region.kind is RegionKind.PLAIN:
+            return self._fixes.apply(copied)
+        address = old_at + self._old_bias(old_at)
+        made = bytearray(copied)
+        if region.kind is RegionKind.X86:
+            apart = (new_at + region.bias - address + _HALF & _MASK) - _HALF
+            self._operands.put_right(made, copied, address, apart)
+        else:
+            predict_words(made, region, self._head.moves, address, new_at)
+        return self._fixes.apply(made)
+
+
+_NO_REGION = Region(0, 0, RegionKind.PLAIN, 0, 0)
+
+
+class _Operands:
+    """The operands of x86 code, put right by the table of moves; the table learns from each."""
+
+    def __init__(self, head: _Head) -> None:
+        columns = head.columns
+        names = ("flags-stayed", "flags-moved", "flags-unknown")
+        self._flags = [_bits(columns[name]) for name in names[:FLAG_COLUMNS]]
+        self._targets = _words(columns["targets"])
+        self._moves = head.moves
+
+    def put_right(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
+        """Change in `made` what points at something that moved otherwise than by `apart`.
+
+        Raises:
+            ArchiveError: There are more operands than bits for them.
+        """
+        try:
+            self._put_right(made, copied, address, apart)
+        except StopIteration as error:
+            raise damaged("has fewer bits than operands") from error
+
+    def _put_right(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
+        cells, mask, shift = self._moves.cells, self._moves.mask, self._moves.shift
+        stayed, moved, unknown = self._flags
+        read, write = _WORD.unpack_from, _WORD.pack_into
+        for end in map(Match.end, X86_OPERANDS.finditer(copied)):
+            at = end - _WORD_BYTES
+            (word,) = read(copied, at)
+            cell = address + end + word >> shift & mask
+            move = cells[cell]
+            if move == apart:
+                if not next(stayed):
+                    continue
+            elif move == CELL_UNKNOWN:
+                cells[cell] = move = apart
+                if not next(unknown):
+                    continue
+            elif not next(moved):
+                write(made, at, word + move - apart & _MASK)
+                continue
+            move = (move + next(self._targets) + _HALF & _MASK) - _HALF
+            cells[cell] = move
+            write(made, at, word + move - apart & _MASK)
 
 
 class _Fixes:
-    """The fix-ups of a block, in the order of their positions."""
+    """The fix-ups of a block, in the order of their positions.
+
+    Attributes:
+        ahead_bytes: How many copied bytes come before the next one, or the end.
+    """
 
     def __init__(self, gaps: ColumnReader, values: ColumnReader) -> None:
-        count = values.left_bytes // _WORD_BYTES
-        if gaps.left_bytes > 8 * count or values.left_bytes % _WORD_BYTES:
-            raise damaged("a column of fix-ups has an impossible size")
-        self._gaps = read_varints(gaps.read(gaps.left_bytes))
-        if len(self._gaps) != count:
-            raise damaged("fix-ups lack a value")
-        self._values = values
-        self._next = 0
-        self._skip_bytes = self._gaps[0] if count else 0
+        self._gaps = _varints(gaps)
+        self._values = _words(values)
+        self.ahead_bytes = next(self._gaps, 0)
 
-    @property
-    def left(self) -> int:
-        """How many fix-ups have not been used."""
-        return len(self._gaps) - self._next
+    def apply(self, made: bytes | bytearray) -> bytes:
+        """Return what was copied and predicted, put right.
 
-    def apply(self, copied: bytes) -> bytes:
-        """Return what was copied, put right."""
-        if self._skip_bytes >= len(copied) or not self.left:
-            self._skip_bytes -= len(copied)
-            return copied
-        made = bytearray(copied + bytes(_WORD_BYTES))
-        at = self._skip_bytes
-        gaps = self._gaps
-        while at < len(copied):
-            value = _WORD.unpack(self._values.read(_WORD_BYTES))[0]
-            word = _WORD.unpack_from(made, at)[0] + value & 0xFFFFFFFF
-            _WORD.pack_into(made, at, word)
-            self._next += 1
-            if self._next == len(gaps):
-                at = len(made)
-                break
-            at = min(at + _WORD_BYTES, len(copied)) + gaps[self._next]
-        self._skip_bytes = at - len(copied)
-        return bytes(made[: len(copied)])
+        Raises:
+            ArchiveError: A fix-up has no value, or there is no end of them.
+        """
+        size = len(made)
+        at = self.ahead_bytes
+        if at >= size:
+            self.ahead_bytes = at - size
+            return bytes(made)
+        made = bytearray(made)
+        made += bytes(_WORD_BYTES)
+        read, write = _WORD.unpack_from, _WORD.pack_into
+        gaps, values = self._gaps, self._values
+        try:
+            while at < size:
+                write(made, at, read(made, at)[0] + next(values) & _MASK)
+                at += _WORD_BYTES
+                at = (at if at < size else size) + next(gaps)
+        except StopIteration as error:
+            raise damaged("has fewer fix-ups than it needs") from error
+        self.ahead_bytes = at - size
+        return bytes(made[:size])
 
 
-def _pass_on(literals: ColumnReader, size: int) -> Iterator[bytes]:
-    while size:
-        data = literals.read(min(size, MAX_COVER_BYTES))
-        size -= len(data)
-        yield data
+def _limited(value: int, limit: int, what: str) -> int:
+    if value > limit:
+        raise damaged(f"has an impossible {what}", expected=f"at most {limit}", found=str(value))
+    return value
+
+
+def _unfold(value: int) -> int:
+    return value >> 1 ^ -(value & 1)
+
+
+def _chunks(column: ColumnReader) -> Iterator[bytes]:
+    while column.left_bytes:
+        yield column.read(min(column.left_bytes, _CHUNK_BYTES))
+
+
+def _varints(column: ColumnReader) -> Iterator[int]:
+    value = shift = 0
+    for chunk in _chunks(column):
+        for byte in chunk:
+            if byte < 128:
+                yield value | byte << shift if shift else byte
+                value = shift = 0
+            elif shift < 49:
+                value |= (byte & 127) << shift
+                shift += 7
+            else:
+                raise damaged("holds a number that is too large")
+    if shift:
+        raise damaged("a column is cut off")
+
+
+def _words(column: ColumnReader) -> Iterator[int]:
+    if column.left_bytes % _WORD_BYTES:
+        raise damaged("a column of words is cut off")
+    return chain.from_iterable(map(_unpack_words, _chunks(column)))
+
+
+def _unpack_words(chunk: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(chunk) // _WORD_BYTES}I", chunk)
+
+
+def _bits(column: ColumnReader) -> Iterator[int]:
+    return chain.from_iterable(map(_unpack_bits, _chunks(column)))
+
+
+def _unpack_bits(chunk: bytes) -> bytes:
+    text = format(int.from_bytes(chunk, "little"), f"0{8 * len(chunk)}b")
+    return text.encode().translate(_BIT)[::-1]
+
+
+_BIT = bytes(byte & 1 for byte in range(256))

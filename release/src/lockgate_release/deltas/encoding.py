@@ -5,16 +5,23 @@ Reproducible: the same bytes and the same ceiling give the same delta.
 
 from __future__ import annotations
 
-import re
-from array import array
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
 from lockgate_release.deltas.columns import pack_column, write_varint, write_varints
-from lockgate_release.deltas.decoding import COLUMNS, MAX_COVER_BYTES
+from lockgate_release.deltas.decoding import (
+    COLUMNS,
+    MAX_COVERS,
+    MAX_PIECE_BYTES,
+    MAX_TABLE_BITS,
+    MIN_CELL_BITS,
+)
 from lockgate_release.deltas.file_bytes import OldBytes
-from lockgate_release.deltas.matching import Cover, find_covers
+from lockgate_release.deltas.matching import Cover, find_covers, without_noise
+from lockgate_release.deltas.predicting import Predictor
+from lockgate_release.deltas.references import RegionKind, literal_addresses
+from lockgate_release.deltas.regions import Layout, find_layout
 
 __all__ = ["encode_solid"]
 
@@ -22,7 +29,6 @@ _FIXED_BYTES = 50 << 20
 _BYTES_A_BYTE = 7
 """What matching takes for each byte of the larger side: suffixes, both sides, the plain patch."""
 _MIN_BLOCK_BYTES = 1 << 20
-_DIFFERENT = re.compile(rb"[^\0][\s\S]{0,3}")
 _READ_BYTES = 1 << 20
 
 
@@ -66,60 +72,76 @@ def _read(source: OldBytes, at: int, size: int) -> bytes:
 
 
 def _encode_block(old: bytes, new: bytes, old_base: int) -> bytes:
-    covers = list(_split(find_covers(old, new)))
-    fix_gaps, fix_values = _fixes(old, new, covers)
-    ends = [(0, -old_base), *((c.new + c.length, c.old + c.length) for c in covers)]
-    columns = [
-        write_varints(c.new - new_end for c, (new_end, _) in zip(covers, ends, strict=False)),
-        write_varints(c.length for c in covers),
-        write_varints(_zigzag(c.old - end) for c, (_, end) in zip(covers, ends, strict=False)),
-        _literals(new, covers),
-        write_varints(fix_gaps),
-        fix_values.tobytes(),
-    ]
-    packed = [pack_column(c, spec) for c, (_, spec) in zip(columns, COLUMNS, strict=True)]
-    head = [len(new), len(covers)]
-    for raw, data in zip(columns, packed, strict=True):
-        head += [len(data), len(raw)]
+    found = without_noise(find_covers(old, new))
+    layout = find_layout(old, new, found)
+    covers = list(_split(found, layout))[:MAX_COVERS]
+    table_bits, cell_bits = _table_size(len(old)) if layout.regions else (0, MIN_CELL_BITS)
+    predictor = Predictor(layout, table_bits=table_bits, cell_bits=cell_bits)
+    predictor.work(old, new, covers)
+    edges = [Cover(-old_base, 0, 0), *covers]
+    columns = {
+        "gaps": write_varints(c.new - a.new - a.length for a, c in pairwise(edges)),
+        "lengths": write_varints(c.length for c in covers),
+        "seeks": write_varints(
+            _fold((c.old - a.old - a.length) - (c.new - a.new - a.length))
+            for a, c in pairwise(edges)
+        ),
+        "literals": _literals(new, covers, layout),
+        **predictor.columns(),
+    }
+    packed = [pack_column(columns[name], spec) for name, spec in COLUMNS]
+    head = [len(new), len(covers), table_bits, cell_bits, *_layout_numbers(layout, old_base)]
+    for (name, _), data in zip(COLUMNS, packed, strict=True):
+        head += [len(data), len(columns[name])]
     return b"".join([*map(write_varint, head), *packed])
 
 
-def _split(covers: list[Cover]) -> Iterator[Cover]:
+def _layout_numbers(layout: Layout, old_base: int) -> Iterator[int]:
+    yield len(layout.segments)
+    at = 0
+    for segment in layout.segments:
+        yield from (segment.start + old_base - at, _fold(segment.bias - old_base))
+        at = segment.start + old_base
+    yield len(layout.regions)
+    at = 0
+    for region in layout.regions:
+        yield from (region.start - at, _fold(region.bias), region.kind)
+        yield from (_fold(region.first), _fold(region.second))
+        at = region.start
+
+
+def _table_size(old_bytes: int) -> tuple[int, int]:
+    """Return how many bits number the cells of a table, and the addresses in a cell."""
+    table_bits = min(max(old_bytes >> MIN_CELL_BITS, 1).bit_length(), MAX_TABLE_BITS)
+    cell_bits = MIN_CELL_BITS
+    while old_bytes >> cell_bits >= 1 << table_bits and cell_bits < 10:
+        cell_bits += 1
+    return table_bits, cell_bits
+
+
+def _split(covers: list[Cover], layout: Layout) -> Iterator[Cover]:
+    """Cut covers where a region begins, and into pieces."""
     for cover in covers:
-        for at in range(0, cover.length, MAX_COVER_BYTES):
-            length = min(cover.length - at, MAX_COVER_BYTES)
-            yield Cover(cover.old + at, cover.new + at, length)
+        at, end = cover.new, cover.new + cover.length
+        while at < end:
+            until = min(end, at + MAX_PIECE_BYTES, layout.region_end(at))
+            yield Cover(cover.old + at - cover.new, at, until - at)
+            at = until
 
 
-def _literals(new: bytes, covers: list[Cover]) -> bytes:
-    edges = [Cover(0, 0, 0), *covers, Cover(0, len(new), 0)]
-    return b"".join([new[a.new + a.length : b.new] for a, b in pairwise(edges)])
+def _literals(new: bytes, covers: list[Cover], layout: Layout) -> bytes:
+    pieces = []
+    for left, right in pairwise([Cover(0, 0, 0), *covers, Cover(0, len(new), 0)]):
+        at = left.new + left.length
+        while at < right.new:
+            region = layout.region(at)
+            data = new[at : min(right.new, at + MAX_PIECE_BYTES)]
+            if region.kind is RegionKind.X86:
+                data = literal_addresses(data, at + region.bias, sign=1)
+            pieces.append(data)
+            at += len(data)
+    return b"".join(pieces)
 
 
-def _fixes(old: bytes, new: bytes, covers: list[Cover]) -> tuple[list[int], array[int]]:
-    """Return the gap in front of each fix-up, in copied bytes, and what it adds."""
-    gaps: list[int] = []
-    values = array("I")
-    done = 0
-    copied = 0
-    for cover in covers:
-        before = old[cover.old : cover.old + cover.length] + b"\0\0\0\0"
-        after = new[cover.new : cover.new + cover.length] + b"\0\0\0\0"
-        if before != after:
-            for at in _different(before, after):
-                gaps.append(copied + at - done)
-                done = copied + min(at + 4, cover.length)
-                word = int.from_bytes(after[at : at + 4], "little")
-                values.append(word - int.from_bytes(before[at : at + 4], "little") & 0xFFFFFFFF)
-        copied += cover.length
-    return gaps, values
-
-
-def _different(before: bytes, after: bytes) -> Iterator[int]:
-    bits = int.from_bytes(before, "little") ^ int.from_bytes(after, "little")
-    for found in _DIFFERENT.finditer(bits.to_bytes(len(before), "little")):
-        yield found.start()
-
-
-def _zigzag(value: int) -> int:
+def _fold(value: int) -> int:
     return value << 1 if value >= 0 else ~(value << 1)

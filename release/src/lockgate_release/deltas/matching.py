@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Cover", "find_covers"]
+__all__ = ["Cover", "find_covers", "without_noise"]
+
+_MIN_COVER_BYTES = 24
 
 _FLAG_SAME = 0x80
 _FLAG_BACK = 0x40
@@ -68,3 +70,17 @@ def _number(patch: bytes, at: int, value: int = 0) -> tuple[int, int]:
         value = value << 7 | byte & 127
         if byte < 128:
             return value, at
+
+
+def without_noise(covers: list[Cover]) -> list[Cover]:
+    """Return the covers without short ones that lead elsewhere than their neighbours.
+
+    To say where they are costs as much as what they save, and time when the delta is applied.
+    """
+    kept: list[Cover] = []
+    for index, cover in enumerate(covers):
+        apart = cover.old - cover.new
+        neighbours = [*kept[-1:], *covers[index + 1 : index + 2]]
+        if cover.length >= _MIN_COVER_BYTES or any(n.old - n.new == apart for n in neighbours):
+            kept.append(cover)
+    return kept
