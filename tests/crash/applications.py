@@ -9,7 +9,7 @@ from tests.simulators.archives import Tree
 from tests.simulators.own_updater import PROGRAM
 from tests.simulators.wheels import make_wheel
 
-__all__ = ["UPDATER", "WHEELS", "plain_tree", "updater_tree", "wheels_tree"]
+__all__ = ["UPDATER", "WHEELS", "kin_tree", "plain_tree", "updater_tree", "wheels_tree"]
 
 _NOISE_BYTES = 150_000
 
@@ -30,6 +30,19 @@ def plain_tree(version: str, *, sick: bool = False) -> Tree:
         "bin/check": f"#!/bin/sh\nexit {int(sick)}\n".encode(),
         f"lib/{version}/empty": b"",
         "lib/data": random.Random(version).randbytes(_NOISE_BYTES),
+    }
+
+
+def kin_tree(version: str) -> Tree:
+    """One that has much in common with its other versions: files that stay, change and move."""
+    noise = random.Random("kin").randbytes(_NOISE_BYTES)
+    return {
+        "bin/app": f"#!/bin/sh\necho this is {version}\n".encode(),
+        "bin/check": b"#!/bin/sh\nexit 0\n",
+        "lib/same": noise[:20_000],
+        "lib/data": noise[:90_000] + version.encode() + noise[90_000:],
+        f"lib/{version}/moved": noise[:10_000],
+        f"lib/{version}/empty": b"",
     }
 
 

@@ -164,7 +164,7 @@ def _is_left_out(path: Path) -> bool:
 
 
 def _is_cached_document(path: Path) -> bool:
-    return path.parent.name == "documents" and path.name.endswith("release.json")
+    return path.parent.name == "documents" and path.name.endswith(("release.json", "extras.json"))
 
 
 def _is_journal_at_rest(path: Path) -> bool:
@@ -193,7 +193,8 @@ def _content(path: Path) -> str:
         case "lock":  # who held it last
             return ""
         case "memory.json":
-            return _without(data, "until", "attempt", "reason")
+            # A false delta is remembered unless the disk was in the way of trying it.
+            return _without(data, "until", "attempt", "reason", "failed_deltas")
         case "journal.json":
             return _without(data, "id", "tries_left", "forgiven")
         case "reports.json":

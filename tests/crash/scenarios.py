@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from lockgate_release.documents import HealthCheck, Install, Remedy
 from lockgate_release.settings import SETTINGS_FILE
-from tests.crash.applications import UPDATER, WHEELS, plain_tree, updater_tree, wheels_tree
+from tests.crash.applications import (
+    UPDATER,
+    WHEELS,
+    kin_tree,
+    plain_tree,
+    updater_tree,
+    wheels_tree,
+)
 from tests.crash.stage import NOBODY, OWN_HOME, Command, Stage
 from tests.simulators.repository import confirmed_by_itself
 
@@ -135,6 +142,33 @@ def _wheels(stage: Stage) -> None:
     stage.publish("3.0.0", wheels_tree("3.0.0"), install=WHEELS)
 
 
+def _install_kin(stage: Stage, *versions: str) -> None:
+    stage.init()
+    for version in versions:
+        stage.publish(version, kin_tree(version))
+        stage.update()
+
+
+def _delta(stage: Stage) -> None:
+    _install_kin(stage, "1.0.0", "2.0.0")
+    stage.publish("3.0.0", kin_tree("3.0.0"))
+    stage.publish_delta("2.0.0", "3.0.0")
+
+
+def _chain(stage: Stage) -> None:
+    _install_kin(stage, "1.0.0")
+    for before, version in (("1.0.0", "2.0.0"), ("2.0.0", "3.0.0")):
+        stage.publish(version, kin_tree(version))
+        stage.publish_delta(before, version)
+
+
+def _false_delta(stage: Stage) -> None:
+    """It leads to a tree that is not the one that was signed."""
+    _install_kin(stage, "1.0.0")
+    stage.publish("2.0.0", kin_tree("2.0.0"))
+    stage.publish_delta("1.0.0", "2.0.0", to=kin_tree("6.6.6"))
+
+
 def _itself(stage: Stage, *, sick: bool = False) -> None:
     """An updater in a home of its own; its entry is an older one, so that it is written too."""
     stage.install("1.0.0")
@@ -235,6 +269,21 @@ SCENARIOS = {
         about="a Python application's update: an environment beside the tree",
         prepare=_wheels,
         may_run=("2.0.0", "3.0.0"),
+    ),
+    "delta": Scenario(
+        about="update by a delta, made by a process of its own",
+        prepare=_delta,
+        may_run=("2.0.0", "3.0.0"),
+    ),
+    "chain": Scenario(
+        about="update by two deltas, over a release that is never installed",
+        prepare=_chain,
+        may_run=("1.0.0", "3.0.0"),
+    ),
+    "false": Scenario(
+        about="a signed delta leads elsewhere; the whole archive is fetched",
+        prepare=_false_delta,
+        may_run=("1.0.0", "2.0.0"),
     ),
     "itself": Scenario(
         about="the updater updates itself",

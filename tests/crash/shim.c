@@ -9,6 +9,9 @@
  * the kernel has, so they would only make the tests slow. What a power cut may lose is worked out
  * from the log, see disk.py. That no call slips past is checked against strace, see trace.py.
  *
+ * A process that the watched one forks, and that becomes no other program, is watched along with it:
+ * their calls are counted in one row, and what ends or stops one of them ends or stops both.
+ *
  * It can also set the system's clock wrong, from one reading on or for one reading, and let a long
  * wait on a pipe (a loop's, never a socket's) be over at once, with all clocks moved on by it.
  */
@@ -19,6 +22,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +41,9 @@ static int armed;
 static char home[PATH_MAX];
 static int journal;
 static enum strike strike;
-static long at, calls;
+static long at, *counted; /* shared with what is forked from here */
+static pid_t root;        /* the process that was armed */
+#define calls (*counted)
 static int error;
 static char struck[256]; /* for FAIL_ON: " name name ", or "" for every name */
 
@@ -57,13 +63,53 @@ void crash_arm(const char *folder, int log, int how, long number, int code, cons
     strike = how;
     at = number;
     error = code;
-    calls = 0;
+    counted = mmap(NULL, sizeof *counted, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (counted == MAP_FAILED)
+        abort();
+    root = getpid();
     armed = 1;
+}
+
+static int stands_still(pid_t process)
+{
+    char name[64], line[512], *state;
+    int handle;
+    ssize_t length;
+
+    snprintf(name, sizeof name, "/proc/%d/stat", (int)process);
+    handle = syscall(SYS_openat, AT_FDCWD, name, O_RDONLY, 0);
+    length = handle < 0 ? 0 : syscall(SYS_read, handle, line, sizeof line - 1);
+    syscall(SYS_close, handle);
+    if (length <= 0)
+        return 0;
+    line[length] = '\0';
+    state = strrchr(line, ')');
+    return state != NULL && state[2] == 'T';
+}
+
+/* A child stands still for as long as the process it was forked from does; that may be killed. */
+static void stand_still_with_root(void)
+{
+    struct timespec moment = {0, 1000000};
+    int looks, seen = 0;
+
+    syscall(SYS_kill, root, SIGSTOP);
+    for (looks = 0; seen ? stands_still(root) : looks < 5000; looks++) {
+        seen |= stands_still(root);
+        syscall(SYS_nanosleep, &moment, NULL);
+    }
 }
 
 static void end_here(int number)
 {
-    syscall(SYS_kill, getpid(), number);
+    if (getpid() == root)
+        syscall(SYS_kill, root, number);
+    else if (number == SIGSTOP)
+        stand_still_with_root();
+    else {
+        syscall(SYS_kill, root, number);
+        syscall(SYS_kill, getpid(), number);
+    }
 }
 
 /* Whether this call must fail. Ends or stops the process if it is the one. */
@@ -220,6 +266,33 @@ ssize_t write(int handle, const void *data, size_t length) { return write_file(h
 ssize_t pwrite(int handle, const void *data, size_t length, off_t offset) { return write_file(handle, data, length, offset); }
 ssize_t pwrite64(int handle, const void *data, size_t length, off_t offset) { return write_file(handle, data, length, offset); }
 
+/* A copy within the kernel is a write of what it copies. */
+ssize_t copy_file_range(int from, off64_t *here, int to, off64_t *there, size_t count, unsigned flags)
+{
+    char place[PATH_MAX];
+    off64_t begin, offset;
+    ssize_t done;
+    void *data;
+
+    if (!below_handle(to, place))
+        return syscall(SYS_copy_file_range, from, here, to, there, count, flags);
+    begin = here ? *here : lseek(from, 0, SEEK_CUR);
+    offset = there ? *there : lseek(to, 0, SEEK_CUR);
+    if (must_fail("write"))
+        return note("write", -1, 0, place, "", "", 0);
+    if (strike == TEAR && calls == at) {
+        syscall(SYS_copy_file_range, from, here, to, there, count / 2, flags);
+        end_here(SIGKILL);
+    }
+    done = syscall(SYS_copy_file_range, from, here, to, there, count, flags);
+    data = done > 0 ? malloc(done) : NULL;
+    if (data == NULL || syscall(SYS_pread64, from, data, done, begin) != done)
+        return done == 0 ? 0 : note("write", done, offset, place, "", "", 0);
+    note("write", done, offset, place, "", data, done);
+    free(data);
+    return done;
+}
+
 /* The calls below take what names them, and what carries them out. */
 #define ON_HANDLE(name, handle, number, real)                                                      \
     char place[PATH_MAX];                                                                          \
@@ -241,7 +314,6 @@ ssize_t pwrite64(int handle, const void *data, size_t length, off_t offset) { re
 ssize_t writev(int handle, const struct iovec *parts, int count) { ON_HANDLE("writev", handle, 0, syscall(SYS_writev, handle, parts, count)); }
 ssize_t sendfile(int to, int from, off_t *offset, size_t count) { ON_HANDLE("sendfile", to, 0, syscall(SYS_sendfile, to, from, offset, count)); }
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t count) { ON_HANDLE("sendfile", to, 0, syscall(SYS_sendfile, to, from, offset, count)); }
-ssize_t copy_file_range(int from, off64_t *here, int to, off64_t *there, size_t count, unsigned flags) { ON_HANDLE("copy_file_range", to, 0, syscall(SYS_copy_file_range, from, here, to, there, count, flags)); }
 
 int ftruncate(int handle, off_t size) { ON_HANDLE("ftruncate", handle, size, syscall(SYS_ftruncate, handle, size)); }
 int ftruncate64(int handle, off64_t size) { ON_HANDLE("ftruncate", handle, size, syscall(SYS_ftruncate, handle, size)); }

@@ -14,6 +14,7 @@ from tests.crash.applications import plain_tree
 from tests.crash.process import run, serving, updater
 from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.client import CLIENT_ID
+from tests.simulators.patching import add_delta, make_bytes
 from tests.simulators.repository import STABLE, RepositorySimulator, checked_by
 
 __all__ = ["NOBODY", "OWN_HOME", "Command", "Stage", "addressed", "settle"]
@@ -42,6 +43,7 @@ class Stage:
         self.trees: dict[str, str] = {}
         self.folders: dict[str, str] = {"": ""}
         self.releases: dict[str, str] = {}
+        self._contents: dict[str, Tree] = {}
         self.history: list[dict[str, bytes]] = []
         self._anchor = self._folder / f"{self.repository.app}-root.json"
         self._anchor.write_bytes(self.repository.root_bytes)
@@ -56,6 +58,7 @@ class Stage:
     ) -> None:
         """Publish a release; unless `install` says otherwise it is proven by its health command."""
         tree = tree or plain_tree(version, sick=sick)
+        self._contents[version] = tree
         sha256 = tree_digest(tree).sha256
         checked = checked_by("bin/check")
         document = self.repository.publish(
@@ -65,6 +68,11 @@ class Stage:
         self.folders[version] = folder
         self.trees[folder] = sha256
         self.releases[hashlib.sha256(document.to_bytes()).hexdigest()] = folder
+
+    def publish_delta(self, before: str, after: str, *, to: Tree | None = None) -> None:
+        """Publish a delta between two releases; `to` has it lead elsewhere."""
+        old, new = (before, self._contents[before]), (after, self._contents[after])
+        add_delta(self.repository, old, new, data=make_bytes(old[1], to) if to else None)
 
     def init(self) -> None:
         """Make the client's home."""

@@ -95,8 +95,8 @@ def _joined(seen: list[_Seen]) -> list[_Seen]:
 def _seen_by_strace(bench: Bench) -> list[_Seen]:
     bench.put_back()
     with tempfile.TemporaryDirectory() as folder:
-        # One log for each process, so that no call is cut in two by another's.
-        traced = ["strace", "-ff", "-y", "-qq", "-s", "0", "-o", f"{folder}/log"]
+        # One log for each process, so that no call is cut in two by another's; each with its time.
+        traced = ["strace", "-ff", "-ttt", "-y", "-qq", "-s", "0", "-o", f"{folder}/log"]
         calls = ",".join(f"?{name}" for name in {**_BY_PATH, **_BY_HANDLE})
         verb, *rest = bench.command
         command = [sys.executable, "-m", "lockgate_updater", verb, "--home", str(bench.home), *rest]
@@ -104,10 +104,9 @@ def _seen_by_strace(bench: Bench) -> list[_Seen]:
             [*traced, "-e", f"trace={calls}", *command], check=False, capture_output=True, text=True
         )
         assert ran.returncode == bench.scenario.code, ran.stderr
-        logs = [path.read_text().splitlines() for path in Path(folder).iterdir()]
-    found = [list(_below(bench.home, lines)) for lines in logs]
-    (main,) = filter(None, found)
-    return main
+        lines = [line for path in Path(folder).iterdir() for line in path.read_text().splitlines()]
+    timed_lines = sorted((line.partition(" ") for line in lines), key=lambda parts: float(parts[0]))
+    return list(_below(bench.home, (call for _, _, call in timed_lines)))
 
 
 def _below(home: Path, lines: Iterable[str]) -> Iterable[_Seen]:
@@ -137,7 +136,7 @@ def _place(name: str, arguments: str) -> str:
     for operand in _OPERAND.finditer(arguments):
         if operand["handle"] is not None:
             handle = operand["handle"]
-            if name in _BY_HANDLE:
+            if name in _BY_HANDLE and name != "copy_file_range":  # which names its source first
                 return handle
         else:
             names.append(str(Path(handle, operand["name"])))

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from lockgate_updater.command import main
-from tests.crash.applications import WHEELS, wheels_tree
+from tests.crash.applications import WHEELS, kin_tree, wheels_tree
 from tests.crash.process import serving
 from tests.crash.stage import Command, Stage, addressed
 
@@ -36,6 +36,11 @@ def warm_up() -> None:
             _carry_out(stage, command)
         stage.publish("3.0.0", wheels_tree("3.0.0"), install=WHEELS)
         _carry_out(stage, ("update",))
+        for version in ("4.0.0", "5.0.0"):
+            stage.publish(version, kin_tree(version))
+            if version == "5.0.0":
+                stage.publish_delta("4.0.0", version)
+            _carry_out(stage, ("update",))
 
 
 def _carry_out(stage: Stage, command: Command) -> None:

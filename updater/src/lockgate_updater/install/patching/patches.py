@@ -227,7 +227,7 @@ class Patches:
             try:
                 return self._follow(self.taken.route, staging)
             except _FailedError as exc:
-                self._say(StepName.WARNING, f"no delta: {exc}")
+                self._say(StepName.WARNING, str(exc))
             self.taken = self.plan()
         self.taken = replace(self.taken, route=None)
         if self.taken.passed_over:
@@ -286,7 +286,8 @@ class Patches:
             )
         except LockgateError as exc:
             self._leave_out(hop, str(exc))
-            raise _FailedError(str(exc)) from exc
+            text = f"delta {delta.from_version} -> {hop.version} does not come: {exc}"
+            raise _FailedError(text) from exc
 
     def _apply(self, hop: Hop, old: Path, new: Path) -> bytes:
         self._say(StepName.PATCHING, f"making {hop.version} of {hop.delta.from_version}")
