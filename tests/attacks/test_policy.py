@@ -20,11 +20,10 @@ from lockgate_release.layout import target_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.approving import key_to_json
 from lockgate_release.trust.keys import generate_signer
-from lockgate_updater import Held, Leave
+from lockgate_updater import Leave
 from tests.attacks.claims import assert_refused
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import HEALTHY, PREVIEWS, STABLE, RepositorySimulator
-from tests.unit.release.builders import ATTESTED
 
 NEXT = {**HEALTHY, "two": b"2"}
 ANN, BOB, EVE = (generate_signer() for _ in range(3))
@@ -348,19 +347,6 @@ def _name_first_targets(repository: RepositorySimulator) -> None:
     first = type(newest).from_bytes(repository.files[f"{repository.app}/metadata/1.targets.json"])
     repository.targets = first
     repository.resign()
-
-
-def test_a_bar_that_this_client_cannot_check_holds_it(
-    client: SimulatedClient, repository: RepositorySimulator
-) -> None:
-    _demand(repository, attestations=ATTESTED)
-    repository.publish("2.0.0", NEXT)
-    held = client.updater.check()
-    assert isinstance(held, Held)
-    assert held.obstacle == "lacks-capability"
-    assert "attestations" in held.reason
-    assert client.update(force=True) == "held"
-    assert client.runs() == "1.0.0"
 
 
 def test_a_bar_of_a_newer_kind_is_no_reason_to_take_less(

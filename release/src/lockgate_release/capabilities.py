@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 
 __all__ = [
+    "ATTESTATIONS",
     "PYTHON_WHEELS",
     "ZSTD",
     "archive_capability",
@@ -18,11 +19,18 @@ ZSTD = "archive/tar.zst"
 """Unpacks archives compressed with zstd."""
 PYTHON_WHEELS = "python-wheels"
 """Installs a release's wheels into an environment of their own."""
+ATTESTATIONS = "attestations"
+"""Verifies who built an artifact, where a channel demands a proof of it."""
 
-_LIBRARIES: Mapping[str, str] = {ZSTD: "backports.zstd", PYTHON_WHEELS: "installer"}
+_LIBRARIES: Mapping[str, str] = {
+    ZSTD: "backports.zstd",
+    PYTHON_WHEELS: "installer",
+    ATTESTATIONS: "sigstore",
+}
 _EXTRAS: Mapping[str, str] = {
     ZSTD: "lockgate-updater[zstd]",
     PYTHON_WHEELS: "lockgate-updater[python]",
+    ATTESTATIONS: "lockgate-updater[attestations]",
 }
 _ZSTD_IN_PYTHON = (3, 14)
 """Since when Python reads zstd by itself (PEP 784)."""

@@ -9,7 +9,8 @@ The rules, in the order they are applied:
 2. The documents are this app's and this channel's, and what the server offers must be what the
    publishers allowed: the release is live, its document is the one that was pinned, its entry
    names this channel, and it meets the channel's bar: its path, who signed, who approved. Anything
-   else is the work of a thief or a bug, and is refused loudly, not skipped.
+   else is the work of a thief or a bug, and is refused loudly, not skipped. Who built it is proven
+   by whoever acts on the decision, of what was chosen alone, before anything of it is fetched.
 3. A client that has a revoked release leaves it, if the remedy says so. A remedy that says so
    and was seen is not taken back by a milder one, unless its publishers lifted that. A lift names
    the moment of the revocation that it takes back, and no later one.
@@ -18,7 +19,7 @@ The rules, in the order they are applied:
 5. A release does not fit when it is revoked (here, or in what the client remembers, unless its
    publishers lifted that), below the channel's floor (signed, or remembered), in quarantine,
    skipped or not the pinned one, without an artifact for this platform, asking for what this
-   updater cannot do or the policy what it cannot check, or out of reach from the installed one.
+   updater cannot do, or the policy what it cannot prove, or out of reach from the installed one.
 6. Nor when its rollout is paused or halted, or the gate does not let this client through. Only the
    gate can be passed by a person who asks, where the policy allows that and it is open at all.
 7. When a newer release was looked at and did not fit, the client is held, and the reason is the
@@ -33,7 +34,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability, name_extras
+from lockgate_release.capabilities import name_extras
 from lockgate_release.decision_values import (
     NO_STANDINGS,
     ClientState,
@@ -45,6 +46,7 @@ from lockgate_release.decision_values import (
     Offer,
     Quarantine,
     UpToDate,
+    capabilities_for,
     paths_to_fetch,
 )
 from lockgate_release.documents import (
@@ -195,6 +197,7 @@ class _Judge:
         self._channel = channel
         self._releases = releases
         self._policy = policy
+        self._rule = policy.channel(channel.channel)
         self._state = state
         self._now = now
         self._installed = self._parse(state.installed) if state.installed else None
@@ -289,7 +292,7 @@ class _Judge:
                 found=channel,
             )
         standing = self._standings.get(offer.path, Standing())
-        if lack := self._policy.channel(channel).shortfall(offer.path, standing):
+        if lack := self._rule.shortfall(offer.path, standing):
             raise RefusedOfferError(
                 lack.what, subject=subject, expected=lack.expected, found=lack.found
             )
@@ -338,18 +341,14 @@ class _Judge:
         self, release: TrustedRelease, artifact: Artifact | None
     ) -> tuple[Obstacle, str] | None:
         version = release.document.version
-        if unchecked := self._policy.channel(self._channel.channel).unchecked:
-            text = f"{version} needs an updater that can check: {unchecked}, as the policy demands"
-            return Obstacle.LACKS_CAPABILITY, text
         if artifact is None:
             return Obstacle.NO_ARTIFACT, f"{version} has nothing for {self._state.platform}"
-        needed = {*release.document.requires.capabilities, archive_capability(artifact.kind)}
-        if (python := release.document.install.python) is not None:
-            needed.add(PYTHON_WHEELS)
+        needed = capabilities_for(release.document, artifact, self._rule, self._state)
         missing = sorted(needed - self._state.capabilities)
         if missing:
             listed = ", ".join(missing) + name_extras(missing)
             return Obstacle.LACKS_CAPABILITY, f"{version} needs an updater that can do: {listed}"
+        python = release.document.install.python
         if python is not None and not python.are_for(here := self._state.python):
             text = f"{version} needs Python {python.requires}, and this updater runs with {here}"
             return Obstacle.LACKS_CAPABILITY, text
@@ -378,10 +377,10 @@ class _Judge:
         arm = self._arm(offer)
         if arm is Arm.OFFERED:
             return None, f"{version} is offered ({numbers})"
-        asks, rule = self._state.passes_gate, self._policy.channel(self._channel.channel)
-        if asks and rule.lets_people_pass and rollout.exposure_bp > 0:
+        asks = self._state.passes_gate
+        if asks and self._rule.lets_people_pass and rollout.exposure_bp > 0:
             return None, f"{version} is offered to a person who asked ({numbers})"
-        if asks and rule.lets_people_pass:
+        if asks and self._rule.lets_people_pass:
             return Obstacle.OUTSIDE_GATE, f"{version} is offered to nobody yet ({numbers})"
         waits = ", and the policy lets no person pass" if asks else ""
         text = f"{version} is not for this client yet{waits}"

@@ -9,10 +9,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
+from lockgate_release.capabilities import ATTESTATIONS, PYTHON_WHEELS, archive_capability
 from lockgate_release.documents import (
     Artifact,
     ChannelDocument,
+    ChannelPolicy,
     PolicyDocument,
+    ReleaseDocument,
     Remedy,
     Standing,
     TrustedRelease,
@@ -32,6 +35,7 @@ __all__ = [
     "Offer",
     "Quarantine",
     "UpToDate",
+    "capabilities_for",
     "paths_to_fetch",
 ]
 
@@ -90,6 +94,7 @@ class ClientState:
         skipped: Versions its owner does not want.
         pinned: The only version its owner wants, or "".
         passes_gate: A person asked for this check, and may pass the gate.
+        allows_unattested: A person takes what nobody has proven the origin of.
     """
 
     app: AppName
@@ -105,6 +110,7 @@ class ClientState:
     skipped: frozenset[str] = frozenset()
     pinned: str = ""
     passes_gate: bool = False
+    allows_unattested: bool = False
     python: str = ""
 
 
@@ -178,6 +184,18 @@ class Leave:
 
 
 Decision: TypeAlias = Offer | UpToDate | Held | Leave
+
+
+def capabilities_for(
+    document: ReleaseDocument, artifact: Artifact, rule: ChannelPolicy, state: ClientState
+) -> frozenset[str]:
+    """Return what an updater must be able to do to take a release in a channel."""
+    needed = {*document.requires.capabilities, archive_capability(artifact.kind)}
+    if document.install.python is not None:
+        needed.add(PYTHON_WHEELS)
+    if rule.attestations is not None and not state.allows_unattested:
+        needed.add(ATTESTATIONS)
+    return frozenset(needed)
 
 
 def paths_to_fetch(

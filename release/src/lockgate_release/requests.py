@@ -93,6 +93,7 @@ class OfferRequest:
         chosen: The plan it follows; None: a person steers it.
         lifetime_s: When the channel ends, in seconds from now, if it is one for a preview; 0 says
             nothing of that.
+        allow_unattested: Whoever asks answers for it, though nobody has proven who built it.
     """
 
     channel: ChannelName
@@ -100,6 +101,7 @@ class OfferRequest:
     exposure_bp: int = MAX_EXPOSURE_BP
     chosen: ChosenPlan | None = None
     lifetime_s: int = 0
+    allow_unattested: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the offer as it stands in a request."""
@@ -112,6 +114,8 @@ class OfferRequest:
             said["chosen"] = self.chosen.to_json()
         if self.lifetime_s:
             said["lifetime_s"] = self.lifetime_s
+        if self.allow_unattested:
+            said["allow_unattested"] = True
         return said
 
 
@@ -170,6 +174,7 @@ def read_offer(fields: Fields) -> OfferRequest:
         exposure_bp=fields.integer("exposure_bp", maximum=MAX_EXPOSURE_BP),
         chosen=read_chosen_plan(fields.object("chosen")) if fields.has("chosen") else None,
         lifetime_s=_read_lifetime(fields),
+        allow_unattested=fields.boolean("allow_unattested", default=False),
     )
 
 

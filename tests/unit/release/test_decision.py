@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability
+from lockgate_release.capabilities import ATTESTATIONS, PYTHON_WHEELS, archive_capability
 from lockgate_release.decision import (
     ClientState,
     Decision,
@@ -630,9 +630,19 @@ def test_what_the_policy_demands_and_nobody_here_can_check_holds_a_client() -> N
     policy = PolicyDocument(app=APP, channels={STABLE: rule})
     decision = _decide([NEW], policy=policy)
     assert _held(decision) is Obstacle.LACKS_CAPABILITY
-    assert "can check: attestations" in decision.reason
+    assert "can do: attestations (install lockgate-updater[attestations])" in decision.reason
     forced = _decide([NEW], client("1.0.0", passes_gate=True), policy=policy)
     assert _held(forced) is Obstacle.LACKS_CAPABILITY
+
+
+def test_who_can_prove_origins_or_was_told_not_to_is_offered_it() -> None:
+    rule = ChannelPolicy(attestations=ATTESTED)
+    policy = PolicyDocument(app=APP, channels={STABLE: rule})
+    plain = client("1.0.0")
+    able = replace(plain, capabilities=plain.capabilities | {ATTESTATIONS})
+    assert isinstance(_decide([NEW], able, policy=policy), Offer)
+    allowed = replace(plain, allows_unattested=True)
+    assert isinstance(_decide([NEW], allowed, policy=policy), Offer)
 
 
 def test_the_installed_one_is_looked_up_where_the_channel_takes_releases_from() -> None:

@@ -17,7 +17,7 @@ from lockgate_release.documents import (
     SignatureRule,
 )
 from lockgate_release.documents.approval import Approval
-from lockgate_release.errors import ConflictError, TrustError, UsageError
+from lockgate_release.errors import ConflictError, DocumentError, TrustError, UsageError
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.strict_json import JsonObject, dump_json
 from lockgate_release.trust.approving import key_to_json, sign_approval
@@ -196,7 +196,7 @@ def test_a_bar_is_raised_only_where_what_is_offered_meets_it(scene: Scene) -> No
         _put(scene, _policy(stable=_rule(1, BOB, EVE)))
     with pytest.raises(UsageError, match="its path"):
         _put(scene, _policy(stable=replace(_rule(), paths=("previews/*/release.json",))))
-    with pytest.raises(UsageError, match="cannot check"):
+    with pytest.raises(DocumentError, match="nothing to verify them with"):
         _put(scene, _policy(stable=replace(_rule(), attestations=ATTESTED)))
     assert scene.look().chain.targets.version == before
 

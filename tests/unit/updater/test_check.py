@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.archives import ArchiveKind
-from lockgate_release.capabilities import PYTHON_WHEELS, ZSTD, archive_capability
+from lockgate_release.capabilities import ATTESTATIONS, PYTHON_WHEELS, ZSTD, archive_capability
 from lockgate_release.documents import ChannelPolicy, ManualCheck, PolicyDocument, Requirements
 from lockgate_release.documents.channel import RolloutState
 from lockgate_release.errors import UsageError
@@ -158,11 +158,12 @@ def test_an_unknown_archive_is_held_not_failed(
 
 def test_what_this_updater_can_do_is_what_the_archives_can() -> None:
     archives = {archive_capability(kind.value) for kind in ArchiveKind}
-    assert archives | {PYTHON_WHEELS} == CAPABILITIES
+    assert archives | {PYTHON_WHEELS, ATTESTATIONS} == CAPABILITIES
 
 
 @pytest.mark.parametrize(
-    ("capability", "library"), [(ZSTD, "backports.zstd"), (PYTHON_WHEELS, "installer")]
+    ("capability", "library"),
+    [(ZSTD, "backports.zstd"), (PYTHON_WHEELS, "installer"), (ATTESTATIONS, "sigstore")],
 )
 def test_without_its_library_an_updater_does_not_promise_what_it_cannot_do(
     capability: str, library: str

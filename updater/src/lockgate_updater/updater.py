@@ -55,6 +55,7 @@ class Updater:
         environ: Mapping[str, str] | None = None,
         clock: Callable[[], datetime] = utc_now,
         transport: Callable[[], Transport] | None = None,
+        allow_unattested: bool = False,
     ) -> Updater:
         """Return the updater of the client that lives in `home`.
 
@@ -66,6 +67,7 @@ class Updater:
             environ: The environment; None is this process's.
             clock: Tells the present, aware.
             transport: Opens the way bytes come; None is HTTP, or a folder for `file://`.
+            allow_unattested: A person takes what nobody has proven the origin of.
 
         Raises:
             UsageError: No client lives there, or a setting makes no sense.
@@ -92,6 +94,7 @@ class Updater:
                 draw=new_client_id,
                 connect=transport or connect,
                 boot=boot_id,
+                allow_unattested=allow_unattested,
             )
         )
 
@@ -279,8 +282,7 @@ class Updater:
         """
         from lockgate_updater.run.launcher import launch  # noqa: PLC0415 (a check starts nothing)
 
-        observe = progress or _say_nothing
-        return launch(self._client, arguments, program=program, observe=observe)
+        return launch(self._client, arguments, program=program, observe=progress or _say_nothing)
 
     def update_itself(
         self, *, progress: Observer | None = None, force: bool = False, own: Updater | None = None
@@ -307,15 +309,11 @@ class Updater:
 
         if own is None:
             # What the environment says is about the app.
-            surroundings = {
-                name: value
-                for name, value in self._client.environ.items()
-                if not name.startswith("LOCKGATE_")
-            }
+            said = self._client.environ.items()
+            surroundings = {name: text for name, text in said if not name.startswith("LOCKGATE_")}
             own = Updater.open(find_own_home(self._client.home), environ=surroundings)
-        observe = progress or _say_nothing
         theirs = own._client  # noqa: SLF001 (an updater as well)
-        return update_itself(self._client, theirs, observe, force=force)
+        return update_itself(self._client, theirs, progress or _say_nothing, force=force)
 
     def verify(self) -> str:
         """Prove that the running tree is the one that was signed, and return its version.

@@ -7,8 +7,8 @@ be offered there:
 2. `signatures`: so many of these publishers' keys have signed the list that holds it. Whoever lets
    the list be signed by fewer breaks every channel that demands more: other bars are other roles.
 3. `approvals`: so many of these keys have approved this very release for this channel.
-4. `attestations`: each artifact's origin is proven (`attestation_rules`). Not checked by this
-   version yet: where they are demanded, nothing is offered.
+4. `attestations`: who built an artifact is proven (`attestation_rules`): by the server for all of
+   a release's, by a client for its own, before it is fetched. Not by `shortfall`: it takes files.
 
 The default policy lets every channel take `releases/*/release.json` and demands no more than that.
 A rule that demands more names it in `critical`, so that older clients take nothing unchecked.
@@ -156,11 +156,6 @@ class ChannelPolicy:
             self.approvals is not None and self.approvals.threshold > 0
         )
 
-    @property
-    def unchecked(self) -> str:
-        """What it demands that this version cannot check, in words; "" for nothing."""
-        return "attestations" if self.attestations is not None else ""
-
     def shortfall(self, path: str, standing: Standing) -> Shortfall | None:
         """Return what a release lacks of this bar, or None where it meets it (rules 1 to 3).
 
@@ -192,8 +187,6 @@ class ChannelPolicy:
             lines.append(f"approved by {self.approvals.threshold} of {who}")
         if self.attestations is not None:
             lines.extend(self.attestations.in_words())
-        if self.unchecked:
-            lines.append(f"with {self.unchecked}, which this version cannot check")
         return tuple(lines)
 
     def to_json(self) -> JsonObject:

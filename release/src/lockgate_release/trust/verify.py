@@ -47,7 +47,13 @@ from lockgate_release.documents import (
 )
 from lockgate_release.errors import DocumentError, LocalError, TrustError
 from lockgate_release.instants import format_instant
-from lockgate_release.layout import POLICY_PATH, channel_path, extras_path, release_path
+from lockgate_release.layout import (
+    POLICY_PATH,
+    TRUSTED_ROOT_PATH,
+    channel_path,
+    extras_path,
+    release_path,
+)
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.trust.client import Fetch, NotFoundError, TufClient
 
@@ -131,6 +137,16 @@ class TrustedView:
         policy = parse_policy(data)
         self._check_app(policy.app, POLICY_PATH)
         return policy
+
+    def trusted_root(self) -> bytes:
+        """Return what proofs of origin are verified with, as the maintainers signed it.
+
+        Raises:
+            TrustError: There is none.
+            RepositoryError: It cannot be verified.
+            TransportError: It could not be fetched.
+        """
+        return self._need(TRUSTED_ROOT_PATH)[1]
 
     def channel(self, channel: ChannelName) -> ChannelDocument | None:
         """Return what the channel offers now, or None if there is no such channel.

@@ -38,4 +38,9 @@ def open_updater(options: argparse.Namespace, environ: Mapping[str, str]) -> Upd
         # What is typed is meant from where it is typed; what the home's file says, from the home.
         flags["ca"] = str(Path(flags["ca"]).absolute())
     flags["skip"] = " ".join(getattr(options, "skip", []))
-    return Updater.open(home_of(options, environ), flags=flags, environ=environ)
+    return Updater.open(
+        home_of(options, environ),
+        flags=flags,
+        environ=environ,
+        allow_unattested=getattr(options, "allow_unattested", False),
+    )

@@ -121,6 +121,14 @@ def _force(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _unattested(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-unattested",
+        action="store_true",
+        help="take, for once, what the channel demands a proof of origin for and nobody has proven",
+    )
+
+
 def _switch(name: str, text: str) -> Adder:
     return lambda parser: parser.add_argument(name, action="store_true", help=text)
 
@@ -161,11 +169,18 @@ def _shell(parser: argparse.ArgumentParser) -> None:
 _COMMON = (_home, _json)
 VERBS = {
     "init": Verb("make a home for a client", "acting", (*_COMMON, _init)),
-    "check": Verb("say what an update would do", "looking", (*_COMMON, _look, _force)),
+    "check": Verb("say what an update would do", "looking", (*_COMMON, _look, _force, _unattested)),
     "update": Verb(
         "download, prove, switch, and commit or roll back",
         "acting",
-        (*_COMMON, _look, _force, _events, _switch("--dry-run", "print the plan and do nothing")),
+        (
+            *_COMMON,
+            _look,
+            _force,
+            _unattested,
+            _events,
+            _switch("--dry-run", "print the plan and do nothing"),
+        ),
     ),
     "watch": Verb(
         "keep up to date: look, act, wait, until a signal ends it",
@@ -182,7 +197,9 @@ VERBS = {
     "reports": Verb("print every report that waits, or was sent last", "reporting", _COMMON),
     "confirm": Verb("commit the release on trial: it works", "acting", _COMMON),
     "rollback": Verb("go back to the last good version", "acting", (*_COMMON, _events)),
-    "explain": Verb("print the whole chain of reasoning", "looking", (*_COMMON, _look, _force)),
+    "explain": Verb(
+        "print the whole chain of reasoning", "looking", (*_COMMON, _look, _force, _unattested)
+    ),
     "notes": Verb(
         "print what the offered release brings, or the installed one",
         "looking",

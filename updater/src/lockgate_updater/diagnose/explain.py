@@ -51,6 +51,7 @@ def explain(session: Session, *, force: bool) -> Explanation:
         Section(title="Trust", lines=_explain_trust(session, findings)),
         Section(title="The channel", lines=_explain_channel(findings)),
         Section(title="The offers", lines=_explain_offers(decision)),
+        Section(title="The origin", lines=_explain_origin(session, findings)),
         Section(title="The end", lines=(decision.reason, *_explain_plan(session, decision))),
     )
     return Explanation(sections=sections, result=decision)
@@ -108,6 +109,12 @@ def _explain_channel(findings: Findings) -> tuple[str, ...]:
     ]
     lines += [f"revoked: {item.version}: {item.reason} ({item.remedy})" for item in channel.revoked]
     return tuple(lines)
+
+
+def _explain_origin(session: Session, findings: Findings) -> tuple[str, ...]:
+    from lockgate_updater.origin.telling import tell_origin  # noqa: PLC0415 (may ask sigstore)
+
+    return tell_origin(session, findings)
 
 
 def _explain_offers(decision: Decision) -> tuple[str, ...]:

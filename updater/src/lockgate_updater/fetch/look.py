@@ -17,7 +17,7 @@ from lockgate_release.errors import (
     TransportError,
     VersionError,
 )
-from lockgate_release.layout import POLICY_PATH, channel_path
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH, channel_path
 from lockgate_release.trust.verify import Fetch, TrustedView
 from lockgate_updater.state.configuration import Configuration
 from lockgate_updater.state.durable import read_own_file
@@ -116,7 +116,8 @@ def _look_at(
     paths = paths_to_fetch(channel, installed, policy)
     found = {path: view.release(path) for path in paths}
     releases = {path: release for path, release in found.items() if release is not None}
-    view.forget_documents(keep=frozenset({POLICY_PATH, channel_path(channel.channel), *releases}))
+    kept = (POLICY_PATH, TRUSTED_ROOT_PATH, channel_path(channel.channel))
+    view.forget_documents(keep=frozenset({*kept, *releases}))
     return Findings(
         channel=channel,
         releases=releases,

@@ -78,6 +78,11 @@ class Home:
         return self.state / "memory.json"
 
     @property
+    def origins(self) -> Path:
+        """What was proven of who built what."""
+        return self.state / "origins.json"
+
+    @property
     def identity(self) -> Path:
         """The client's random id."""
         return self.state / "identity.json"

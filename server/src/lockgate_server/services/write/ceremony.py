@@ -150,7 +150,8 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
         found, builds_on = check_releases(deps, on_top, read_verified(releases), request.documents)
         documents.update(found)
     elif targets is not None:
-        check_offers_stand(bars_of(on_top), base.channels.values())
+        bars = bars_of(deps, on_top, sent=request.documents)
+        check_offers_stand(bars, base.channels.values())
     return _Parts(
         root=root, targets=targets, releases=releases, documents=documents, builds_on=builds_on
     )

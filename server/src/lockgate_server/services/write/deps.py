@@ -11,6 +11,7 @@ from lockgate_server.ports import Ledger, ObjectStore
 from lockgate_server.ports.reports import ReportLedger
 from lockgate_server.ports.uploads import DirectUploads
 from lockgate_server.services.write.open_uploads import OpenUploads
+from lockgate_server.services.write.origins import OriginMemory
 from lockgate_server.services.write.server_keys import OnlineKeys
 
 __all__ = ["Caller", "OnlineKeys", "WriteDeps"]
@@ -35,6 +36,7 @@ class WriteDeps:
         room: Returns how many bytes more the store has for uploads; None where nobody can tell.
         open_uploads: How many uploads were open, as far as this process has counted lately.
         patience: For how long caches must be waited for, when keys change.
+        origins: What this process has found out of who built what.
     """
 
     store: ObjectStore
@@ -49,6 +51,7 @@ class WriteDeps:
     room: Callable[[], int | None] = lambda: None
     open_uploads: OpenUploads = field(default_factory=OpenUploads)
     patience: Patience = field(default_factory=Patience)
+    origins: OriginMemory = field(default_factory=OriginMemory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

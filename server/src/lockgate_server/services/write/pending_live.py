@@ -59,7 +59,7 @@ def check_change(
     for lift in wishes.lifts:
         lifted = {document.channel: document for document in lift_revocations(after, live, lift)}
         after = replace(after, channels={**after.channels, **lifted})
-    return documents, builds_on, offer_all(deps, after, live, wishes.offers)
+    return documents, builds_on, offer_all(deps, after, live, wishes.offers, documents)
 
 
 def list_in(change: PendingChange) -> ReleaseList:

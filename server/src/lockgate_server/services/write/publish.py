@@ -17,7 +17,7 @@ from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.chain import Verified, parse_metadata, verify_next_releases
 from lockgate_release.trust.roles import Role
-from lockgate_server.services.write.bars import bars_of, check_offers_stand
+from lockgate_server.services.write.bars import bars_of, check_offers_stand, offered_in
 from lockgate_server.services.write.base import Base, read_target
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import (
@@ -29,7 +29,7 @@ from lockgate_server.services.write.channels import (
 from lockgate_server.services.write.composing import Change
 from lockgate_server.services.write.deps import Caller, WriteDeps
 from lockgate_server.services.write.lifetimes import with_lifetime
-from lockgate_server.services.write.lists import all_live, list_before, others_than
+from lockgate_server.services.write.lists import Live, all_live, list_before, others_than
 from lockgate_server.services.write.offers import allowed_in, check_not_revoked, check_offer
 from lockgate_server.services.write.publishing import (
     ReleaseList,
@@ -87,7 +87,7 @@ def _plan(deps: WriteDeps, base: Base, request: PublishRequest) -> Plan[ChannelO
         refuse_while_pending(deps.ledger, base, request.role)
         documents, builds_on = check_releases(deps, base, live, request.documents)
     wanted = request.offer
-    after = offer_all(deps, base, live, (wanted,) if wanted else ())
+    after = offer_all(deps, base, live, (wanted,) if wanted else (), documents)
     offer = after.channels[wanted.channel].offer_of(wanted.version) if wanted else None
     changed = changed_channels(base, after)
     if verified is None and not changed:
@@ -115,6 +115,8 @@ def _describe(
         details[f"{request.role}_version"] = verified.version
     if offer is not None:
         details.update(version=offer.version, channel=offer.channel)
+        if offer.allow_unattested:
+            details.update(allow_unattested=True)
         if offer.chosen is None:
             details.update(exposure_bp=offer.exposure_bp)
         else:
@@ -161,7 +163,8 @@ def check_releases(
     channels = tuple(base.channels.values())
     check_list(live, before, base.policy, channels, deps.now(), others_than(base, live.role))
     check_marks(live, before, base.chain.targets.version)
-    check_offers_stand(bars_of(base, live), channels)
+    bars = bars_of(deps, base, live, sent=sent, waived=offered_in(channels))
+    check_offers_stand(bars, channels)
     changed = changed_paths(live, before)
     documents = {
         path: sent[path] if path in sent else read_target(deps.store, base.app, path, target)
@@ -173,7 +176,11 @@ def check_releases(
 
 
 def offer_all(
-    deps: WriteDeps, base: Base, live: ReleaseList | None, offers: Iterable[OfferRequest]
+    deps: WriteDeps,
+    base: Base,
+    live: ReleaseList | None,
+    offers: Iterable[OfferRequest],
+    sent: Mapping[str, bytes],
 ) -> Base:
     """Return the state as it would be once these offers are made, one after the other.
 
@@ -182,12 +189,13 @@ def offer_all(
         base: The state in force.
         live: The next list of a role; None: those in force stay.
         offers: What to offer.
+        sent: Documents that the store may not have yet, by path.
 
     Raises:
         UsageError: One may not be made.
     """
     for wanted in offers:
-        channels = {**base.channels, wanted.channel: _offer(deps, base, live, wanted)}
+        channels = {**base.channels, wanted.channel: _offer(deps, base, live, wanted, sent)}
         base = replace(base, channels=channels)
     return base
 
@@ -202,9 +210,15 @@ def changed_channels(before: Base, after: Base) -> tuple[ChannelDocument, ...]:
 
 
 def _offer(
-    deps: WriteDeps, base: Base, new: ReleaseList | None, wanted: OfferRequest
+    deps: WriteDeps,
+    base: Base,
+    new: ReleaseList | None,
+    wanted: OfferRequest,
+    sent: Mapping[str, bytes],
 ) -> ChannelDocument:
-    live, bars = all_live(base, new), bars_of(base, new)
+    live = all_live(base, new)
+    waived = offered_in(base.channels.values()) | _waived(wanted, live)
+    bars = bars_of(deps, base, new, sent=sent, waived=waived)
     document = channel_or_new(deps, base, wanted.channel)
     check_offer(document, wanted.version, live, bars)
     check_not_revoked(wanted.channel, wanted.version, live, base.channels.values())
@@ -219,6 +233,14 @@ def _offer(
         wanted.exposure_bp,
         None if wanted.chosen is None else _begin_plan(wanted.chosen, deps.now()),
     )
+
+
+def _waived(wanted: OfferRequest, live: Live) -> frozenset[tuple[str, str]]:
+    """Return the offer, where whoever wants it answers for its origin."""
+    found = live.find(wanted.version) if wanted.allow_unattested else None
+    if found is None:
+        return frozenset()
+    return frozenset({(wanted.channel, live.targets[found[0]].hashes.get("sha256", ""))})
 
 
 def _begin_plan(chosen: ChosenPlan, now: datetime) -> Progress:
@@ -245,4 +267,5 @@ def channel_or_new(deps: WriteDeps, base: Base, channel: ChannelName) -> Channel
 def allowed_for(deps: WriteDeps, base: Base, channel: ChannelName) -> Allowed:
     """Return what may be offered in a channel, by the list in force."""
     document = channel_or_new(deps, base, channel)
-    return allowed_in(document, all_live(base), bars_of(base), deps.random_hex(_SALT_BYTES))
+    bars = bars_of(deps, base, waived=offered_in(base.channels.values()))
+    return allowed_in(document, all_live(base), bars, deps.random_hex(_SALT_BYTES))

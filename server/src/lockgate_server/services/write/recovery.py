@@ -42,7 +42,7 @@ from lockgate_release.trust.chain import Verified, verify_next_releases, verify_
 from lockgate_release.trust.roles import Role
 from lockgate_server.ports import AuditEntry
 from lockgate_server.services.objects import read_object
-from lockgate_server.services.write.bars import bars_of, check_offers_stand
+from lockgate_server.services.write.bars import bars_of, check_offers_stand, offered_in
 from lockgate_server.services.write.base import Base, highest_of, read_target
 from lockgate_server.services.write.composing import Change, DeadFile, online_keys
 from lockgate_server.services.write.deps import WriteDeps
@@ -173,7 +173,7 @@ def _find_targets(deps: WriteDeps, base: Base, data: bytes) -> Change:
     rules = check_policy(base.app, verified.signed, documents.get(POLICY_PATH), base.policy)
     check_trusted_root(verified.signed, rules, documents.get(TRUSTED_ROOT_PATH))
     after = replace(base, chain=replace(base.chain, targets=verified), policy=rules)
-    check_offers_stand(bars_of(after), base.channels.values())
+    check_offers_stand(bars_of(deps, after), base.channels.values())
     return Change(
         action="adopt.targets",
         details=_describe(verified),
@@ -189,7 +189,7 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Chang
     channels = tuple(base.channels.values())
     check_list(new, before, base.policy, channels, deps.now(), others_than(base, role))
     check_marks(new, before, base.chain.targets.version)
-    check_offers_stand(bars_of(base, new), channels)
+    check_offers_stand(bars_of(deps, base, new, waived=offered_in(channels)), channels)
     changed = changed_paths(new, before)
     documents = {
         path: read_target(deps.store, base.app, path, target) for path, target in changed.items()

@@ -13,7 +13,7 @@ from lockgate_release.steering_requests import ChosenPlan, RolloutAction, Rollou
 from lockgate_release.strict_json import Json, JsonObject
 from lockgate_server.errors import NotFoundError
 from lockgate_server.services.write import steering
-from lockgate_server.services.write.bars import bars_of, check_bar
+from lockgate_server.services.write.bars import bars_of, check_bar, offered_in
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome, Plan, change_app
 from lockgate_server.services.write.channels import Allowed
@@ -64,7 +64,7 @@ def change_rollout(
             raise NotFoundError("no such channel", subject=f"{app}: {channel}")
         after = _apply(before, allowed_for(deps, base, channel), version, request, deps.now())
         answer = _describe(before, after, version, request)
-        _check_still_meets_bar(base, before, after, version)
+        _check_still_meets_bar(deps, base, before, after, version)
         if after is before or request.dry_run:
             return Plan(change=None, answer=answer)
         change = Change(
@@ -78,7 +78,7 @@ def change_rollout(
 
 
 def _check_still_meets_bar(
-    base: Base, before: ChannelDocument, after: ChannelDocument, version: str
+    deps: WriteDeps, base: Base, before: ChannelDocument, after: ChannelDocument, version: str
 ) -> None:
     """Refuse to let a release reach further clients that would all refuse it."""
     old, new = before.offer_of(version), after.offer_of(version)
@@ -86,7 +86,8 @@ def _check_still_meets_bar(
         return
     is_wider = new.rollout.exposure_bp > old.rollout.exposure_bp
     if is_wider or (old.rollout.state is not new.rollout.state is RolloutState.ACTIVE):
-        check_bar(bars_of(base), after, new)
+        bars = bars_of(deps, base, waived=offered_in((before,)))
+        check_bar(bars, after, new)
 
 
 def _details(
