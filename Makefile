@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 DISTRIBUTIONS := release updater server cli
 PYPROJECTS := pyproject.toml $(DISTRIBUTIONS:%=%/pyproject.toml)
-CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs)
+CODE := $(wildcard $(DISTRIBUTIONS) tests bench demo docs releasing)
 R2 := tests/simulators/r2
 # Pages that are typed on real servers take minutes: they are among the tests, not among the checks.
 TYPED := tests/docs/test_tutorial.py tests/docs/test_recovery.py
@@ -14,11 +14,11 @@ TYPED := tests/docs/test_tutorial.py tests/docs/test_recovery.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test r2 crash faults ordeals check format docs conformance bench lock clean
+.PHONY: help setup demo test r2 crash faults ordeals check format docs conformance bench release-check lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Build .venv with everything pinned (instant when nothing changed)
 
@@ -75,6 +75,9 @@ conformance: setup  ## Run TUF's conformance suite on the client (SUITE=its chec
 	@command -v faketime >/dev/null || { echo "the suite needs the program faketime" >&2; exit 2; }
 	$(BIN)/python -m pytest -c "$(SUITE)/pyproject.toml" "$(SUITE)/tuf_conformance" -n 2 -p no:randomly -p no:cacheprovider \
 	  --entrypoint "$(CURDIR)/$(BIN)/python $(CURDIR)/tests/conformance/client.py" $(ARGS)
+
+release-check: setup  ## Run what can be run of docs/release-checklist.md (ARGS="6 7" picks steps)
+	$(BIN)/python -m releasing check $(ARGS)
 
 bench: setup  ## Run the benchmarks against their named rivals
 	$(BIN)/python -m bench $(ARGS)
