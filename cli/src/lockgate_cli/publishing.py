@@ -23,6 +23,7 @@ from lockgate_cli.attesting.attaching import (
     spill,
     with_attached,
 )
+from lockgate_cli.attesting.foreseeing import check_demands
 from lockgate_cli.context import Call
 from lockgate_cli.deltas.wish import DeltaWish
 from lockgate_cli.extras import describe_change, join_extras
@@ -309,6 +310,10 @@ def submit(
     if plan.to_sign:
         prepared = _sign(call, api, prepared, plan)
         plan = plan_again()
+    if prepared.document is not None and prepared.extras is not None:
+        check_demands(
+            api, plan.base, wish.channels, prepared.document, prepared.extras, prepared.attached
+        )
     with scratch_folder() as folder:
         beside = (*prepared.beside, *spill(prepared.attached, folder))
         send(api, wish.app, uploads, prepared.facts, beside)

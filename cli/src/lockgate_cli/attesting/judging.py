@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockgate_cli.api import Api
-from lockgate_cli.attesting.coverage import Judge, Live, about, judge_listed
+from lockgate_cli.attesting.coverage import Judge, Live, judge_listed
 from lockgate_cli.attesting.reading import MAX_FILE_BYTES
 from lockgate_cli.repository import Base, FileReader, read_document
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Artifact, Attestation
-from lockgate_release.documents.attestation import SIGSTORE
 from lockgate_release.documents.attestation_rules import AttestationRule
 from lockgate_release.errors import ProvenanceError
 from lockgate_release.layout import TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.provenance.bundles import BundleVerifier
+from lockgate_release.provenance.choosing import bundles_about
 from lockgate_release.provenance.judging import judge_attestations
 from lockgate_release.trust.verify import NotFoundError
 
@@ -74,7 +74,7 @@ class BundleReader:
         Raises:
             TransportError: One could not be fetched.
         """
-        listed = [item for item in about(live.extras, artifact.sha256) if item.kind == SIGSTORE]
+        listed = bundles_about(live.extras.attestations, artifact.sha256)
         return [data for item in listed if (data := self.read(item)) is not None]
 
 
