@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.crash.bench import Bench
 from tests.crash.clocks import jump, jump_and_check, jump_and_watch
 from tests.crash.faults import fail, fail_on
-from tests.crash.kills import kill, kill_recovery, start_program
+from tests.crash.kills import kill, kill_child, kill_recovery, start_program
 from tests.crash.losses import cut_power
 from tests.crash.scenarios import SCENARIOS
 from tests.crash.servers import misbehave
@@ -43,6 +43,7 @@ class Campaign:
 CAMPAIGNS = {
     "strace": Campaign(compare_with_strace),
     "kill": Campaign(kill, _KILLED),
+    "child": Campaign(kill_child, ("delta", "chain")),
     "start": Campaign(start_program),
     "recover": Campaign(kill_recovery, _RESTARTED_ONCE),
     "cut": Campaign(cut_power, _KILLED),

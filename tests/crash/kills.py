@@ -11,7 +11,7 @@ from tests.crash.bench import Bench
 from tests.crash.shim import CHANGES, SYNCS, Call, How, Strike
 from tests.crash.tally import Sample, Tally, timed
 
-__all__ = ["kill", "kill_recovery", "start_program"]
+__all__ = ["kill", "kill_child", "kill_recovery", "start_program"]
 
 
 def _kills(calls: tuple[Call, ...]) -> list[tuple[str, Strike]]:
@@ -36,6 +36,26 @@ def kill(bench: Bench, sample: Sample) -> Tally:
             bench.run(strike)
             tally.add(where, bench.judge() or bench.converge())
     return tally
+
+
+def kill_child(bench: Bench, sample: Sample) -> Tally:
+    """Kill the process that applies a delta at each of its calls; the updater must go on."""
+    with timed("child", bench.name) as tally:
+        calls = [call for call in bench.undisturbed.calls if _is_staged(call)]
+        tally.points = len(calls)
+        points = [
+            (f"its child killed at call {call.at}, {call.name} {call.path}", call.at)
+            for call in calls
+        ]
+        for where, at in sample.of(points):
+            code = bench.run(Strike(how=How.KILL_CHILD, at=at)).code
+            wrong = f"it ended with {code}" if code != bench.scenario.code else ""
+            tally.add(where, wrong or bench.judge() or bench.converge())
+    return tally
+
+
+def _is_staged(call: Call) -> bool:
+    return call.changes and call.path.startswith("versions/.staging-3.0.0-")
 
 
 def start_program(bench: Bench, sample: Sample) -> Tally:

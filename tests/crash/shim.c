@@ -35,7 +35,7 @@
 #include <unistd.h>
 
 /* The same letters as in shim.py. */
-enum strike { WATCH = 'w', KILL = 'k', TEAR = 't', STOP = 's', FAIL = 'f', FAIL_ON = 'o' };
+enum strike { WATCH = 'w', KILL = 'k', KILL_CHILD = 'c', TEAR = 't', STOP = 's', FAIL = 'f', FAIL_ON = 'o' };
 
 static int armed;
 static char home[PATH_MAX];
@@ -127,6 +127,8 @@ static int must_fail(const char *name)
         return 0;
     if (strike == STOP)
         end_here(SIGSTOP);
+    else if (strike == KILL_CHILD && getpid() != root)
+        syscall(SYS_kill, getpid(), SIGKILL);
     else if (strike == KILL || (strike == TEAR && strcmp(name, "write") != 0))
         end_here(SIGKILL);
     else if (strike == FAIL)

@@ -62,6 +62,8 @@ class How(Enum):
     WATCH = "w"
     KILL = "k"
     """The process is killed before the call."""
+    KILL_CHILD = "c"
+    """The process is killed before the call if it was forked from the one that is watched."""
     TEAR = "t"
     """A write is cut in half, then the process is killed; another call is never reached."""
     STOP = "s"
