@@ -83,6 +83,7 @@ class Publication:
         requires: What must hold before it may be installed.
         deltas: Which deltas are made to it.
         attest: Which attestations go with it.
+        allow_unattested: Whoever publishes answers for its origin.
     """
 
     app: AppName
@@ -99,6 +100,7 @@ class Publication:
     requires: Requirements = field(default_factory=Requirements)
     deltas: DeltaWish = field(default_factory=DeltaWish)
     attest: AttestWish = field(default_factory=AttestWish)
+    allow_unattested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ class Promotion:
         exposure_bp: To what share of clients, in basis points; None: everybody.
         chosen: The plans that its rollouts follow, by channel.
         floors: Floors that are asked for.
+        allow_unattested: Whoever promotes answers for its origin.
     """
 
     app: AppName
@@ -122,6 +125,7 @@ class Promotion:
     exposure_bp: int | None = None
     chosen: Mapping[ChannelName, ChosenPlan] = field(default_factory=dict)
     floors: Mapping[ChannelName, str] = field(default_factory=dict)
+    allow_unattested: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,9 +315,8 @@ def submit(
         prepared = _sign(call, api, prepared, plan)
         plan = plan_again()
     if prepared.document is not None and prepared.extras is not None:
-        check_demands(
-            api, plan.base, wish.channels, prepared.document, prepared.extras, prepared.attached
-        )
+        asking = () if wish.allow_unattested else wish.channels
+        check_demands(api, plan.base, asking, prepared.document, prepared.extras, prepared.attached)
     with scratch_folder() as folder:
         beside = (*prepared.beside, *spill(prepared.attached, folder))
         send(api, wish.app, uploads, prepared.facts, beside)
@@ -362,7 +365,8 @@ def _plan_list(base: Base, wish: Publication | Promotion) -> NextList:
 def _plan_offers(base: Base, wish: Publication | Promotion) -> tuple[OfferRequest, ...]:
     offers = plan_offers(base, wish.version, wish.channels, wish.exposure_bp, wish.chosen)
     lifetime_s = wish.lifetime_s if isinstance(wish, Publication) else 0
-    return add_lifetime(base, wish.version, wish.channels, offers, lifetime_s)
+    offers = add_lifetime(base, wish.version, wish.channels, offers, lifetime_s)
+    return tuple(replace(offer, allow_unattested=wish.allow_unattested) for offer in offers)
 
 
 def _check_source(base: Base, wish: Promotion) -> None:

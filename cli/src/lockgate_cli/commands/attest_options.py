@@ -16,12 +16,20 @@ from lockgate_release.documents.attestation_rules import (
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.strict_json import dump_json, parse_json
 
-__all__ = ["Attests", "attest_options", "rule_of"]
+__all__ = ["ALLOW_UNATTESTED", "Attests", "attest_options", "rule_of"]
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
 _GITHUB = "https://github.com/"
 _GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
+
+
+ALLOW_UNATTESTED = click.option(
+    "--allow-unattested",
+    is_flag=True,
+    help="Offer it though the policy demands a proof of origin that is missing; the audit log "
+    "says who did. Clients refuse it, until it is attested or somebody there allows it too.",
+)
 
 
 class Attests(TypedDict):

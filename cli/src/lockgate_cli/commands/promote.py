@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lockgate_cli.carry_out import carry_out
+from lockgate_cli.commands.attest_options import ALLOW_UNATTESTED
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import parse_options
 from lockgate_cli.fields import parse_channels, parse_field, parse_share
@@ -25,6 +26,7 @@ __all__ = ["promote"]
 @takes_plan
 @click.option("--floor", metavar="VERSION", help="Nothing below it may be installed any more.")
 @ALLOW_PRERELEASE
+@ALLOW_UNATTESTED
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -39,6 +41,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
     planned: PlanWish,
     floor: str | None,
     allow_prerelease: bool,
+    allow_unattested: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -57,6 +60,7 @@ def promote(  # noqa: PLR0913 (one argument for each option)
         exposure_bp=parse_share(exposure),
         chosen=choose_plans(call, planned, names),
         floors={} if floor is None else dict.fromkeys(names, floor),
+        allow_unattested=allow_unattested,
     )
     noted = NotesWish(allow_prerelease=allow_prerelease).over(parse_options(call.settings))
     with call.api() as api:

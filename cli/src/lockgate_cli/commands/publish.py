@@ -11,6 +11,7 @@ import click
 from lockgate_cli.artifacts import parse_source
 from lockgate_cli.attesting.options import AttestOptions, takes_attestations
 from lockgate_cli.carry_out import carry_out
+from lockgate_cli.commands.attest_options import ALLOW_UNATTESTED
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import DEFAULT_KEEP, PublishOptions, parse_options, split_command
 from lockgate_cli.deltas.options import DEFAULT_DELTAS, DeltaOptions, takes_deltas
@@ -102,6 +103,7 @@ def _describes_installing(function: Callable[..., None]) -> Callable[..., None]:
 @_describes_installing
 @takes_attestations()
 @takes_deltas(f"From how many releases deltas lead to it; 0: none. Default: {DEFAULT_DELTAS}.")
+@ALLOW_UNATTESTED
 @click.option("--dry-run", is_flag=True, help="Show the plan and do nothing.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -120,6 +122,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
     said: PublishOptions,
     attesting: AttestOptions,
     delta_options: DeltaOptions,
+    allow_unattested: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -148,6 +151,7 @@ def publish(  # noqa: PLR0913 (one argument for each option)
         requires=said.requires(),
         deltas=delta_options.over(said),
         attest=attesting.read(call, said),
+        allow_unattested=allow_unattested,
     )
     with call.api() as api:
         carry_out(call, api, wish, noted=noted, dry_run=dry_run, yes=yes, as_json=as_json)

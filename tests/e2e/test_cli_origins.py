@@ -1,0 +1,119 @@
+"""Origins from end to end: CI signs, maintainers demand, the server asks, a client proves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lockgate_release.instants import utc_now
+from lockgate_updater import Offer, Unknown, Updater
+from tests.simulators.release_desk import APP, ReleaseDesk, open_desk
+from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
+
+MAINTAINER = "keys/root/maintainer-1.pem"
+KEYLESS = ("--sigstore", "--trust-config", "sigstore.json")
+BOTS = "https://github.com/o/r/.github/workflows/release.yml@refs/tags/v*"
+
+
+@pytest.fixture(scope="module")
+def sigstore() -> Iterator[SigstoreSimulator]:
+    with serve_sigstore() as served:
+        yield served
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sigstore: SigstoreSimulator) -> Iterator[ReleaseDesk]:
+    """CI has an identity; stable offers 1.0.0, attested, and demands that from now on."""
+    with open_desk(tmp_path, utc_now()) as desk:
+        desk.init()
+        (desk.folder / "sigstore.json").write_text(sigstore.trust_config)
+        (desk.folder / "ours.json").write_bytes(sigstore.trusted_root)
+        desk.person.environ["SIGSTORE_ID_TOKEN"] = sigstore.token()
+        desk.publish("1.0.0", *KEYLESS)
+        desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+        desk.person.must("policy", "edit", "c.json", "--channel", "stable", "--attest", BOTS)
+        put_in_force(desk, "c.json")
+        yield desk
+
+
+def put_in_force(desk: ReleaseDesk, file: str) -> None:
+    desk.person.must("root", "sign", file, "--key", MAINTAINER, "--yes")
+    desk.person.must("root", "submit", file)
+
+
+def client_of(desk: ReleaseDesk, *, allow_unattested: bool = False) -> Updater:
+    home = desk.folder / "client"
+    if not home.exists():
+        Updater.create(
+            home,
+            app=APP,
+            repository=desk.api,
+            channel="stable",
+            root=(desk.folder / "keys" / "root.json").read_bytes(),
+        )
+    return Updater.open(
+        home, environ={}, clock=lambda: desk.person.now, allow_unattested=allow_unattested
+    )
+
+
+def test_what_nobody_attested_is_not_offered_and_a_person_can_answer_for_it(
+    desk: ReleaseDesk,
+) -> None:
+    refused = desk.refuse(2, "2.0.0", words="its origin is not proven")
+    assert BOTS in refused.err
+    assert "--sigstore signs it" in refused.err
+    said = desk.publish("2.0.0", "--allow-unattested")
+    assert "stable: clients refuse what is unattested" in said.err
+    assert desk.offers() == {"2.0.0": 10_000}
+    (entry,) = desk.person.must("audit", "--limit", "1", "--json").json()["entries"]
+    assert entry["details"]["allow_unattested"] is True
+    desk.person.must("rollout", "pause", APP, "2.0.0", "--channel", "stable", "--reason", "x")
+
+
+def test_clients_take_what_the_server_let_through_only_once_it_is_attested(
+    desk: ReleaseDesk,
+) -> None:
+    assert client_of(desk).update().version == "1.0.0"
+    desk.publish("2.0.0", "--allow-unattested")
+    checked = client_of(desk).check()
+    assert isinstance(checked, Unknown)
+    assert "its origin is not proven" in checked.reason
+    assert isinstance(client_of(desk, allow_unattested=True).check(), Offer)
+    desk.person.must("attest", "add", "2.0.0", *KEYLESS)
+    assert client_of(desk).update().version == "2.0.0"
+
+
+def test_what_ci_signs_while_it_publishes_is_offered_and_taken(desk: ReleaseDesk) -> None:
+    desk.publish("2.0.0", *KEYLESS)
+    assert desk.offers() == {"2.0.0": 10_000}
+    assert client_of(desk).update().version == "2.0.0"
+    sections = {section.title: section.lines for section in client_of(desk).explain().sections}
+    assert sections["The origin"][0].startswith("2.0.0 was signed by https://github.com/o/r/")
+
+
+def test_a_demand_that_what_is_offered_does_not_meet_is_not_put_in_force(
+    desk: ReleaseDesk,
+) -> None:
+    edit = ("policy", "edit", "d.json", "--channel", "stable", "--attest", BOTS)
+    desk.person.must(*edit, "--attest-repository", "https://github.com/o/other")
+    desk.person.must("root", "sign", "d.json", "--key", MAINTAINER, "--yes")
+    submit = ("root", "submit", "d.json")
+    desk.person.must_end(2, submit, "what is offered would not meet", "its origin is not proven")
+
+
+def test_a_release_is_promoted_only_where_its_origin_is_what_is_demanded_there(
+    desk: ReleaseDesk,
+) -> None:
+    desk.publish("2.0.0", "--channel", "beta")
+    promote = ("promote", APP, "2.0.0", "--from", "beta", "--to", "stable", "--yes")
+    desk.person.must_end(2, promote, "its origin is not proven")
+    desk.person.must("attest", "add", "2.0.0", *KEYLESS)
+    desk.person.must(*promote)
+    assert desk.offers() == {"2.0.0": 10_000}
+
+
+def test_what_is_revoked_falls_back_to_what_is_attested(desk: ReleaseDesk) -> None:
+    desk.publish("1.1.0", "--allow-unattested")
+    desk.publish("1.2.0", *KEYLESS)
+    desk.person.must("revoke", APP, "1.2.0", "--reason", "bad", "--yes")
+    assert desk.offers() == {"1.0.0": 10_000}
