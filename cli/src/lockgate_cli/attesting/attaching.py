@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from lockgate_cli.answers import text_of, texts_of
@@ -144,7 +144,8 @@ def sign_all(
     for artifact in artifacts:
         signed = sign(artifact.sha256)
         say(f"{artifact.name}: signed by {signed.identity} (by {signed.issuer})")
-        yield _attached(signed.said, (artifact.sha256,))
+        said = replace(signed.said, subject=f"{artifact.name}{BUNDLE_ENDING}")
+        yield _attached(said, (artifact.sha256,))
 
 
 def sign_missing(

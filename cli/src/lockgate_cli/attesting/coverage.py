@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lockgate_cli.repository import Base, FileReader, load_stored
@@ -18,7 +18,16 @@ from lockgate_release.documents import Artifact, Attestation, ExtrasDocument
 from lockgate_release.documents.attestation import SIGSTORE
 from lockgate_release.names import ChannelName, Sha256Hex
 
-__all__ = ["Covered", "Judge", "Live", "about", "judge_listed", "load_live", "survey"]
+__all__ = [
+    "Covered",
+    "Judge",
+    "Live",
+    "about",
+    "judge_listed",
+    "load_live",
+    "shorten_lack",
+    "survey",
+]
 
 Judge = Callable[["Live", Artifact], tuple[str, ...]]
 """Returns what an artifact of a release lacks, a sentence each; none where it is covered."""
@@ -135,6 +144,6 @@ def survey(releases: Sequence[Live], judge: Judge) -> tuple[Covered, ...]:
     )
 
 
-def count(covered: Sequence[Covered]) -> Mapping[str, int]:
-    """Return how many of the artifacts are covered, of how many."""
-    return {"covered": sum(not item.lacks for item in covered), "of": len(covered)}
+def shorten_lack(lack: str) -> str:
+    """Return the beginning of what an artifact lacks: what, without what was expected and found."""
+    return lack.partition("; ")[0]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate_cli.attesting.coverage import Covered, Live
+from lockgate_cli.attesting.coverage import Covered, Live, shorten_lack
 from lockgate_cli.attesting.judging import Rules, read_trusted_root_bytes
 from lockgate_cli.ceremonies.files import load_ceremony
 from lockgate_cli.policies import ChannelEdit
@@ -112,7 +112,7 @@ def check_complete(covered: Sequence[Covered]) -> None:
         )
     if lacking:
         named = [
-            f"{item.live.version} {item.artifact.platform}: {item.lacks[0]}"
+            f"{item.live.version} {item.artifact.platform}: {shorten_lack(item.lacks[0])}"
             for item in lacking[:_SHOWN]
         ]
         if len(lacking) > _SHOWN:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lockgate_cli.attesting.attaching import Attached
 from lockgate_cli.attesting.backfilling import Backfill
-from lockgate_cli.attesting.coverage import Covered
+from lockgate_cli.attesting.coverage import Covered, shorten_lack
 from lockgate_cli.output import say, show_table
 from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.submitting import Outcome
@@ -26,18 +27,30 @@ _SHOWN = 10
 
 
 def show_covered(covered: Sequence[Covered]) -> None:
-    """Show how it stands with each artifact, on stdout."""
+    """Show how it stands with each artifact, on stdout; why something is missing, on stderr."""
     rows = [
         (
             item.live.version,
             item.artifact.platform,
             item.artifact.name,
-            ", ".join(map(_name, item.attestations)) or "nothing",
-            "; ".join(item.lacks) or "nothing",
+            _names(item.attestations),
+            "; ".join(dict.fromkeys(map(shorten_lack, item.lacks))) or "nothing",
         )
         for item in covered
     ]
     show_table(("version", "platform", "file", "attested by", "lacks"), rows)
+    for item in covered:
+        for lack in item.lacks:
+            if shorten_lack(lack) != lack:
+                say(f"{item.live.version} {item.artifact.platform}: {lack}")
+
+
+def _names(attestations: Sequence[Attestation]) -> str:
+    counted = Counter(map(_name, attestations))
+    return (
+        ", ".join(name if number == 1 else f"{number} x {name}" for name, number in counted.items())
+        or "nothing"
+    )
 
 
 def _name(item: Attestation) -> str:
@@ -57,15 +70,15 @@ def say_backfill(backfill: Backfill, broken: Sequence[str]) -> None:
             say(f"+ {version}: {_name(one.attestation)}, from {one.said.subject}")
     if backfill.known:
         say(f"= {backfill.known} are there already")
-    _say_some("belongs to no live release", backfill.strangers)
-    _say_some("is no attestation", broken)
+    _say_some([f"{name} belongs to no live release" for name in backfill.strangers])
+    _say_some(broken)
 
 
-def _say_some(what: str, names: Sequence[str]) -> None:
-    for name in names[:_SHOWN]:
-        say(f"? {name} {what}")
-    if len(names) > _SHOWN:
-        say(f"? {len(names) - _SHOWN} more: {what}")
+def _say_some(lines: Sequence[str]) -> None:
+    for line in lines[:_SHOWN]:
+        say(f"? {line}")
+    if len(lines) > _SHOWN:
+        say(f"? and {len(lines) - _SHOWN} more of these")
 
 
 def coverage_json(covered: Sequence[Covered]) -> dict[str, object]:
@@ -89,7 +102,7 @@ def say_added(
     if dry_run:
         say("Nothing was done: this was --dry-run.")
     elif not number:
-        say("Nothing to do: all of it is there already.")
+        say("Nothing to do: nothing is to be added.")
     for outcome in outcomes:
         if outcome.pending is not None:
             say_waiting(app, outcome.pending)
