@@ -67,11 +67,13 @@ class Task:
         label: What it is.
         size_bytes: How much there is to do.
         tally: How much is done.
+        afterwards: What follows once all bytes are done and `tally.is_checking` is set.
     """
 
     label: str
     size_bytes: int
     tally: Tally
+    afterwards: str = "sent, the server is checking it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class _Speed:
         speed = max(sent - before, 0) / max(now - then, 1e-6)
         text = f"{self.share:4.0%} {format_size(speed)}/s"
         if self._task.tally.is_checking:
-            return f"{self.share:4.0%} sent, the server is checking it"
+            return f"{self.share:4.0%} {self._task.afterwards}"
         left = self._task.size_bytes - self._task.tally.done_bytes
         return f"{text}, {_span(left / speed)} left" if speed and left > 0 else text
 

@@ -132,9 +132,12 @@ def _wait(ends: Iterable[Future[Made]], draw: Callable[[], None]) -> None:
 
 
 def _task_of(pair: Pair) -> Task:
-    # Fetching counts its bytes; matching counts both trees at once, when it is over.
-    size_bytes = pair.old.size + pair.old.tree_size + pair.new.tree_size
-    return Task(label=f"delta {pair.name}", size_bytes=size_bytes, tally=Tally())
+    return Task(
+        label=f"delta {pair.name}",
+        size_bytes=pair.old.size,
+        tally=Tally(),
+        afterwards="fetched, and being matched",
+    )
 
 
 def _percent(part: int, whole: int) -> int:
@@ -179,8 +182,8 @@ class _Desk:
         archive = self.folder / f"old-{number}"
         try:
             self._fetch(pair.old, archive, tally)
+            tally.is_checking = True
             made = self.workers.run(self._order(number, pair, archive, tree))
-            tally.send(pair.old.tree_size + pair.new.tree_size)
         except LockgateError as exc:
             return Made(pair=pair, reason=str(exc))
         except OSError as exc:

@@ -120,7 +120,8 @@ def main() -> None:
     try:
         answer = asdict(carry_out(task))
     except LockgateError as exc:
-        answer = {"what": exc.what, "subject": exc.subject, "hint": exc.hint, "code": exc.code}
+        what = f"{exc.what}: {exc.found}" if exc.found else exc.what
+        answer = {"what": what, "subject": exc.subject, "hint": exc.hint}
     except MemoryError:
         answer = {"what": "takes more memory than it was given", "subject": task.name}
     except OSError as exc:
