@@ -26,6 +26,7 @@ from lockgate_release.deltas.file_bytes import OldBytes
 from lockgate_release.deltas.references import (
     CELL_UNKNOWN,
     FLAG_COLUMNS,
+    NO_REGION,
     X86_OPERANDS,
     Moves,
     Region,
@@ -226,7 +227,7 @@ class _Block:
 
     def _region(self, at: int) -> Region:
         index = bisect_right(self._region_starts, at)
-        return self._regions[index - 1] if index else _NO_REGION
+        return self._regions[index - 1] if index else NO_REGION
 
     def _pass_on(self, at: int, end: int) -> Iterator[bytes]:
         while at < end:
@@ -252,9 +253,6 @@ class _Block:
         else:
             predict_words(made, region, self._head.moves, address, new_at)
         return self._fixes.apply(made)
-
-
-_NO_REGION = Region(0, 0, RegionKind.PLAIN, 0, 0)
 
 
 class _Operands:

@@ -22,6 +22,7 @@ from lockgate_release.deltas.matching import Cover, find_covers, without_noise
 from lockgate_release.deltas.predicting import Predictor
 from lockgate_release.deltas.references import RegionKind, literal_addresses
 from lockgate_release.deltas.regions import Layout, find_layout
+from lockgate_release.deltas.rematching import rematch_tables
 
 __all__ = ["encode_solid"]
 
@@ -74,9 +75,13 @@ def _read(source: OldBytes, at: int, size: int) -> bytes:
 def _encode_block(old: bytes, new: bytes, old_base: int) -> bytes:
     found = without_noise(find_covers(old, new))
     layout = find_layout(old, new, found)
-    covers = list(_split(found, layout))[:MAX_COVERS]
     table_bits, cell_bits = _table_size(len(old)) if layout.regions else (0, MIN_CELL_BITS)
-    predictor = Predictor(layout, table_bits=table_bits, cell_bits=cell_bits)
+    if layout.tables:
+        moves = layout.moves(found, table_bits=table_bits, cell_bits=cell_bits)
+        found = rematch_tables(old, new, found, layout, moves)
+    covers = list(_split(found, layout))[:MAX_COVERS]
+    moves = layout.moves(covers, table_bits=table_bits, cell_bits=cell_bits)
+    predictor = Predictor(layout, moves)
     predictor.work(old, new, covers)
     edges = [Cover(-old_base, 0, 0), *covers]
     columns = {

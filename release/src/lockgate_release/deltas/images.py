@@ -24,11 +24,21 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _X86_64 = 62
 _LOAD = 1
 _EXECUTABLE = 1
-_RELA = 4
+_SYMBOLS = 2
+_NO_BYTES = 8
 _ALLOCATED = 2
 _MAX_TABLE = 4096
 _ABSOLUTE = frozenset(
-    {".data.rel.ro", ".got", ".got.plt", ".init_array", ".fini_array", ".data", ".rela.dyn"}
+    {
+        ".data.rel.ro",
+        ".got",
+        ".got.plt",
+        ".init_array",
+        ".fini_array",
+        ".data",
+        ".rela.dyn",
+        ".symtab",
+    }
 )
 
 
@@ -90,7 +100,8 @@ def _parts_of_elf(data: bytes, start: int) -> Iterator[Part]:
     names_at = start + sections[names_index][4] if sections else 0
     for section in sections:
         flags, address, offset, size = section[2:6]
-        if not flags & _ALLOCATED or section[1] == 8 or not size:
+        is_loaded = flags & _ALLOCATED and section[1] != _NO_BYTES
+        if not size or not (is_loaded or section[1] == _SYMBOLS):
             continue
         name_at = names_at + section[0]
         name = data[name_at : data.index(b"\0", name_at)].decode("ascii", "replace")
@@ -99,7 +110,7 @@ def _parts_of_elf(data: bytes, start: int) -> Iterator[Part]:
             name=name,
             start=start + offset,
             end=start + offset + size,
-            bias=address - offset,
+            bias=address - offset if is_loaded else 0,
             base=start + address if name == ".eh_frame_hdr" else start,
             targets=targets,
             kind=_kind(name, machine=machine, is_code=is_code),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from array import array
-from collections.abc import Iterator
 
 from lockgate_release.deltas.columns import write_varints
 from lockgate_release.deltas.matching import Cover
@@ -31,10 +30,10 @@ _PADDING = b"\0\0\0\0"
 class Predictor:
     """Goes the way that decoding will go, knowing the new bytes, and notes what decoding lacks."""
 
-    def __init__(self, layout: Layout, *, table_bits: int, cell_bits: int) -> None:
-        """Begin with a table of moves of that size."""
+    def __init__(self, layout: Layout, moves: Moves) -> None:
+        """Begin with a table of moves that has learnt from the covers."""
         self._layout = layout
-        self._moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
+        self._moves = moves
         self._flags = [bytearray() for _ in range(FLAG_COLUMNS)]
         self._targets = array("I")
         self._gaps: list[int] = []
@@ -44,8 +43,6 @@ class Predictor:
 
     def work(self, old: bytes, new: bytes, covers: list[Cover]) -> None:
         """Note what the covers lack."""
-        if self._layout.regions:
-            self._moves.seed(self._seeds(covers))
         for cover in covers:
             copied = old[cover.old : cover.old + cover.length]
             wanted = new[cover.new : cover.new + cover.length]
@@ -64,12 +61,6 @@ class Predictor:
             "flags-moved": _pack_bits(self._flags[1]),
             "flags-unknown": _pack_bits(self._flags[2]),
         }
-
-    def _seeds(self, covers: list[Cover]) -> Iterator[tuple[int, int, int]]:
-        layout = self._layout
-        for cover in covers:
-            address = cover.old + layout.old_bias(cover.old)
-            yield address, cover.new + layout.region(cover.new).bias - address, cover.length
 
     def _predicted(self, copied: bytes, wanted: bytes, cover: Cover) -> bytes:
         region = self._layout.region(cover.new)

@@ -21,6 +21,7 @@ from enum import IntEnum
 __all__ = [
     "CELL_UNKNOWN",
     "FLAG_COLUMNS",
+    "NO_REGION",
     "X86_OPERANDS",
     "Moves",
     "Region",
@@ -98,6 +99,10 @@ class Region(Segment):
         self.kind = kind
         self.first = first
         self.second = second
+
+
+NO_REGION = Region(0, 0, RegionKind.PLAIN, 0, 0)
+"""What is in front of the first region."""
 
 
 class Moves:

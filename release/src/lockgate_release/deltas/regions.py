@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from lockgate_release.deltas.decoding import MAX_STRETCHES
 from lockgate_release.deltas.images import Part, find_parts
 from lockgate_release.deltas.matching import Cover
-from lockgate_release.deltas.references import Region, RegionKind, Segment
+from lockgate_release.deltas.references import NO_REGION, Moves, Region, RegionKind, Segment
 
-__all__ = ["Layout", "find_layout"]
+__all__ = ["Layout", "Table", "find_layout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A region of addresses only, and where most of it lies in the old bytes."""
+
+    region: Region
+    old: Part
+    new: Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +29,41 @@ class Layout:
 
     segments: list[Segment]
     regions: list[Region]
+    tables: list[Table] = field(default_factory=list)
+    _segment_starts: list[int] = field(init=False, default_factory=list)
+    _region_starts: list[int] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Note where what begins: it is looked up for each cover."""
+        self._segment_starts.extend(segment.start for segment in self.segments)
+        self._region_starts.extend(region.start for region in self.regions)
 
     def region(self, at: int) -> Region:
         """Return the region of a position in the new bytes."""
-        index = bisect_right(self.regions, at, key=lambda region: region.start)
-        return self.regions[index - 1] if index else Region(0, 0, RegionKind.PLAIN, 0, 0)
+        index = bisect_right(self._region_starts, at)
+        return self.regions[index - 1] if index else NO_REGION
 
     def region_end(self, at: int) -> int:
         """Return where the region of a position ends; far behind the last one."""
-        index = bisect_right(self.regions, at, key=lambda region: region.start)
-        return self.regions[index].start if index < len(self.regions) else 1 << 62
+        index = bisect_right(self._region_starts, at)
+        return self._region_starts[index] if index < len(self.regions) else 1 << 62
 
     def old_bias(self, at: int) -> int:
         """Return what to add to a position in the old bytes for its address."""
-        index = bisect_right(self.segments, at, key=lambda segment: segment.start)
+        index = bisect_right(self._segment_starts, at)
         return self.segments[index - 1].bias if index else 0
+
+    def moves(self, covers: Iterable[Cover], *, table_bits: int, cell_bits: int) -> Moves:
+        """Return what the covers tell about what moved."""
+        moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
+        if self.regions:
+            moves.seed(self._seeds(covers))
+        return moves
+
+    def _seeds(self, covers: Iterable[Cover]) -> Iterator[tuple[int, int, int]]:
+        for cover in covers:
+            address = cover.old + self.old_bias(cover.old)
+            yield address, cover.new + self.region(cover.new).bias - address, cover.length
 
 
 def find_layout(old: bytes, new: bytes, covers: Sequence[Cover]) -> Layout:
@@ -45,17 +74,20 @@ def find_layout(old: bytes, new: bytes, covers: Sequence[Cover]) -> Layout:
         return Layout([], [])
     partners = _partners(old_parts, new_parts, covers)
     regions = [Region(0, 0, RegionKind.PLAIN, 0, 0)]
+    tables = []
     end = 0
     for part, partner in zip(new_parts, partners, strict=True):
         if part.start > end:
             regions.append(Region(end, regions[-1].bias, RegionKind.PLAIN, 0, 0))
         regions.append(_region(part, partner))
+        if partner and regions[-1].kind not in {RegionKind.PLAIN, RegionKind.X86}:
+            tables.append(Table(regions[-1], partner, part))
         end = part.end
     regions.append(Region(end, 0, RegionKind.PLAIN, 0, 0))
     segments = [Segment(0, 0)]
     segments += [Segment(part.start, part.bias) for part in old_parts]
     segments.append(Segment(old_parts[-1].end, 0))
-    return Layout(_slim(segments), _slim_regions(regions))
+    return Layout(_slim(segments), _slim_regions(regions), tables)
 
 
 def _partners(
