@@ -97,19 +97,13 @@ def find_codec(algorithm: str, *, subject: str) -> Codec:
             decode=zstd_patch.decode,
             decode_memory_bytes=zstd_patch.decode_memory_bytes,
         )
-    from lockgate_release.deltas import decoding  # noqa: PLC0415 (only for its deltas)
+    from lockgate_release.deltas import codec  # noqa: PLC0415 (only for its deltas)
 
     return Codec(
-        encode=_encode_columns,
-        decode=decoding.decode_solid,
-        decode_memory_bytes=decoding.decode_memory_bytes,
+        encode=codec.encode_solid,
+        decode=codec.decode_solid,
+        decode_memory_bytes=codec.decode_memory_bytes,
     )
-
-
-def _encode_columns(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int) -> None:
-    from lockgate_release.deltas import encoding  # noqa: PLC0415 (only a publisher has its library)
-
-    encoding.encode_solid(old, new, out, memory_bytes=memory_bytes)
 
 
 def check_makeable(algorithm: str) -> None:

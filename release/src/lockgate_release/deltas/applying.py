@@ -22,7 +22,8 @@ from lockgate_release.deltas.algorithms import find_codec, supported_algorithms
 from lockgate_release.deltas.container import read_head
 from lockgate_release.deltas.file_bytes import FileBytes
 from lockgate_release.deltas.listing import OldEntry, list_tree
-from lockgate_release.deltas.tree_plan import NewEntry, TreePlan, decode_plan
+from lockgate_release.deltas.plan_reading import decode_plan
+from lockgate_release.deltas.tree_plan import NewEntry, TreePlan
 from lockgate_release.digests import EntryKind
 from lockgate_release.errors import ArchiveError
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from lockgate_release.deltas.algorithms import check_makeable, find_codec
 from lockgate_release.deltas.container import Head, write_head
 from lockgate_release.deltas.file_bytes import FileBytes
+from lockgate_release.deltas.plan_writing import encode_plan
 from lockgate_release.deltas.tree_matching import match_trees, to_old_entry
-from lockgate_release.deltas.tree_plan import encode_plan
 from lockgate_release.digests import TreeEntry, digest_file, walk_tree
 from lockgate_release.names import Sha256Hex
 

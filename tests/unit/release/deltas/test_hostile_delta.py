@@ -19,7 +19,9 @@ from lockgate_release.deltas import container
 from lockgate_release.deltas.algorithms import COLUMNS_1, ZSTD_1
 from lockgate_release.deltas.container import Head, read_head, write_head
 from lockgate_release.deltas.listing import list_tree
-from lockgate_release.deltas.tree_plan import NewEntry, TreePlan, decode_plan, encode_plan
+from lockgate_release.deltas.plan_reading import decode_plan
+from lockgate_release.deltas.plan_writing import encode_plan
+from lockgate_release.deltas.tree_plan import NewEntry, TreePlan
 from lockgate_release.digests import EntryKind, digest_tree
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.trees import Pair, noise
@@ -262,6 +264,7 @@ def test_sizes_and_entries_of_astronomic_number_are_refused_at_once(pair: Pair) 
     _refuse(pair, "leads to more than it may")
     _plan(pair, *(NewEntry(f"c{n}", FOLDER) for n in range(41)))
     _refuse(pair, "holds more entries than it may")
+    assert list(pair.made_root.iterdir()) == []
 
 
 @pytest.mark.parametrize("old", [0, 4, 1 << 30])
@@ -277,6 +280,27 @@ def test_content_comes_from_old_files_only(pair: Pair, old: int) -> None:
         decode_plan(
             good[:source] + packed + good[source + 1 :], listing, limits=LIMITS, subject="plan"
         )
+
+
+@pytest.mark.parametrize("twin", [-3, -1, 0, 1])
+def test_a_copy_is_of_an_earlier_new_file_only(pair: Pair, twin: int) -> None:
+    pair.make(ZSTD_1)
+    _plan(
+        pair,
+        NewEntry("c0", FOLDER),
+        NewEntry("c1", FILE, size_bytes=2, old=3),
+        *(NewEntry(f"c{n}", FILE, size_bytes=9) for n in range(2, 7)),
+        NewEntry("c7", FILE, size_bytes=9, twin=twin),
+    )
+
+    _refuse(pair, "content of what is no new file")
+
+
+def test_no_size_is_below_nothing(pair: Pair) -> None:
+    pair.make(ZSTD_1)
+    _plan(pair, NewEntry("c", FILE, size_bytes=9706), NewEntry("d", FILE, size_bytes=-5))
+
+    _refuse(pair, "a size below nothing")
 
 
 # -- Bombs ------------------------------------------------------------------------------------

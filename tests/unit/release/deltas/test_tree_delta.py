@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -243,3 +245,25 @@ def test_an_algorithm_of_tomorrow_is_refused_by_name(pair: Pair) -> None:
 
     with pytest.raises(ArchiveError, match=r"not known here.*lockgate-zstd-9"):
         apply_delta(pair.delta, pair.old_root, pair.made_root, limits=Limits())
+
+
+def test_a_client_applies_deltas_with_the_standard_library_alone(pair: Pair) -> None:
+    _fill(pair)
+    pair.make(COLUMNS_1)
+    program = (
+        "import sys; from pathlib import Path; from lockgate_release.archives import Limits\n"
+        "from lockgate_release.deltas.applying import apply_delta\n"
+        "apply_delta(*map(Path, sys.argv[1:]), limits=Limits())\n"
+        "print(*sys.modules)"
+    )
+    places = [str(path) for path in (pair.delta, pair.old_root, pair.made_root)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *places], capture_output=True, text=True, check=True
+    )
+
+    assert digest_tree(pair.made_root) == digest_tree(pair.new_root)
+    modules = set(done.stdout.split())
+    assert "lzma" in modules
+    assert not modules & {"hdiffpatch", "backports.zstd"}
+    rooms = {name.rpartition(".")[2] for name in modules if name.startswith("lockgate_release.d")}
+    assert not rooms & {"encoding", "matching", "making", "tree_matching", "plan_writing"}
