@@ -8,6 +8,9 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,19 +55,28 @@ def test_a_delta_is_applied_by_another_process(job: Job) -> None:
     assert int(pids.read_text()) != os.getpid()
 
 
-@pytest.mark.parametrize("threads", [0, 1])
-def test_it_is_applied_in_this_process_where_that_cannot_be_split(job: Job, threads: int) -> None:
+@contextmanager
+def _another_thread() -> Iterator[None]:
     over = threading.Event()
-    others = [threading.Thread(target=over.wait) for _ in range(threads)]
-    for thread in others:
-        thread.start()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
     try:
-        assert apply_confined(job).kind is Ended.DONE
+        yield
     finally:
         over.set()
-        for thread in others:
-            thread.join()
+        thread.join()
+
+
+def test_beside_other_threads_it_is_applied_by_a_fresh_interpreter(job: Job) -> None:
+    with _another_thread():
+        assert apply_confined(job).kind is Ended.DONE
     assert (job.new / "lib" / "two").read_bytes() == b"2" * 1000
+
+
+def test_that_interpreter_has_limits_too(job: Job) -> None:
+    no_more_than_it_has = replace(job, memory_bytes=-(64 << 20))
+    with _another_thread():
+        assert apply_confined(no_more_than_it_has).kind in {Ended.LIMIT, Ended.REFUSED}
 
 
 def test_what_is_no_delta_is_refused(job: Job) -> None:
@@ -196,20 +208,21 @@ MACHINE = "MemTotal: 4000 kB\nMemAvailable:    2000 kB\nSwapFree: 1 kB\n"
 
 
 @pytest.mark.parametrize(
-    ("machine", "most", "taken", "free"),
+    ("machine", "most", "taken", "stat", "free"),
     [
-        (MACHINE, "", "", 2_048_000),
-        (MACHINE, "max\n", "500\n", 2_048_000),
-        (MACHINE, "1500\n", "500\n", 1000),
-        (MACHINE, "500\n", "1500\n", 0),
-        ("", "1500", "500", 1000),
-        ("", "", "", None),
+        (MACHINE, "", "", "", 2_048_000),
+        (MACHINE, "max\n", "500\n", "", 2_048_000),
+        (MACHINE, "1500\n", "500\n", "", 1000),
+        (MACHINE, "1500\n", "1500\n", "anon 7\ninactive_file 1200\nactive_file 9\n", 1200),
+        (MACHINE, "500\n", "1500\n", "", 0),
+        ("", "1500", "500", "", 1000),
+        ("", "", "", "", None),
     ],
 )
 def test_free_memory_is_the_least_of_what_is_known(
-    machine: str, most: str, taken: str, free: int | None
+    machine: str, most: str, taken: str, stat: str, free: int | None
 ) -> None:
-    assert read_free_memory(machine, most, taken) == free
+    assert read_free_memory(machine, most, taken, stat) == free
 
 
 def test_free_memory_is_read_where_the_system_says_it(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 1. The child has limits for its memory, its time on a processor and the size of what it writes.
    They are the system's: what a delta makes our code do cannot lift them.
-2. It ends when we do, also when we are killed; until it has, nobody else gets our lock, which it
-   holds along with us. So nothing is ever written into a home that the next updater works in.
+2. It ends when we do, also when we are killed; until it has, nobody else gets our lock, which a
+   fork holds along with us. So nothing is written into a home that the next updater works in.
 3. How it has ended is all it can tell; what it has made is proven by whoever asked for it.
 
-Where a process cannot be split safely (other threads run in the program that uses us as a library,
-or the system has no `fork`) it is done in this process: the format's own limits hold there as well.
+The child is a fork of this process. Where other threads run in the program that uses us as a
+library, that is not safe: there it is a fresh interpreter. Where neither can be had (no `fork`, or
+a program that is frozen into one file) it is done here, under the format's own limits.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lockgate_release.archives.safe_tree import Limits
 from lockgate_release.errors import LockgateError
 
-__all__ = ["Apply", "Ended", "Ending", "Job", "apply_confined", "in_child"]
+__all__ = ["Apply", "Ended", "Ending", "Job", "apply_confined", "in_child", "live_alone"]
 
 _MAX_WORDS_BYTES = 4000
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -99,7 +100,11 @@ def apply_confined(job: Job) -> Ending:
     Raises:
         OSError: No process can be started.
     """
-    return in_child(job, _apply) if _can_split() else _carry_out(job, _apply)
+    if not hasattr(os, "fork"):
+        return _carry_out(job, _apply)
+    if _is_alone():
+        return in_child(job, _apply)
+    return _in_interpreter(job) if _has_interpreter() else _carry_out(job, _apply)
 
 
 def _apply(job: Job) -> None:
@@ -122,8 +127,9 @@ def _carry_out(job: Job, apply: Apply) -> Ending:
     return Ending(kind=Ended.DONE)
 
 
-def _can_split() -> bool:
-    if not hasattr(os, "fork") or threading.active_count() > 1:
+def _is_alone() -> bool:
+    """Whether no other thread runs here, so that this process can be forked."""
+    if threading.active_count() > 1:
         return False
     try:
         return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 (names are enough)
@@ -171,11 +177,57 @@ def _live(
         _forget_handlers()
         die_with_parent()
         _set_limits(limits)
-        ending = _carry_out(job, apply)
-        words = json.dumps({"kind": ending.kind.value, "reason": ending.reason[:500]})
-        os.write(tell, words.encode())
+        os.write(tell, _words_of(_carry_out(job, apply)))
     finally:
         os._exit(0)
+
+
+def _has_interpreter() -> bool:
+    """Whether a Python can be started that dies with us: only Linux sees to that."""
+    is_frozen = bool(getattr(sys, "frozen", False))
+    return sys.platform.startswith("linux") and bool(sys.executable) and not is_frozen
+
+
+def _in_interpreter(job: Job) -> Ending:
+    """Apply a delta in a fresh interpreter, which imports from where we do."""
+    import subprocess  # noqa: PLC0415 (only beside other threads)
+
+    given = {
+        "path": sys.path,
+        "parent": os.getpid(),
+        "folders": list(map(str, (job.delta, job.old, job.new))),
+        "limits": [job.limits.size_bytes, job.limits.entries],
+        "memory_bytes": job.memory_bytes,
+    }
+    command = [sys.executable, "-IS", "-c", _ALONE, json.dumps(given)]
+    ran = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env={}
+    )
+    return _read_ending(ran.stdout[-_MAX_WORDS_BYTES:], ran.returncode)
+
+
+_ALONE = f"""
+import json, sys
+given = json.loads(sys.argv[1])
+sys.path[:] = given["path"]
+from {__name__} import live_alone
+live_alone(given)
+"""
+
+
+def live_alone(given: dict[str, Any]) -> None:
+    """Be the child that is an interpreter of its own: say on stdout how it has ended."""
+    _prepare_to_die_with()(given["parent"])
+    delta, old, new = map(Path, given["folders"])
+    size_bytes, entries = given["limits"]
+    limits = Limits(size_bytes=size_bytes, entries=entries)
+    job = Job(delta=delta, old=old, new=new, limits=limits, memory_bytes=given["memory_bytes"])
+    _set_limits(_limits_for(job))
+    sys.stdout.buffer.write(_words_of(_carry_out(job, _apply)))
+
+
+def _words_of(ending: Ending) -> bytes:
+    return json.dumps({"kind": ending.kind.value, "reason": ending.reason[:500]}).encode()
 
 
 def _forget_handlers() -> None:

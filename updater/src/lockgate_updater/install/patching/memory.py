@@ -8,6 +8,7 @@ from pathlib import Path
 __all__ = ["free_memory_bytes", "read_free_memory"]
 
 _AVAILABLE = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+_CACHED = re.compile(r"^inactive_file (\d+)$", re.MULTILINE)
 
 
 def free_memory_bytes(root: Path = Path("/")) -> int | None:
@@ -17,23 +18,26 @@ def free_memory_bytes(root: Path = Path("/")) -> int | None:
         root: Where the system's own files begin.
     """
     group = root / "sys/fs/cgroup"
-    texts = (root / "proc/meminfo", group / "memory.max", group / "memory.current")
-    return read_free_memory(*map(_read, texts))
+    names = ("memory.max", "memory.current", "memory.stat")
+    return read_free_memory(_read(root / "proc/meminfo"), *(_read(group / name) for name in names))
 
 
-def read_free_memory(machine: str, most: str, taken: str) -> int | None:
+def read_free_memory(machine: str, most: str, taken: str, stat: str) -> int | None:
     """Return how much is free by what the system says of itself and of our group; "" for nothing.
 
     Args:
         machine: The machine's `/proc/meminfo`.
         most: What our control group may take, in bytes, or `max`.
-        taken: What it takes now. Caches that would be given back count as taken.
+        taken: What it takes now, with files that are only cached.
+        stat: What of it is what: cached files that nobody uses are given back when asked for.
     """
     found = []
     if match := _AVAILABLE.search(machine):
         found.append(int(match[1]) * 1024)
     if most.strip().isdigit() and taken.strip().isdigit():
-        found.append(max(0, int(most) - int(taken)))
+        cached = _CACHED.search(stat)
+        used = int(taken) - (int(cached[1]) if cached else 0)
+        found.append(max(0, int(most) - used))
     return min(found, default=None)
 
 
