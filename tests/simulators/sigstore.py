@@ -20,6 +20,8 @@ from typing import Any
 
 import jwt
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from sigstore.dsse import Statement
 from sigstore.models import ClientTrustConfig
@@ -197,6 +199,38 @@ class SigstoreSimulator:
         with self._context().signer(IdentityToken(self.token(who))) as signer:
             return signer.sign_dsse(Statement(json.dumps(statement).encode())).to_json().encode()
 
+    def envelop(self, payload: bytes, payload_type: str, who: Somebody = WORKFLOW) -> bytes:
+        """Return the bundle of an envelope of any type, which sigstore-python would not sign."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+        claims = {"iss": who.issuer, "sub": who.identity, **who.claims}
+        leaf, _ = self.authority.issue(request.sign(key, hashes.SHA256()), claims)
+        signed = b"DSSEv1 %d %s %d %s" % (
+            len(payload_type),
+            payload_type.encode(),
+            len(payload),
+            payload,
+        )
+        signature = _text(key.sign(signed, ec.ECDSA(hashes.SHA256())))
+        envelope = {
+            "payload": _text(payload),
+            "payloadType": payload_type,
+            "signatures": [{"sig": signature}],
+        }
+        verifiers = [_text(leaf.encode())]
+        proposed = {"envelope": json.dumps(envelope), "verifiers": verifiers}
+        taken = self.log.take({"kind": "dsse", "spec": {"proposedContent": proposed}})
+        certificate = x509.load_pem_x509_certificate(leaf.encode()).public_bytes(Encoding.DER)
+        whole = {
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {
+                "certificate": {"rawBytes": _text(certificate)},
+                "tlogEntries": [_as_bundled(taken, "dsse")],
+            },
+            "dsseEnvelope": envelope,
+        }
+        return json.dumps(whole).encode()
+
     def _context(self) -> SigningContext:
         return SigningContext.from_trust_config(ClientTrustConfig.from_json(self.trust_config))
 
@@ -210,6 +244,27 @@ class SigstoreSimulator:
         request = base64.b64decode(body["certificateSigningRequest"])
         chain = self.authority.issue(x509.load_pem_x509_csr(request), claims)
         return {"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}
+
+
+def _as_bundled(taken: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the log's answer as a bundle holds it."""
+    (entry,) = taken.values()
+    proof = entry["verification"]["inclusionProof"]
+    return {
+        "logIndex": str(entry["logIndex"]),
+        "logId": {"keyId": _text(bytes.fromhex(entry["logID"]))},
+        "kindVersion": {"kind": kind, "version": "0.0.1"},
+        "integratedTime": str(entry["integratedTime"]),
+        "inclusionPromise": {"signedEntryTimestamp": entry["verification"]["signedEntryTimestamp"]},
+        "inclusionProof": {
+            "logIndex": str(proof["logIndex"]),
+            "rootHash": _text(bytes.fromhex(proof["rootHash"])),
+            "treeSize": str(proof["treeSize"]),
+            "hashes": [],
+            "checkpoint": {"envelope": proof["checkpoint"]},
+        },
+        "canonicalizedBody": entry["body"],
+    }
 
 
 def _text(data: bytes) -> str:

@@ -106,6 +106,8 @@ def test_a_rule_may_call_critical_what_it_does_not_narrow() -> None:
         ("a*b*c", "a-b-b-c", True),
         ("a*b*c", "a-c", False),
         ("*a*", "bab", True),
+        ("a*bc*c", "abc", False),
+        ("*a*a*", "a", False),
         ("**", "x", True),
         ("a.c", "abc", False),
         ("[a]", "a", False),
