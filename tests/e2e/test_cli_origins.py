@@ -7,7 +7,7 @@ import pytest
 
 from lockgate_release.instants import utc_now
 from lockgate_updater import Offer, Unknown, Updater
-from tests.simulators.release_desk import APP, ReleaseDesk, open_desk
+from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
 from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
 
 MAINTAINER = "keys/root/maintainer-1.pem"
@@ -81,6 +81,14 @@ def test_clients_take_what_the_server_let_through_only_once_it_is_attested(
     assert isinstance(client_of(desk, allow_unattested=True).check(), Offer)
     desk.person.must("attest", "add", "2.0.0", *KEYLESS)
     assert client_of(desk).update().version == "2.0.0"
+
+
+def test_explain_tells_what_clients_refuse(desk: ReleaseDesk) -> None:
+    explain = ("explain", "--client-id", "00000000-0000-4000-8000-000000000001")
+    assert "offer: 1.0.0" in desk.person.must(*explain, "--platform", PLATFORM).out
+    desk.publish("2.0.0", "--allow-unattested")
+    words = ("its origin is not proven", "lockgate attest list")
+    desk.person.must_end(20, (*explain, "--platform", PLATFORM), *words)
 
 
 def test_what_ci_signs_while_it_publishes_is_offered_and_taken(desk: ReleaseDesk) -> None:

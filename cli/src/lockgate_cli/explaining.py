@@ -12,10 +12,11 @@ from typing import TypedDict, assert_never
 from urllib.parse import unquote
 
 from lockgate_cli.explaining_chain import Chain, describe_chain
+from lockgate_cli.explaining_origin import OriginProver, Read
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import Source
 from lockgate_release.archives import ArchiveKind
-from lockgate_release.capabilities import PYTHON_WHEELS, archive_capability
+from lockgate_release.capabilities import ATTESTATIONS, PYTHON_WHEELS, archive_capability
 from lockgate_release.decision import (
     ClientState,
     Considered,
@@ -74,11 +75,12 @@ class Explanation(TypedDict):
 class Explainer:
     """The verified state of one app's repository, asked about as many clients as one likes."""
 
-    def __init__(self, view: TrustedView) -> None:
+    def __init__(self, view: TrustedView, read: Read) -> None:
         """Verify the newest state.
 
         Args:
             view: The repository, not refreshed yet.
+            read: Brings what proves origins, by its path below the app's address.
 
         Raises:
             RepositoryError: The state cannot be verified.
@@ -89,6 +91,7 @@ class Explainer:
         self._view = view
         self._policy = view.policy()
         self._releases: dict[str, TrustedRelease | None] = {}
+        self._origins = OriginProver(view, read)
 
     def decide(self, client: Client, now: datetime) -> Decision:
         """Return what a client would do now, for all that can be known from outside of it.
@@ -110,7 +113,10 @@ class Explainer:
         found = {path: self._release(path) for path in self._paths(document, client)}
         releases = {path: release for path, release in found.items() if release is not None}
         standings = self._view.standings(self._policy, document, releases)
-        return decide(document, releases, self._policy, _state_of(client), now, standings)
+        decision = decide(document, releases, self._policy, _state_of(client), now, standings)
+        rule = self._policy.channel(document.channel)
+        self._origins.check(document.channel, rule.attestations, decision)
+        return decision
 
     def chain(self, channel: ChannelName) -> Chain:
         """Return what a decision in this channel stands on, down from the pinned root.
@@ -159,9 +165,10 @@ def open_explainer(app: AppName, *, source: Source, pinned: bytes) -> Iterator[E
     except OSError as exc:
         raise LocalError("no temporary folder", found=str(exc)) from exc
     with folder as cache:
-        yield Explainer(
-            TrustedView(app=app, repository=base, cache=Path(cache), bootstrap=pinned, fetch=fetch)
+        view = TrustedView(
+            app=app, repository=base, cache=Path(cache), bootstrap=pinned, fetch=fetch
         )
+        yield Explainer(view, lambda path: source.stream(app, path, 0))
 
 
 def _state_of(client: Client) -> ClientState:
@@ -171,7 +178,7 @@ def _state_of(client: Client) -> ClientState:
         client_id=client.client_id,
         platform=client.platform,
         capabilities=frozenset(archive_capability(kind.value) for kind in ArchiveKind)
-        | {PYTHON_WHEELS},
+        | {PYTHON_WHEELS, ATTESTATIONS},
         installed=client.installed,
     )
 

@@ -31,7 +31,7 @@ _LIFTS = array(ref("LiftWish"))
 PENDING_SCHEMAS: dict[str, Schema] = {
     "WantedOffer": object_of(
         {"channel": NAME, "version": VERSION, "exposure_bp": integer(0, 10_000)},
-        {"chosen": ref("ChosenPlan"), "lifetime_s": _NUMBER},
+        {"chosen": ref("ChosenPlan"), "lifetime_s": _NUMBER, "allow_unattested": BOOLEAN},
     ),
     "LiftWish": object_of({"version": VERSION, "reason": REASON, "channels": array(NAME)}),
     "PendingRequest": object_of(
