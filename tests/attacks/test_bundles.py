@@ -162,6 +162,10 @@ def test_what_the_issuer_did_not_certify_of_the_build_is_not_taken_from_the_stat
 def test_what_moves_a_terminals_cursor_is_in_no_certificate(
     own: SigstoreSimulator, escape: str
 ) -> None:
+    own.authority.further = {1: f"{WORKFLOW.issuer}{escape}".encode()}
+    refused = judge(own, own.sign(DATA))
+    assert_unproven(refused, "does not name one issuer")
+    assert refused.why_not().isprintable()
     own.authority.further = {12: asn1.encode_der(f"https://github.com/o/r{escape}")}
     assert_unproven(judge(own, own.sign(DATA)), "cannot be printed")
     own.authority.names = [x509.UniformResourceIdentifier(f"https://evil.example/{escape}")]

@@ -88,10 +88,10 @@ def read_claims(certificate: Certificate) -> Claims:
     older = _raw(values, _ISSUER).decode()
     newer = _text(values, _ISSUER_V2)
     issuer = newer or older
-    if not issuer or (older and older != issuer):
+    if not issuer or not issuer.isprintable() or (older and older != issuer):
         raise ProvenanceError(
             "its certificate does not name one issuer",
-            found=" and ".join(filter(None, (older, newer))) or "none",
+            found=" and ".join(repr(one)[:200] for one in (older, newer) if one) or "none",
         )
     return Claims(
         identity=_identity(values),
