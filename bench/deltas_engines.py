@@ -168,9 +168,8 @@ def _make_ours(algorithm: str, old: Path, new: Path, delta: Path, memory_bytes: 
 
 
 def _apply_ours(old: Path, delta: Path, new: Path) -> None:
-    from lockgate_release.deltas.applying import apply_delta  # noqa: PLC0415 (as above)
-
     from lockgate_release.archives.safe_tree import Limits  # noqa: PLC0415 (as above)
+    from lockgate_release.deltas.applying import apply_delta  # noqa: PLC0415 (as above)
 
     new.mkdir()
     apply_delta(delta, old, new, limits=Limits())

@@ -185,7 +185,8 @@ def test_a_client_without_sigstore_is_held_and_told_how_to_install_it(
         "import sys; sys.modules['sigstore'] = None\n"
         "from lockgate_updater.command import main\n"
         "ended = main()\n"
-        "assert not [name for name in sys.modules if name.startswith('lockgate_release.provenance')]\n"
+        "room = 'lockgate_release.provenance'\n"
+        "assert not [name for name in sys.modules if name.startswith(room)]\n"
         "sys.exit(ended)"
     )
     with serve(attested.repository) as server:
