@@ -9,8 +9,9 @@ them. `smallest` is the smallest of all rivals on the same pair.
 
 It takes an hour of processor time. With `LOCKGATE_BENCH_CACHE=FOLDER` what was fetched and what
 was measured of the rivals (with their versions) stays there, and later runs measure ours alone.
-`LOCKGATE_BENCH_PAIRS="uv numpy"` picks pairs, `LOCKGATE_BENCH_QUICK=1` leaves out zstd -22 and the
-tree of 500 MB.
+`LOCKGATE_BENCH_PAIRS="uv numpy"` picks pairs (`together`: the tree of 500 MB too).
+`LOCKGATE_BENCH_QUICK=1` leaves out zstd -22 and the tree of 500 MB, `LOCKGATE_BENCH_QUICK=2` also
+each rival that was not measured before.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ usage = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 sys.exit(code)
 """
+_QUICK = os.environ.get("LOCKGATE_BENCH_QUICK", "")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -72,8 +74,9 @@ def run() -> Table:
         found[pair.name] = _measure_all(pair, cache)
         _show(table, pair, found[pair.name])
     _judge(table, found)
-    if not wanted and not os.environ.get("LOCKGATE_BENCH_QUICK"):
-        _judge_large(table, lay_together([p for p in pairs if p.name in _TOGETHER], cache))
+    if "together" in wanted or not (wanted or _QUICK):
+        parts = [lay(pair, cache) for pair in PAIRS if pair.name in _TOGETHER]
+        _judge_large(table, lay_together(parts, cache))
     return table
 
 
@@ -85,17 +88,18 @@ def _measure_all(pair: Laid, cache: Path) -> dict[str, Figures]:
             continue
         key = f"{pair.name}: {engine.name} {_version(engine)}"
         figures = known.get(key)
-        if figures is None:
+        if figures is None and _QUICK != "2":
             figures = measure(engine, pair)
             known.put(key, figures)
-        found[engine.name] = figures
+        if figures is not None:
+            found[engine.name] = figures
     for engine in (OURS, OURS_QUICK):
         found[engine.name] = measure(engine, pair)
     return found
 
 
 def _is_spared_22(pair: Laid) -> bool:
-    return bool(os.environ.get("LOCKGATE_BENCH_QUICK")) or pair.larger_bytes > _MOST_FOR_22_BYTES
+    return _QUICK == "1" or pair.larger_bytes > _MOST_FOR_22_BYTES
 
 
 def measure(engine: Engine, pair: Laid) -> Figures:
@@ -184,7 +188,8 @@ def _judge(table: Table, found: Mapping[str, Mapping[str, Figures]]) -> None:
     for name, figures in found.items():
         ours = figures[OURS.name]
         smallest = min((figures[rival].size_bytes, rival) for rival in rivals if rival in figures)
-        full = figures[FULL.name]
+        full = figures.get(FULL.name)
+        share = _over_the_link_s(ours) / _over_the_link_s(full) if full else math.nan
         table.add(
             name,
             f"{OURS.name} beside {smallest[1]}",
@@ -192,7 +197,7 @@ def _judge(table: Table, found: Mapping[str, Mapping[str, Figures]]) -> None:
             table.judge(round(ours.size_bytes / smallest[0], 3), at_most=SMALLEST_BAR)
             + " of the smallest",
             "",
-            f"{_over_the_link_s(ours) / _over_the_link_s(full):.3f} of full's time on 10 Mbit/s",
+            f"{share:.3f} of full's time on 10 Mbit/s",
         )
 
 

@@ -88,10 +88,11 @@ def rehearse(dist: Path) -> str:
         # The tools are those that were built, too; what is installed for development comes after.
         _install(folder / "tools", [_wheel(dist, name) for name in _ALL])
         archive = _pack(folder / "tree", folder / f"{_APP}-{version()}.tar.gz")
-        (folder / "NOTES.md").write_text(f"## [{version()}]\n\n{notes()}")
+        words = notes()
+        (folder / "NOTES.md").write_text(f"## [{version()}]\n\n{words}")
         with _server(folder) as (public, api):
             _publish(folder, archive, api)
-            return _update(folder, public)
+            return _update(folder, public, words)
 
 
 def _publish(folder: Path, archive: Path, api: str) -> None:
@@ -108,8 +109,8 @@ def _publish(folder: Path, archive: Path, api: str) -> None:
           "--yes", "--deltas", "0"], folder, environ)  # fmt: skip
 
 
-def _update(folder: Path, public: str) -> str:
-    """Bring a client to the release, by the updater that was just built."""
+def _update(folder: Path, public: str, words: str) -> str:
+    """Bring a client to the release, by the updater that was just built; it must show its notes."""
     updater = [sys.executable, "-I", str(folder / "tree" / "bin" / _APP)]
     home = ["--home", "home"]
     _run([*updater, "init", *home, "--app", _APP, "--repository", public,
@@ -117,7 +118,7 @@ def _update(folder: Path, public: str) -> str:
     _run([*updater, "update", *home], folder)
     _run([*updater, "verify", *home], folder)
     shown = _run([*updater, "notes", *home, "--json"], folder)
-    if json.loads(shown)["notes"].strip() != notes().strip():
+    if json.loads(shown)["notes"].strip() != words.strip():
         raise ReleaseError("the client shows other notes than the changelog has")
     return _run([*updater, "status", *home, "--json"], folder)
 
