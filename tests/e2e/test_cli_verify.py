@@ -194,6 +194,13 @@ def test_a_release_is_held_to_its_policy_with_the_root_that_maintainers_signed(
     # A file is verified with the signed root too.
     file = ("verify", f"{APP}-1.0.0.tar.gz", *WHO, "--bundle", "bundle")
     desk.person.must(*file)
+    # One without a bundle is looked up by its digest, and held to the policy.
+    alone = f"{APP}-1.0.0.tar.gz"
+    assert "proven for beta" in desk.person.must("verify", alone, "--channel", "beta").out
+    desk.person.must("verify", alone, *WHO)
+    other = (f"{APP}-1.1.0.tar.gz", "--channel", "beta")
+    assert "1.1.0.tar.gz (linux-x86_64): not proven" in desk.person.run("verify", *other).out
+    desk.person.must_end(2, ("verify", "ours.json", *WHO), "no live release has it")
     # A copy of it all on a disk needs no server.
     desk.person.must("mirror", "copy")
     desk.person.must("verify", "1.0.0", "--channel", "beta", "--from", "copy")

@@ -1,6 +1,7 @@
 """Where files and releases come from, shown to people: the rule is theirs, or the policy's.
 
-1. A file is hashed, and its bundles are those that lie beside it or were named.
+1. A file is hashed, and its bundles are those that lie beside it or were named; without any, those
+   of the live release whose artifact it is.
 2. A release's digests and bundles come through the TUF chain: its artifacts need not be fetched.
 3. The trusted root is a file, what the installed sigstore brings, or what the app's maintainers
    have signed. Nothing is asked of any Sigstore service.
@@ -30,7 +31,10 @@ from lockgate_release.trust.verify import NotFoundError
 
 __all__ = [
     "Verdict",
+    "bundles_beside",
+    "digest_of",
     "find_release",
+    "find_version",
     "read_signed_root",
     "rules_of",
     "verify_file",
@@ -75,6 +79,24 @@ class Verdict:
         }
 
 
+def digest_of(path: Path) -> Sha256Hex:
+    """Return a file's SHA-256.
+
+    Raises:
+        LocalError: It cannot be read.
+    """
+    try:
+        return digest_file(path)
+    except OSError as exc:
+        raise LocalError("cannot be read", subject=str(path), found=exc.strerror or "") from exc
+
+
+def bundles_beside(path: Path) -> list[Path]:
+    """Return the files that lie beside a file and are called as its bundles are."""
+    found = (path.with_name(path.name + ending) for ending in _BESIDE)
+    return [beside for beside in found if beside.is_file()]
+
+
 def verify_file(
     path: Path, bundles: Sequence[Path], rule: AttestationRule, trusted_root: bytes
 ) -> Verdict:
@@ -82,7 +104,7 @@ def verify_file(
 
     Args:
         path: The file.
-        bundles: Files with bundles; none: `PATH.sigstore.json` and `PATH.sigstore`.
+        bundles: Files with bundles.
         rule: What is demanded.
         trusted_root: What bundles are verified with.
 
@@ -91,21 +113,15 @@ def verify_file(
         LocalError: A file cannot be read.
         ProvenanceError: The trusted root is none.
     """
-    try:
-        sha256 = digest_file(path)
-    except OSError as exc:
-        raise LocalError("cannot be read", subject=str(path), found=exc.strerror or "") from exc
-    files = bundles or [
-        beside for ending in _BESIDE if (beside := path.with_name(path.name + ending)).is_file()
-    ]
-    if not files:
+    sha256 = digest_of(path)
+    if not bundles:
         raise UsageError(
             "no bundle beside it",
             subject=str(path),
             expected=f"{path.name}{_BESIDE[0]}",
             hint="--bundle FILE names one.",
         )
-    said = (one for file in files for one in read_attestation_file(file) if one.kind == SIGSTORE)
+    said = (one for file in bundles for one in read_attestation_file(file) if one.kind == SIGSTORE)
     judgement = judge_attestations(rule, (one.data for one in said), sha256, trusted_root)
     return Verdict(name=path.name, sha256=sha256, judgement=judgement)
 
@@ -130,14 +146,36 @@ def rules_of(base: Base, version: str, channel: ChannelName | None) -> dict[str,
     return rules
 
 
+def find_version(source: Source, base: Base, sha256: Sha256Hex) -> str:
+    """Return the live release that has this artifact.
+
+    Raises:
+        UsageError: None has.
+        RepositoryError: A release cannot be verified.
+        TransportError: One could not be fetched.
+    """
+    for entry in base.entries.values():
+        stored = load_stored(source, base, entry.version)
+        if stored is not None and any(one.sha256 == sha256 for one in stored.document.artifacts):
+            return entry.version
+    raise UsageError(
+        "no bundle beside it, and no live release has it",
+        subject=f"the file with SHA-256 {sha256}",
+        expected=f"an artifact of {base.app}",
+        hint="--bundle FILE names a bundle.",
+    )
+
+
 def verify_release(
     source: Source,
     base: Base,
     version: str,
     rules: dict[str, AttestationRule],
     trusted_root: bytes,
+    *,
+    only: Sha256Hex | None = None,
 ) -> tuple[Verdict, ...]:
-    """Return how each artifact of a release stands against each rule.
+    """Return how each artifact of a release stands against each rule, or `only` this one.
 
     Raises:
         UsageError: There is no such release.
@@ -164,6 +202,7 @@ def verify_release(
             ),
         )
         for artifact in stored.document.artifacts
+        if only in {None, artifact.sha256}
         for name, rule in rules.items()
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,10 @@ from lockgate_cli.public_good import read_public_good
 from lockgate_cli.repository import load_base, read_chain
 from lockgate_cli.verifying import (
     Verdict,
+    bundles_beside,
+    digest_of,
     find_release,
+    find_version,
     read_signed_root,
     rules_of,
     verify_file,
@@ -102,23 +105,17 @@ def verify(  # noqa: PLR0913 (one argument for each option)
     """Prove who has signed a file here, or every artifact of a release.
 
     A file is proven by the Sigstore bundles beside it, and needs no server where the trusted root
-    is named. A release is read through its signed lists, from the server or --from a mirror's
-    folder. Without --identity, a release is held to the policy of its channels. No Sigstore service
-    is asked for anything. Ends with 20 where something is not proven.
+    is named; one without bundles is looked up among the artifacts of live releases. Releases are
+    read through their signed lists, from the server or --from a mirror's folder. Without
+    --identity, a release is held to the policy of its channels. No Sigstore service is asked for
+    anything. Ends with 20 where something is not proven.
     """
     rule = _typed_rule(identities, issuer, types, source_repository, workflow)
     roots = _Roots(file=trusted_root, public_good=public_good, address=address)
     path = call.around.folder / what
-    if path.is_file():
-        if channel is not None or rule is None:
-            raise UsageError(
-                "whom do you expect?" if rule is None else "a file is in no channel",
-                subject=what,
-                expected="--identity and --issuer",
-                hint="A signature by just anybody proves nothing.",
-            )
-        files = [call.around.folder / name for name in bundles]
-        verdicts: tuple[Verdict, ...] = (verify_file(path, files, rule, _read_root(call, roots)),)
+    files = [call.around.folder / name for name in bundles]
+    if path.is_file() and _is_on_its_own(call, path, files, rule):
+        verdicts = _verify_alone(call, path, files, rule, roots, channel=channel)
     else:
         verdicts = _verify_release(call, what, rule, roots, channel=channel, bundles=bundles)
     if as_json:
@@ -169,9 +166,37 @@ def _typed_rule(
     return AttestationRule(demands=(demand,))
 
 
+def _is_on_its_own(
+    call: Call, path: Path, files: Sequence[Path], rule: AttestationRule | None
+) -> bool:
+    """Whether a file is verified by bundles at hand, and not as a release's artifact."""
+    beside = rule is not None and bundles_beside(path)
+    return bool(files or beside) or call.app_if_said is None
+
+
+def _verify_alone(
+    call: Call,
+    path: Path,
+    files: Sequence[Path],
+    rule: AttestationRule | None,
+    roots: _Roots,
+    *,
+    channel: str | None,
+) -> tuple[Verdict, ...]:
+    if channel is not None or rule is None:
+        raise UsageError(
+            "whom do you expect?" if rule is None else "a file is in no channel",
+            subject=path.name,
+            expected="--identity and --issuer",
+            hint="A signature by just anybody proves nothing.",
+        )
+    chosen = files or bundles_beside(path)
+    return (verify_file(path, chosen, rule, _read_root(call, roots)),)
+
+
 def _verify_release(
     call: Call,
-    version: str,
+    what: str,
     rule: AttestationRule | None,
     roots: _Roots,
     *,
@@ -179,21 +204,22 @@ def _verify_release(
     bundles: tuple[str, ...],
 ) -> tuple[Verdict, ...]:
     if bundles:
-        raise UsageError(
-            "no such file", subject=str(Path(version)), hint="--bundle is for a file on its own."
-        )
+        raise UsageError("no such file", subject=what, hint="--bundle is for a file on its own.")
     if channel is not None and rule is not None:
         raise UsageError("one rule or the other", expected="--channel or --identity")
     name = None if channel is None else parse_field("--channel", parse_channel_name, channel)
-    _check_app(call, version)
+    _check_app(call, what)
+    path = call.around.folder / what
+    only = digest_of(path) if path.is_file() else None
     with repository_of(call, roots.address) as source:
         base = load_base(source, call.app, call.pinned_root(), now=call.around.now())
+        version = what if only is None else find_version(source, base, only)
         find_release(base, version)
         rules = {"": rule} if rule is not None else rules_of(base, version, name)
         root = _named_root(call, roots)
         if root is None:
             root = read_signed_root(source, call.app, base.chain)
-        return verify_release(source, base, version, rules, root)
+        return verify_release(source, base, version, rules, root, only=only)
 
 
 def _check_app(call: Call, what: str) -> None:
