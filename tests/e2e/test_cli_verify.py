@@ -201,6 +201,9 @@ def test_a_release_is_held_to_its_policy_with_the_root_that_maintainers_signed(
     other = (f"{APP}-1.1.0.tar.gz", "--channel", "beta")
     assert "1.1.0.tar.gz (linux-x86_64): not proven" in desk.person.run("verify", *other).out
     desk.person.must_end(2, ("verify", "ours.json", *WHO), "no live release has it")
+    wide = BOTS.replace("/o/", "/*/")
+    doubted = ("policy", "edit", "d.json", "--channel", "nightly", "--attest", wide, "--dry-run")
+    assert f"next to anybody can be {wide}" in desk.person.must(*doubted).err
     # A copy of it all on a disk needs no server.
     desk.person.must("mirror", "copy")
     desk.person.must("verify", "1.0.0", "--channel", "beta", "--from", "copy")

@@ -19,7 +19,7 @@ from lockgate_release.documents import (
     PolicyDocument,
     SignatureRule,
 )
-from lockgate_release.documents.attestation_rules import AttestationRule
+from lockgate_release.documents.attestation_rules import AttestationRule, wide_signers
 from lockgate_release.errors import UsageError
 from lockgate_release.trust.approving import key_to_json
 from lockgate_release.trust.public_keys import key_label
@@ -177,7 +177,17 @@ def find_doubts(base: Base, policy: PolicyDocument) -> list[str]:
         doubts += _doubt_signers(name, rule, {role: publishers[role] for role in roles})
         if rule.approvals is not None and online & set(rule.approvals.keys):
             doubts.append(f"{name}: the server's own key approves: whoever steals it does too")
+        doubts += _doubt_attestations(name, rule)
     return doubts
+
+
+def _doubt_attestations(name: str, rule: ChannelPolicy) -> list[str]:
+    if rule.attestations is None:
+        return []
+    return [
+        f"{name}: next to anybody can be {identity}: name the account, or the source repository"
+        for identity in wide_signers(rule.attestations)
+    ]
 
 
 def _is_in(path: str, role: str) -> bool:

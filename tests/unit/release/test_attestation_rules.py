@@ -12,6 +12,7 @@ from lockgate_release.documents.attestation_rules import (
     is_name_pattern,
     matches_name,
     read_attestation_rule,
+    wide_signers,
 )
 from lockgate_release.errors import DocumentError
 from lockgate_release.strict_json import parse_json
@@ -172,3 +173,26 @@ def _by_definition(pattern: str, name: str) -> bool:
 )
 def test_who_owns_a_name_is_written_out(text: str, is_one: bool) -> None:
     assert is_name_pattern(text) is is_one
+
+
+@pytest.mark.parametrize(
+    ("identity", "source", "is_wide"),
+    [
+        (WORKFLOW, "", False),
+        ("https://forge.example/*/r/release.yml@refs/tags/v*", "", True),
+        ("https://forge.example/o*/r/release.yml", "", True),
+        ("https://forge.example/*/r/release.yml", "https://forge.example/o/r", False),
+        ("https://forge.example/*/r/release.yml", "https://forge.example/*/r", True),
+        ("https://forge.example", "", True),
+        ("https://forge.example/o", "", False),
+        ("*@example.com", "", True),
+        ("ann*@example.com", "", False),
+        ("ann@example.com", "", False),
+    ],
+)
+def test_a_signer_whom_anybody_can_be_is_doubted(
+    identity: str, source: str, *, is_wide: bool
+) -> None:
+    more = {"source_repository": source} if source else {}
+    rule = _read(_demand(signers=[{"identity": identity, "issuer": ISSUER}], **more))
+    assert wide_signers(rule) == ((identity,) if is_wide else ())

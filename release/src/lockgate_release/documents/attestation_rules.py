@@ -31,6 +31,7 @@ __all__ = [
     "is_name_pattern",
     "matches_name",
     "read_attestation_rule",
+    "wide_signers",
 ]
 
 _MOST_DEMANDS = 20
@@ -128,6 +129,28 @@ class AttestationRule:
     def in_words(self) -> tuple[str, ...]:
         """Return a clause for each demand, for people."""
         return tuple(demand.in_words() for demand in self.demands)
+
+
+def wide_signers(rule: AttestationRule) -> tuple[str, ...]:
+    """Return the identities of signers whom next to anybody can be, which is probably not meant.
+
+    On a forge that everybody may join, that is one whose account is a pattern, unless the sources
+    must come from an account that is written out; of mailboxes, one that is everybody's of a host.
+    """
+    return tuple(
+        signer.identity
+        for demand in rule.demands
+        for signer in demand.signers
+        if _has_wide_account(signer.identity)
+        and not (demand.source_repository and not _has_wide_account(demand.source_repository))
+    )
+
+
+def _has_wide_account(pattern: str) -> bool:
+    if "://" not in pattern:
+        return pattern.startswith("*@")
+    path = pattern.split("/", 3)[3:]
+    return not path or "*" in path[0].split("/", 1)[0]
 
 
 def matches_name(pattern: str, name: str) -> bool:
