@@ -352,6 +352,54 @@ def test_enforcement_begins_only_when_coverage_is_complete(
     assert listing["complete"] is True
 
 
+def test_one_ceremony_can_bring_the_rule_and_what_verifies_it(
+    history: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    history.person.must("attest", "add", "1.2.0", *KEYLESS)
+    (history.folder / "trusted.json").write_bytes(sigstore.trusted_root)
+    history.person.must("policy", "trusted-root", "both.json", "--from-file", "trusted.json")
+    history.person.must(*BACKFILL, *RULE, "--require", "both.json")
+    hold(history, "both.json")
+    assert history.person.must("attest", "list", "--json").json()["complete"] is True
+
+
+def test_what_is_revoked_in_the_channel_need_not_be_covered(
+    history: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    trust(history, sigstore)
+    history.person.must("revoke", APP, "1.2.0", "--reason", "bad", "--yes")
+    history.person.must(*BACKFILL, *RULE, "--require", "rule.json")
+    hold(history, "rule.json")
+
+
+def test_a_rule_for_all_other_channels_concerns_what_they_may_offer(
+    history: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    trust(history, sigstore)
+    rule = ("--channel", "*", *RULE[2:])
+    history.person.must("policy", "edit", "own.json", "--channel", "stable", "--no-attest")
+    hold(history, "own.json")
+    # Stable has a rule of its own now, and nothing was published elsewhere.
+    said = history.person.must(*BACKFILL, *rule, "--json").json()
+    assert said["artifacts"] == []
+    history.person.must_end(
+        ExitCode.USAGE, [*BACKFILL, *rule, "--require", "rule.json"], "nothing to require it of"
+    )
+    history.publish("1.2.0", "--channel", "beta")
+    said = history.person.must(*BACKFILL, *rule, "--json").json()
+    assert [item["version"] for item in said["artifacts"]] == ["1.2.0"]
+
+
+def test_nothing_is_required_while_what_covers_it_waits_for_signatures(
+    history: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    trust(history, sigstore)
+    history.person.must("revoke", APP, "1.2.0", "--reason", "bad", "--yes")
+    require = (*BACKFILL, *RULE, "--require", "rule.json", "--unsigned")
+    history.person.must_end(ExitCode.USAGE, require, "what covers them waits for signatures")
+    assert not (history.folder / "rule.json").exists()
+
+
 def test_what_a_channel_would_not_take_is_refused_before_it_is_sent(
     job: ReleaseDesk, sigstore: SigstoreSimulator
 ) -> None:
