@@ -7,8 +7,10 @@ column is, packed and unpacked. A reader takes no more memory than its dictionar
 from __future__ import annotations
 
 import lzma
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 from lockgate_release.errors import ArchiveError
@@ -17,10 +19,12 @@ __all__ = [
     "MAX_DICTIONARY_BYTES",
     "ColumnReader",
     "ColumnSpec",
+    "bits_of",
     "damaged",
     "pack_column",
     "read_varint",
-    "read_varints",
+    "varints_of",
+    "words_of",
     "write_varint",
     "write_varints",
 ]
@@ -29,6 +33,8 @@ MAX_DICTIONARY_BYTES = 8 << 20
 _MIN_DICTIONARY_BYTES = 4096
 _INPUT_BYTES = 1 << 15
 _STEP_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 12
+_WORD_BYTES = 4
 _MAX_VARINT_BYTES = 8
 """Values are below 2**53, as in every document of ours."""
 
@@ -166,23 +172,55 @@ def read_varint(stream: BinaryIO) -> int:
     raise damaged("holds a number that is too large")
 
 
-def read_varints(raw: bytes) -> Sequence[int]:
-    """Return all values of a column.
+def _chunks(column: ColumnReader) -> Iterator[bytes]:
+    while column.left_bytes:
+        yield column.read(min(column.left_bytes, _CHUNK_BYTES))
+
+
+def varints_of(column: ColumnReader) -> Iterator[int]:
+    """Yield the numbers that a column holds.
 
     Raises:
-        ArchiveError: The last one has no end.
+        ArchiveError: One is larger than any of ours, or has no end.
     """
-    values = []
     value = shift = 0
-    for byte in raw:
-        if byte < 128:
-            values.append(value | byte << shift if shift else byte)
-            value = shift = 0
-        elif shift < 49:
-            value |= (byte & 127) << shift
-            shift += 7
-        else:
-            raise damaged("holds a number that is too large")
+    for chunk in _chunks(column):
+        for byte in chunk:
+            if byte < 128:
+                yield value | byte << shift if shift else byte
+                value = shift = 0
+            elif shift < 49:
+                value |= (byte & 127) << shift
+                shift += 7
+            else:
+                raise damaged("holds a number that is too large")
     if shift:
         raise damaged("a column is cut off")
-    return values
+
+
+def words_of(column: ColumnReader) -> Iterator[int]:
+    """Return the words of 32 bits, not negative, that a column holds.
+
+    Raises:
+        ArchiveError: The last one is cut off.
+    """
+    if column.left_bytes % _WORD_BYTES:
+        raise damaged("a column of words is cut off")
+    return chain.from_iterable(map(_unpack_words, _chunks(column)))
+
+
+def _unpack_words(chunk: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(chunk) // _WORD_BYTES}I", chunk)
+
+
+def bits_of(column: ColumnReader) -> Iterator[int]:
+    """Return the bits of a column, the lowest of each byte first."""
+    return chain.from_iterable(map(_unpack_bits, _chunks(column)))
+
+
+def _unpack_bits(chunk: bytes) -> bytes:
+    text = format(int.from_bytes(chunk, "little"), f"0{8 * len(chunk)}b")
+    return text.encode().translate(_BIT)[::-1]
+
+
+_BIT = bytes(byte & 1 for byte in range(256))

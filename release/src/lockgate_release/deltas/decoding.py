@@ -17,17 +17,21 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
-from re import Match
 from typing import BinaryIO
 
-from lockgate_release.deltas.columns import ColumnReader, ColumnSpec, damaged, read_varint
+from lockgate_release.deltas.arm64 import Place
+from lockgate_release.deltas.columns import (
+    ColumnReader,
+    ColumnSpec,
+    damaged,
+    read_varint,
+    varints_of,
+    words_of,
+)
 from lockgate_release.deltas.file_bytes import OldBytes
+from lockgate_release.deltas.operands import Operands
 from lockgate_release.deltas.references import (
-    CELL_UNKNOWN,
-    FLAG_COLUMNS,
     NO_REGION,
-    X86_OPERANDS,
     Moves,
     Region,
     RegionKind,
@@ -172,7 +176,7 @@ class _Block:
         self._region_starts = [region.start for region in head.regions]
         self._literals = head.columns["literals"]
         self._fixes = _Fixes(head.columns["fix-gaps"], head.columns["fix-values"])
-        self._operands = _Operands(head)
+        self._operands = Operands(head.columns, head.moves)
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what the block makes."""
@@ -191,7 +195,7 @@ class _Block:
 
     def _cover_table(self) -> tuple[array[int], array[int], array[int]]:
         olds, news, lengths = array("q"), array("q"), array("q")
-        columns = (_varints(self._head.columns[name]) for name in ("gaps", "lengths", "seeks"))
+        columns = (varints_of(self._head.columns[name]) for name in ("gaps", "lengths", "seeks"))
         old_at = new_at = 0
         size_bytes, old_size = self._head.size_bytes, self._old.size
         for gap, length, seek in zip(*columns, strict=False):
@@ -247,57 +251,15 @@ class _Block:
             return self._fixes.apply(copied)
         address = old_at + self._old_bias(old_at)
         made = bytearray(copied)
+        apart = (new_at + region.bias - address + _HALF & _MASK) - _HALF
         if region.kind is RegionKind.X86:
-            apart = (new_at + region.bias - address + _HALF & _MASK) - _HALF
-            self._operands.put_right(made, copied, address, apart)
+            self._operands.x86(made, copied, address, apart)
+        elif region.kind is RegionKind.ARM64:
+            start = (region.start - new_at) % _WORD_BYTES
+            self._operands.arm64(made, Place(address, apart, start, region.first, region.second))
         else:
             predict_words(made, region, self._head.moves, address, new_at)
         return self._fixes.apply(made)
-
-
-class _Operands:
-    """The operands of x86 code, put right by the table of moves; the table learns from each."""
-
-    def __init__(self, head: _Head) -> None:
-        columns = head.columns
-        names = ("flags-stayed", "flags-moved", "flags-unknown")
-        self._flags = [_bits(columns[name]) for name in names[:FLAG_COLUMNS]]
-        self._targets = _words(columns["targets"])
-        self._moves = head.moves
-
-    def put_right(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
-        """Change in `made` what points at something that moved otherwise than by `apart`.
-
-        Raises:
-            ArchiveError: There are more operands than bits for them.
-        """
-        try:
-            self._put_right(made, copied, address, apart)
-        except StopIteration as error:
-            raise damaged("has fewer bits than operands") from error
-
-    def _put_right(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
-        cells, mask, shift = self._moves.cells, self._moves.mask, self._moves.shift
-        stayed, moved, unknown = self._flags
-        read, write = _WORD.unpack_from, _WORD.pack_into
-        for end in map(Match.end, X86_OPERANDS.finditer(copied)):
-            at = end - _WORD_BYTES
-            (word,) = read(copied, at)
-            cell = address + end + word >> shift & mask
-            move = cells[cell]
-            if move == apart:
-                if not next(stayed):
-                    continue
-            elif move == CELL_UNKNOWN:
-                cells[cell] = move = apart
-                if not next(unknown):
-                    continue
-            elif not next(moved):
-                write(made, at, word + move - apart & _MASK)
-                continue
-            move = (move + next(self._targets) + _HALF & _MASK) - _HALF
-            cells[cell] = move
-            write(made, at, word + move - apart & _MASK)
 
 
 class _Fixes:
@@ -308,8 +270,8 @@ class _Fixes:
     """
 
     def __init__(self, gaps: ColumnReader, values: ColumnReader) -> None:
-        self._gaps = _varints(gaps)
-        self._values = _words(values)
+        self._gaps = varints_of(gaps)
+        self._values = words_of(values)
         self.ahead_bytes = next(self._gaps, 0)
 
     def apply(self, made: bytes | bytearray) -> bytes:
@@ -346,46 +308,3 @@ def _limited(value: int, limit: int, what: str) -> int:
 
 def _unfold(value: int) -> int:
     return value >> 1 ^ -(value & 1)
-
-
-def _chunks(column: ColumnReader) -> Iterator[bytes]:
-    while column.left_bytes:
-        yield column.read(min(column.left_bytes, _CHUNK_BYTES))
-
-
-def _varints(column: ColumnReader) -> Iterator[int]:
-    value = shift = 0
-    for chunk in _chunks(column):
-        for byte in chunk:
-            if byte < 128:
-                yield value | byte << shift if shift else byte
-                value = shift = 0
-            elif shift < 49:
-                value |= (byte & 127) << shift
-                shift += 7
-            else:
-                raise damaged("holds a number that is too large")
-    if shift:
-        raise damaged("a column is cut off")
-
-
-def _words(column: ColumnReader) -> Iterator[int]:
-    if column.left_bytes % _WORD_BYTES:
-        raise damaged("a column of words is cut off")
-    return chain.from_iterable(map(_unpack_words, _chunks(column)))
-
-
-def _unpack_words(chunk: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(chunk) // _WORD_BYTES}I", chunk)
-
-
-def _bits(column: ColumnReader) -> Iterator[int]:
-    return chain.from_iterable(map(_unpack_bits, _chunks(column)))
-
-
-def _unpack_bits(chunk: bytes) -> bytes:
-    text = format(int.from_bytes(chunk, "little"), f"0{8 * len(chunk)}b")
-    return text.encode().translate(_BIT)[::-1]
-
-
-_BIT = bytes(byte & 1 for byte in range(256))

@@ -22,6 +22,8 @@ _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 _X86_64 = 62
+_ARM64 = 183
+_CODE = {_X86_64: RegionKind.X86, _ARM64: RegionKind.ARM64}
 _LOAD = 1
 _EXECUTABLE = 1
 _SYMBOLS = 2
@@ -119,7 +121,7 @@ def _parts_of_elf(data: bytes, start: int) -> Iterator[Part]:
 
 def _kind(name: str, *, machine: int, is_code: bool) -> RegionKind:
     if is_code:
-        return RegionKind.X86 if machine == _X86_64 else RegionKind.PLAIN
+        return _CODE.get(machine, RegionKind.PLAIN)
     if name in _ABSOLUTE:
         return RegionKind.ABSOLUTE_64
     if name == ".eh_frame_hdr":

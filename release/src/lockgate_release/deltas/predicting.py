@@ -6,6 +6,7 @@ import re
 import struct
 from array import array
 
+from lockgate_release.deltas.arm64 import Place, follow, target_of
 from lockgate_release.deltas.columns import write_varints
 from lockgate_release.deltas.matching import Cover
 from lockgate_release.deltas.references import (
@@ -68,8 +69,12 @@ class Predictor:
             return copied
         address = cover.old + self._layout.old_bias(cover.old)
         made = bytearray(copied)
-        if region.kind is RegionKind.X86:
-            apart = _signed(cover.new + region.bias - address)
+        apart = _signed(cover.new + region.bias - address)
+        if region.kind is RegionKind.ARM64:
+            start = (region.start - cover.new) % 4
+            place = Place(address, apart, start, region.first, region.second)
+            self._note_arm64(made, wanted, place)
+        elif region.kind is RegionKind.X86:
             self._note_operands(made, copied, wanted, (address, apart))
         else:
             predict_words(made, region, self._moves, address, cover.new)
@@ -98,6 +103,26 @@ class Predictor:
                 self._targets.append(real - move & _MASK)
                 cells[cell] = real
             made[at : at + 4] = wanted[at : at + 4]
+
+    def _note_arm64(self, made: bytearray, wanted: bytes, place: Place) -> None:
+        cells = self._moves.cells
+        stayed, moved, unknown = self._flags
+
+        def settle(cell: int, at: int, target: int) -> int:
+            move = cells[cell]
+            flags = stayed if move == place.apart else moved
+            if move == CELL_UNKNOWN and move != place.apart:
+                flags = unknown
+                cells[cell] = move = place.apart
+            aim = target_of(wanted, at, place.address + place.apart + at, place.second)
+            real = move if aim is None else _signed(aim - target)
+            flags.append(real != move)
+            if real != move:
+                self._targets.append(real - move & _MASK)
+                cells[cell] = real
+            return real
+
+        follow(made, place, self._moves, settle)
 
     def _fix(self, made: bytes, wanted: bytes) -> None:
         if made == wanted:

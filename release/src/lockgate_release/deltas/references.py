@@ -68,6 +68,7 @@ class RegionKind(IntEnum):
     ABSOLUTE_64 = 2
     TABLE_32 = 3
     RELATIVE_32 = 4
+    ARM64 = 5
 
 
 class Segment:
@@ -85,10 +86,10 @@ class Region(Segment):
     """A stretch of new bytes, and how addresses are written in it.
 
     Attributes:
-        first: Absolute and table: the address that old values count from. Relative: the lowest
-            old address that counts as a target.
-        second: Absolute and table: the address that new values count from. Relative: the first
-            old address behind the targets.
+        first: Absolute, table and ARM64: the address that old values count from. Relative: the
+            lowest old address that counts as a target.
+        second: Absolute, table and ARM64: the address that new values count from. Relative: the
+            first old address behind the targets.
     """
 
     __slots__ = ("first", "kind", "second")

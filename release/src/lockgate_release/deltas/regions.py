@@ -14,6 +14,9 @@ from lockgate_release.deltas.references import NO_REGION, Moves, Region, RegionK
 __all__ = ["Layout", "Table", "find_layout"]
 
 
+_TABLES = frozenset({RegionKind.ABSOLUTE_64, RegionKind.TABLE_32, RegionKind.RELATIVE_32})
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A region of addresses only, and where most of it lies in the old bytes."""
@@ -80,7 +83,7 @@ def find_layout(old: bytes, new: bytes, covers: Sequence[Cover]) -> Layout:
         if part.start > end:
             regions.append(Region(end, regions[-1].bias, RegionKind.PLAIN, 0, 0))
         regions.append(_region(part, partner))
-        if partner and regions[-1].kind not in {RegionKind.PLAIN, RegionKind.X86}:
+        if partner and regions[-1].kind in _TABLES:
             tables.append(Table(regions[-1], partner, part))
         end = part.end
     regions.append(Region(end, 0, RegionKind.PLAIN, 0, 0))
