@@ -191,6 +191,8 @@ def test_deltas_are_added_listed_and_dropped_without_publishing_again(
     before = desk.files()
     assert "Nothing to do" in desk.person.must(*command).err
     assert desk.files() == before
+    shown = desk.person.must("releases", "show", "1.1.0", "--app", APP).out
+    assert "delta from" in shown
     table = desk.person.must("deltas", "list", "--app", APP).out
     assert "lockgate-columns-1" in table
     assert "%" in table

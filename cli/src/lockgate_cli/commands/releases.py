@@ -61,7 +61,7 @@ def _shares(offered: dict[str, object]) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 @takes("app", "server")
 def show_release(call: Call, *, version: str, as_json: bool) -> None:
-    """Show one release: where it is offered, its artifacts and its notes."""
+    """Show one release: where it is offered, its artifacts, deltas, attestations and notes."""
     app = call.app
     with call.api() as api:
         answer = api.release(app, version)
@@ -87,8 +87,30 @@ def show_release(call: Call, *, version: str, as_json: bool) -> None:
         for item in objects(document, "artifacts")
     ]
     show_table(("platform", "file", "size", "sha256"), rows)
-    notes = text_of(table_of(answer, "extras"), "notes")
-    if notes:
+    _show_extras(table_of(answer, "extras"))
+
+
+def _show_extras(extras: dict[str, object]) -> None:
+    """Show deltas, attestations and notes, those of them that there are."""
+    deltas = [
+        (
+            text_of(item, "from_version"),
+            text_of(item, "platform"),
+            format_size(number_of(item, "size")),
+        )
+        for item in objects(extras, "deltas")
+    ]
+    if deltas:
+        show("")
+        show_table(("delta from", "platform", "size"), deltas)
+    proofs = [
+        (text_of(item, "kind"), text_of(item, "predicate_type"), text_of(item, "sha256"))
+        for item in objects(extras, "attestations")
+    ]
+    if proofs:
+        show("")
+        show_table(("attestation", "says", "sha256"), proofs)
+    if notes := text_of(extras, "notes"):
         show("")
         show(notes)
 
