@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lockgate_cli.context import Call, Flags
-from lockgate_cli.extras import join_extras
+from lockgate_cli.extras import describe_extras, join_extras
 from lockgate_cli.reissuing import reissue
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import load_stored
@@ -148,6 +148,14 @@ def test_what_somebody_else_publishes_meanwhile_stays_and_the_change_is_made_on_
     change(desk.person, tmp_path, "1.0.0", to=add_late)
     assert desk.versions() == {"1.0.0", "1.1.0"}
     assert live_extras(desk.person, "1.0.0").deltas
+
+
+def test_whoever_signs_sees_what_this_version_has_no_words_for() -> None:
+    delta = replace(a_delta(digest_bytes(PATCH), size=7), unknown={"later": 1})
+    extras = ExtrasDocument(app=APP, version="1.0.0", deltas=(delta,), unknown={"more": [2]})
+    lines = list(describe_extras(extras))
+    assert '  1.0.0 extras say {"later":1} too' in lines
+    assert '  1.0.0 extras say {"more":[2]} too' in lines
 
 
 def test_extras_wait_for_as_many_signatures_as_a_release_does(team: Team, tmp_path: Path) -> None:

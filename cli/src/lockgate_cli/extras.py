@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from lockgate_cli.output import format_size
 from lockgate_release.documents import Attestation, Delta, ExtrasDocument
+from lockgate_release.strict_json import dump_json
 
 __all__ = ["delta_key", "describe_change", "describe_extras", "join_extras"]
 
@@ -78,3 +79,12 @@ def describe_extras(extras: ExtrasDocument) -> Iterator[str]:
     if extras.notes:
         yield f"  {version} notes:"
         yield from (f"    {line}" for line in extras.notes.splitlines())
+    items: tuple[Delta | Attestation | ExtrasDocument, ...] = (
+        extras,
+        *extras.deltas,
+        *extras.attestations,
+    )
+    for item in items:
+        if item.unknown:
+            said = dump_json(item.unknown).decode().strip()
+            yield f"  {version} extras say {said} too"

@@ -90,6 +90,16 @@ def test_a_process_sees_no_secret(task: Task, tmp_path: Path) -> None:
     assert "HOME" not in seen.read_text()
 
 
+def test_what_lies_in_the_current_folder_is_not_run(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = tmp_path / "checkout" / "lockgate_cli"
+    planted.mkdir(parents=True)
+    (planted / "__init__.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(planted.parent)
+    assert workers().run(task).size > 0
+
+
 def test_a_process_ends_when_whoever_asked_is_gone(task: Task, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "waits")
     blocked = replace(task, old=str(tmp_path / "waits"))

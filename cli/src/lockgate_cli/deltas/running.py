@@ -103,7 +103,8 @@ class Workers:
             if self._ended:
                 return {"what": "interrupted"}
             process = subprocess.Popen(
-                [sys.executable, "-m", "lockgate_cli.deltas.worker"],
+                # Nothing is imported from the folder that happens to be the current one.
+                [sys.executable, "-P", "-m", "lockgate_cli.deltas.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
