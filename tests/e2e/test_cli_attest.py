@@ -161,6 +161,10 @@ def test_without_an_identity_nothing_is_published_and_the_way_is_named(
     job.refuse(ExitCode.USAGE, "1.0.0", *arguments, words=words)
 
 
+def test_how_to_sign_is_said_only_with_the_wish_to_sign(job: ReleaseDesk) -> None:
+    job.refuse(ExitCode.USAGE, "1.0.0", *KEYLESS[1:], words="--trust-config")
+
+
 def test_an_instance_that_cannot_be_reached_publishes_nothing(
     job: ReleaseDesk, sigstore: SigstoreSimulator
 ) -> None:
@@ -273,6 +277,9 @@ def test_add_takes_files_and_refuses_those_of_others(desk: ReleaseDesk) -> None:
     said = desk.person.must(*add, "good.json", "--json").json()
     assert [item["predicate_type"] for item in said["added"]["1.0.0"]] == [SLSA]
     assert len(listed(desk, "1.0.0")) == 1
+    before = desk.files()
+    assert desk.person.must(*add, "good.json", "--json").json()["added"] == {}
+    assert desk.files() == before
 
 
 # Backfill.

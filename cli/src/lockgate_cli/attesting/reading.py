@@ -119,7 +119,7 @@ def _read_lines(data: bytes, subject: str) -> Iterator[Said]:
         value = _parse(line)
         if not isinstance(value, Mapping):
             raise UsageError("holds no attestation", subject=subject, expected=_EXPECTED)
-        yield from _read_object(value, line.strip(), f"{subject}, line {number}")
+        yield from _read_object(value, line, f"{subject}, line {number}")
     if not lines:
         raise UsageError("is empty", subject=subject, expected=_EXPECTED)
 
