@@ -10,7 +10,7 @@ from pathlib import Path
 from releasing.building import ReleaseError, backend, build, compare
 from releasing.checklist import run_checklist
 from releasing.looking import check_tag, check_tree, notes, version
-from releasing.rehearsing import rehearse, try_wheels
+from releasing.rehearsing import pack_client, rehearse, try_wheels
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--commit", default="HEAD", help="a tag or commit (HEAD)")
         verb.add_argument("dist", type=Path, help="the folder of what is built")
     add("try", "install the client's wheels as people do", _try).add_argument("dist", type=Path)
+    verb = add("pack", "pack the client as the updater's own app, for this platform", _pack)
+    verb.add_argument("dist", type=Path)
+    verb.add_argument("archive", type=Path, help="the .tar.gz to write")
     verb = add("rehearse", "publish them with our own tools, to a server on loopback", _rehearse)
     verb.add_argument("dist", type=Path)
     verb = add("notes", "print the notes of the release to come", _notes)
@@ -64,6 +67,10 @@ def _compare(options: argparse.Namespace) -> None:
 def _try(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         print(*try_wheels(options.dist, Path(folder) / "tree"), sep="\n")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    print(pack_client(options.dist, options.archive))
 
 
 def _rehearse(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ published to a server on loopback with the notes of the changelog, and fetched b
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from pathlib import Path
 from releasing.building import ROOT, ReleaseError
 from releasing.looking import notes, version
 
-__all__ = ["rehearse", "try_wheels"]
+__all__ = ["pack", "pack_client", "rehearse", "try_wheels"]
 
 _BIN = Path(sys.executable).parent
 _READY_S = 60
@@ -29,6 +30,8 @@ _FOR_CLIENTS = ("lockgate_release", "lockgate_updater")
 _ALL = (*_FOR_CLIENTS, "lockgate_server", "lockgate")
 _NOT_FOR_CLIENTS = frozenset({"boto3", "click", "flask", "gunicorn", "requests", "sqlite_utils"})
 _APP = "lockgate-updater"
+_NOTES = frozenset({"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json"})
+_INSTALLERS = frozenset({("lib", ".lock"), ("lib", "bin")})
 _STARTER = """\
 #!/usr/bin/env python3
 import sys
@@ -87,7 +90,7 @@ def rehearse(dist: Path) -> str:
         try_wheels(dist, folder / "tree")
         # The tools are those that were built, too; what is installed for development comes after.
         _install(folder / "tools", [_wheel(dist, name) for name in _ALL])
-        archive = _pack(folder / "tree", folder / f"{_APP}-{version()}.tar.gz")
+        archive = pack(folder / "tree", folder / f"{_APP}-{version()}.tar.gz")
         words = notes()
         (folder / "NOTES.md").write_text(f"## [{version()}]\n\n{words}")
         with _server(folder) as (public, api):
@@ -130,14 +133,44 @@ def _wheel(dist: Path, name: str) -> Path:
     return found[0]
 
 
-def _pack(tree: Path, archive: Path) -> Path:
-    with tarfile.open(archive, "w:gz") as packed:
-        packed.add(tree, ".", filter=_leave_out_compiled)
+def pack(tree: Path, archive: Path) -> Path:
+    """Pack a tree so that equal trees make equal bytes; return the archive.
+
+    What an installer notes about itself and this machine is left out, and so is what is compiled.
+    """
+    with (
+        archive.open("wb") as stream,
+        gzip.GzipFile(filename="", fileobj=stream, mode="wb", mtime=0) as pressed,
+        tarfile.open(fileobj=pressed, mode="w", format=tarfile.GNU_FORMAT) as packed,
+    ):
+        for path in sorted(tree.rglob("*")):
+            place = path.relative_to(tree)
+            if path.is_file() and not _is_of_this_machine(place):
+                packed.add(path, place.as_posix(), filter=_plain)
     return archive
 
 
-def _leave_out_compiled(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if "__pycache__" in info.name else info
+def _is_of_this_machine(place: Path) -> bool:
+    is_note = place.parent.suffix == ".dist-info" and place.name in _NOTES
+    return is_note or "__pycache__" in place.parts or place.parts[:2] in _INSTALLERS
+
+
+def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+    info.uid = info.gid = info.mtime = 0
+    info.uname = info.gname = ""
+    info.mode = 0o755 if info.mode & 0o100 else 0o644
+    return info
+
+
+def pack_client(dist: Path, archive: Path) -> Path:
+    """Pack the client that was built as the updater's own app, for this machine's platform.
+
+    Raises:
+        ReleaseError: Its wheels are missing, or do not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="lockgate-pack-") as made:
+        try_wheels(dist, Path(made))
+        return pack(Path(made), archive)
 
 
 @contextmanager

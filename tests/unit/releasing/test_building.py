@@ -1,5 +1,6 @@
 """Our own distributions: the same bytes from the same commit, and from nothing else."""
 
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from releasing.building import ROOT, SUMS, ReleaseError, build, compare
 from releasing.looking import check_tag, check_tree, notes, version
+from releasing.rehearsing import pack
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,27 @@ def test_our_version_is_semver(checkout: Path) -> None:
     (checkout / "release" / "pyproject.toml").write_text('[project]\nversion = "1.2"\n')
     with pytest.raises(ReleaseError, match="SemVer"):
         version(checkout)
+
+
+def test_equal_trees_are_packed_to_equal_bytes_and_without_what_installers_note(
+    tmp_path: Path,
+) -> None:
+    archives = []
+    for name, umask, moment in (("one", 0o022, 1), ("two", 0o077, 2_000_000_000)):
+        tree = tmp_path / name
+        for place in ("lib/a/b.py", "lib/a-1.dist-info/METADATA", "lib/a-1.dist-info/RECORD",
+                      "lib/a-1.dist-info/direct_url.json", "lib/bin/a", "bin/a",
+                      "lib/a/__pycache__/b.pyc"):  # fmt: skip
+            path = tree / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(name if "RECORD" in place or "direct" in place else place)
+            path.chmod((0o777 if place == "bin/a" else 0o666) & ~umask)
+            os.utime(path, (moment, moment))
+        archives.append(pack(tree, tmp_path / f"{name}.tar.gz"))
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with tarfile.open(archives[0]) as packed:
+        assert {member.name: member.mode for member in packed} == {
+            "bin/a": 0o755,
+            "lib/a-1.dist-info/METADATA": 0o644,
+            "lib/a/b.py": 0o644,
+        }
