@@ -92,7 +92,7 @@ class BundleVerifier:
         bundle = Bundle.from_json(raw)
         # As sigstore has read it: no second reader of the same bytes may see something else.
         shown = json.loads(bundle.to_json())
-        claims = read_claims(bundle.signing_certificate)
+        claims = read_claims(bundle.signing_certificate, subject=subject)
         predicate_type = ""
         if shown.get("dsseEnvelope") is None:
             _verify_signature(self._verifier, bundle, claims, artifact_sha256)

@@ -77,8 +77,12 @@ class Claims:
         return policy.AllOf(children)
 
 
-def read_claims(certificate: Certificate) -> Claims:
+def read_claims(certificate: Certificate, *, subject: str) -> Claims:
     """Return what a certificate says, unverified.
+
+    Args:
+        certificate: A bundle's.
+        subject: What to call the bundle, in messages.
 
     Raises:
         ProvenanceError: It names no issuer, two issuers, or not exactly one identity.
@@ -86,28 +90,29 @@ def read_claims(certificate: Certificate) -> Claims:
     """
     values = {one.oid: one.value for one in certificate.extensions}
     older = _raw(values, _ISSUER).decode()
-    newer = _text(values, _ISSUER_V2)
+    newer = _text(values, _ISSUER_V2, subject)
     issuer = newer or older
     if not issuer or not issuer.isprintable() or (older and older != issuer):
         raise ProvenanceError(
             "its certificate does not name one issuer",
+            subject=subject,
             found=" and ".join(repr(one)[:200] for one in (older, newer) if one) or "none",
         )
     return Claims(
-        identity=_identity(values),
+        identity=_identity(values, subject),
         issuer=issuer,
         has_issuer=older != "",
         has_issuer_v2=newer != "",
-        source_repository=_text(values, _SOURCE_REPOSITORY),
-        source_digest=_text(values, _SOURCE_DIGEST),
-        source_ref=_text(values, _SOURCE_REF),
-        workflow=_text(values, _BUILD_CONFIG),
-        trigger=_text(values, _BUILD_TRIGGER),
-        run=_text(values, _RUN_INVOCATION),
+        source_repository=_text(values, _SOURCE_REPOSITORY, subject),
+        source_digest=_text(values, _SOURCE_DIGEST, subject),
+        source_ref=_text(values, _SOURCE_REF, subject),
+        workflow=_text(values, _BUILD_CONFIG, subject),
+        trigger=_text(values, _BUILD_TRIGGER, subject),
+        run=_text(values, _RUN_INVOCATION, subject),
     )
 
 
-def _identity(values: _Values) -> str:
+def _identity(values: _Values, subject: str) -> str:
     names = values.get(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, SubjectAlternativeName([]))
     assert isinstance(names, SubjectAlternativeName)
     found = [
@@ -121,7 +126,9 @@ def _identity(values: _Values) -> str:
         ),
     ]
     if len(list(names)) != 1 or len(found) != 1 or not found[0].isprintable():
-        raise ProvenanceError("its certificate does not name one identity", found=repr(found)[:300])
+        raise ProvenanceError(
+            "its certificate does not name one identity", subject=subject, found=repr(found)[:300]
+        )
     return found[0]
 
 
@@ -133,11 +140,11 @@ def _raw(values: _Values, oid: ObjectIdentifier) -> bytes:
     return value.value
 
 
-def _text(values: _Values, oid: ObjectIdentifier) -> str:
+def _text(values: _Values, oid: ObjectIdentifier, subject: str) -> str:
     raw = _raw(values, oid)
     text = asn1.decode_der(str, raw) if raw else ""
     if not text.isprintable():
         raise ProvenanceError(
-            "its certificate holds what cannot be printed", found=repr(text)[:300]
+            "its certificate holds what cannot be printed", subject=subject, found=repr(text)[:300]
         )
     return text
