@@ -1,5 +1,6 @@
 """What a delta makes our code do has limits, and ends when we do."""
 
+import errno
 import faulthandler
 import os
 import signal
@@ -117,7 +118,7 @@ def _be_killed(_: Job) -> None:
     ("apply", "kind"),
     [
         (_take_memory, Ended.LIMIT),
-        (_write_too_much, Ended.DISK),
+        (_write_too_much, Ended.MACHINE),
         (_stumble, Ended.REFUSED),
         (_crash, Ended.REFUSED),
         (_run_out_of_time, Ended.LIMIT),
@@ -129,6 +130,19 @@ def test_whatever_happens_there_is_an_ending_here(job: Job, apply: Apply, kind: 
     assert ending.kind is kind
     assert ending.reason
     assert ending.blames_delta is (kind in {Ended.REFUSED, Ended.LIMIT})
+
+
+def test_where_no_process_can_be_started_it_has_not_failed_for_the_delta(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, "too many processes")
+
+    monkeypatch.setattr(os, "fork", fork)
+    ending = in_child(job, _be_killed)
+    assert ending.kind is Ended.MACHINE
+    assert "too many processes" in ending.reason
+    assert not ending.blames_delta
 
 
 def test_the_limits_are_the_systems(job: Job) -> None:

@@ -170,7 +170,8 @@ def test_a_delta_that_does_not_come_is_left_for_the_archive_in_the_same_run(
     plan, steps = _update(client)
     assert plan.kind == "full"
     assert is_whole(client, "2.0.0", TWO)
-    assert "warning" in [step.name for step in steps]
+    assert len([step for step in steps if step.name == "warning"]) == 1
+    assert [item.version for item in plan.passed_over] == ["2.0.0"]
     memory = json.loads((client.home / "state" / "memory.json").read_bytes())
     assert memory["failed_deltas"] == []
 
@@ -195,7 +196,7 @@ def test_a_damaged_tree_is_not_patched_and_the_next_one_is(
     plan, steps = _update(client)
     assert plan.kind == "full"
     assert is_whole(client, "2.0.0", TWO)
-    assert any("is damaged" in step.text for step in steps)
+    assert len([step for step in steps if "is damaged" in step.text]) == 1
 
 
 def test_the_next_best_way_is_taken_before_the_archive(

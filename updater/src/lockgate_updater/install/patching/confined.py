@@ -37,6 +37,7 @@ _WRITE_SLACK_BYTES = 1 << 20
 _LEAST_CPU_S = 60
 _SLOWEST_BYTES_S = 1 << 20
 _GRACE_S = 5
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(StrEnum):
@@ -47,8 +48,8 @@ class Ended(StrEnum):
     """It is no delta, or not one for that tree; or our code cannot take it."""
     LIMIT = "limit"
     """It wanted more memory or time than it may have."""
-    DISK = "disk"
-    """The disk was in the way."""
+    MACHINE = "machine"
+    """The disk was in the way, or the system."""
     KILLED = "killed"
     """Somebody has ended it: a person, or a system short of memory."""
 
@@ -95,11 +96,7 @@ Apply = Callable[[Job], None]
 
 
 def apply_confined(job: Job) -> Ending:
-    """Apply a delta in a child process, and return how that has ended. Does not raise for it.
-
-    Raises:
-        OSError: No process can be started.
-    """
+    """Apply a delta in a child process, and return how that has ended. Does not raise for it."""
     if not hasattr(os, "fork"):
         return _carry_out(job, _apply)
     if _is_alone():
@@ -119,7 +116,7 @@ def _carry_out(job: Job, apply: Apply) -> Ending:
     except LockgateError as exc:
         return Ending(kind=Ended.REFUSED, reason=str(exc))
     except OSError as exc:
-        return Ending(kind=Ended.DISK, reason=str(exc))
+        return Ending(kind=Ended.MACHINE, reason=str(exc))
     except MemoryError:
         return Ending(kind=Ended.LIMIT, reason="it takes more memory than it may")
     except Exception as exc:  # noqa: BLE001 (a delta that our code stumbles over is no delta)
@@ -141,22 +138,27 @@ def _is_alone() -> bool:
 
 
 def in_child(job: Job, apply: Apply) -> Ending:
-    """Do `apply` in a child process with limits, and return how that has ended.
-
-    Raises:
-        OSError: No process can be started.
-    """
+    """Do `apply` in a child process with limits, and return how that has ended."""
     # What can fail or load a library is done before there are two of us.
     limits = _limits_for(job)
     die_with = _prepare_to_die_with()
     ours = os.getpid()
     listen, tell = os.pipe()
-    pid = os.fork()
+    # Nobody ends us between its birth and the moment from which we would take it along.
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        pid = os.fork()
+    except OSError as exc:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        os.close(listen)
+        os.close(tell)
+        return Ending(kind=Ended.MACHINE, reason=f"no process can be started: {exc}")
     if pid == 0:
         _live(job, apply, limits, lambda: die_with(ours), tell)
     os.close(tell)
     try:
         with os.fdopen(listen, "rb") as stream:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
             said = stream.read(_MAX_WORDS_BYTES)
     except BaseException:
         _kill(pid)
@@ -200,9 +202,12 @@ def _in_interpreter(job: Job) -> Ending:
         "memory_bytes": job.memory_bytes,
     }
     command = [sys.executable, "-IS", "-c", _ALONE, json.dumps(given)]
-    ran = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env={}
-    )
+    try:
+        ran = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, env={}
+        )
+    except OSError as exc:
+        return Ending(kind=Ended.MACHINE, reason=f"no process can be started: {exc}")
     return _read_ending(ran.stdout[-_MAX_WORDS_BYTES:], ran.returncode)
 
 
@@ -232,7 +237,7 @@ def _words_of(ending: Ending) -> bytes:
 
 def _forget_handlers() -> None:
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    for number in (*_ENDING, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
