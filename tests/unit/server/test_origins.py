@@ -1,5 +1,6 @@
 """The server asks who built what it begins to offer; it verifies the same thing once."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from lockgate_release.errors import UsageError
 from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH, artifact_key, artifact_path
 from lockgate_release.requests import PublishRequest
 from lockgate_release.trust import sign
+from lockgate_server.ports import IfAbsent
 from lockgate_server.services.write.ceremony import hold_ceremony
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.origins import OriginMemory
 from lockgate_server.services.write.publish import publish
 from tests.simulators.attested import RELEASE_WORKFLOW
 from tests.simulators.publisher import Build
-from tests.simulators.server_scene import APP, CALLER, Scene
+from tests.simulators.server_scene import APP, CALLER, Scene, read_all
 from tests.simulators.sigstore import ANN, WORKFLOW, SigstoreSimulator, Somebody, serve_sigstore
 
 RULE = AttestationRule(demands=(AttestationDemand(signers=(RELEASE_WORKFLOW,)),))
@@ -142,6 +144,29 @@ def test_the_same_is_verified_once_and_what_was_missing_is_asked_for_again(
         put(scene, {POLICY_PATH: DEMANDING.to_bytes()})
     scene.land(proofs[0])
     put(scene, {POLICY_PATH: DEMANDING.to_bytes()})
+
+
+def test_taking_back_asks_for_no_more_origins_than_it_needs_and_waits_for_none(
+    scene: Scene, sigstore: SigstoreSimulator
+) -> None:
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        scene.send(offer(scene, attested(scene, version, bundles(sigstore, scene, version))))
+    stored = {
+        info.key: read_all(scene.store, info.key)
+        for info in scene.store.list(APP)
+        if info.key.endswith(".extras.json")
+    }
+    for key in stored:
+        scene.store.delete(key)
+    scene.revoke("1.2.0")
+    for key, data in stored.items():
+        assert data is not None
+        scene.store.put(
+            key, io.BytesIO(data), IfAbsent(), content_type="application/json", cache_control=""
+        )
+    assert scene.look().revoked() == ["1.2.0"]
+    # Its proof is gone, and no client would take it.
+    assert scene.look().offers() == []
 
 
 def test_what_is_remembered_is_bounded_and_the_oldest_goes() -> None:

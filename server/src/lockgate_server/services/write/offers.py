@@ -12,7 +12,8 @@ A release may be, when all of these hold:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 from lockgate_release.documents import ChannelDocument
 from lockgate_release.errors import UsageError
@@ -27,11 +28,33 @@ _NO_SALT = "0" * 32
 """For an offer that is only asked about."""
 
 
-def allowed_in(document: ChannelDocument, live: Live, bars: Bars, salt: str) -> Allowed:
-    """Return what may be offered in a channel.
+class _Candidates(Mapping[str, Candidate]):
+    """Releases that meet the channel's bar, each held to it when it is asked for, and once.
 
-    Raises:
-        DocumentError: The policy holds what is no key.
+    Few of them are: taking back must not wait until everybody's origin is proven.
+    """
+
+    def __init__(self, known: Mapping[str, Candidate], meets: Callable[[Candidate], bool]) -> None:
+        self._known = known
+        self._meets = cache(meets)
+
+    def __getitem__(self, version: str) -> Candidate:
+        candidate = self._known[version]
+        if not self._meets(candidate):
+            raise KeyError(version)
+        return candidate
+
+    def __iter__(self) -> Iterator[str]:
+        return (version for version in self._known if version in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def allowed_in(document: ChannelDocument, live: Live, bars: Bars, salt: str) -> Allowed:
+    """Return what may be offered in a channel; what meets its bar is found out when it is asked.
+
+    Asking can raise what `Bars.shortfall` raises.
     """
     channel, parse = document.channel, bars.policy.versions.parse
     floor = live.floor_of(channel, parse)
@@ -45,9 +68,12 @@ def allowed_in(document: ChannelDocument, live: Live, bars: Bars, salt: str) -> 
             sha256=Sha256Hex(live.targets[path].hashes["sha256"]),
             lifted_at=entry.lifted.get(channel),
         )
-        if bars.shortfall(document, candidate.offered(salt)) is None:
-            candidates[entry.version] = candidate
-    return Allowed(candidates=candidates, order=parse, salt=salt)
+        candidates[entry.version] = candidate
+
+    def meets(candidate: Candidate) -> bool:
+        return bars.shortfall(document, candidate.offered(salt)) is None
+
+    return Allowed(candidates=_Candidates(candidates, meets), order=parse, salt=salt)
 
 
 def check_offer(document: ChannelDocument, version: str, live: Live, bars: Bars) -> None:

@@ -26,6 +26,7 @@ from lockgate_release.documents import (
     parse_release,
 )
 from lockgate_release.documents.attestation_rules import AttestationRule
+from lockgate_release.errors import RepositoryError
 from lockgate_release.layout import TRUSTED_ROOT_PATH, artifact_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.strict_json import dump_json
@@ -82,8 +83,9 @@ class Origins:
     def shortfall(self, rule: AttestationRule, offer: ChannelOffer, role: str) -> Shortfall | None:
         """Return what is demanded of a release's artifacts and not proven, or None.
 
+        A document that is missing or damaged proves nothing, and keeps nobody from taking back.
+
         Raises:
-            RepositoryError: A document, or the trusted root, is not what was signed.
             TransportError: The store cannot be reached.
         """
         listed = self.lists.get(role)
@@ -101,7 +103,12 @@ class Origins:
         if known is not None:
             return known[0]
         missing: list[str] = []
-        lack = self._judge(rule, listed, offer.path, extras_path, missing)
+        try:
+            lack = self._judge(rule, listed, offer.path, extras_path, missing)
+        except RepositoryError as exc:
+            return Shortfall(
+                what="its origin is not proven", expected="whole documents", found=str(exc)
+            )
         if not missing:
             self.memory.keep(key, lack)
         return lack
