@@ -121,10 +121,11 @@ def _sign(signer: Signer, verifier: Verifier, sha256: Sha256Hex) -> Signed:
 
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(sha256))
     bundle = signer.sign_artifact(hashed)
-    claims = read_claims(bundle.signing_certificate)
+    named = f"the bundle of sha256:{sha256[:12]}…"
+    claims = read_claims(bundle.signing_certificate, subject=named)
     verifier.verify_artifact(hashed, bundle, claims.as_policy())
     data = bundle.to_json().encode() + b"\n"
-    (said,) = read_attestations(data, subject=f"the bundle of sha256:{sha256[:12]}…")
+    (said,) = read_attestations(data, subject=named)
     return Signed(said=said, identity=claims.identity, issuer=claims.issuer)
 
 
