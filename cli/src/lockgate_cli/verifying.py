@@ -24,6 +24,7 @@ from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
 from lockgate_release.layout import TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName, ChannelName, Sha256Hex
 from lockgate_release.provenance.bundles import MAX_BUNDLE_BYTES
+from lockgate_release.provenance.choosing import bundles_about
 from lockgate_release.provenance.facts import Judgement
 from lockgate_release.provenance.judging import judge_attestations
 from lockgate_release.trust.chain import Chain
@@ -196,7 +197,7 @@ def verify_release(
             demanded_by=name,
             judgement=judge_attestations(
                 rule,
-                _bundles(source, base.app, _about(listed, artifact.sha256), fetched),
+                _bundles(source, base.app, bundles_about(listed, artifact.sha256, rule), fetched),
                 artifact.sha256,
                 trusted_root,
             ),
@@ -223,14 +224,6 @@ def read_signed_root(source: Source, app: AppName, chain: Chain) -> bytes:
             "puts one before them.",
         )
     return read_document(source, app, chain, TRUSTED_ROOT_PATH)
-
-
-def _about(listed: Iterable[Attestation], sha256: Sha256Hex) -> list[Attestation]:
-    return [
-        one
-        for one in listed
-        if one.kind == SIGSTORE and (not one.artifacts or sha256 in one.artifacts)
-    ]
 
 
 def _bundles(
