@@ -63,6 +63,8 @@ class SafeTree:
                 out. None takes everything.
         """
         self._root = root
+        # A plain text: objects for thousands of paths would cost more than making the files.
+        self._base = f"{root}/"
         self._limits = limits
         self._subject = subject
         self._only = only
@@ -125,7 +127,7 @@ class SafeTree:
         with (self._root / source).open("rb") as content:
             self.add_file(name, content, executable=executable)
 
-    def add_copy_of(self, name: str, source: Path, size_bytes: int, *, executable: bool) -> None:
+    def add_copy_of(self, name: str, source: str, size_bytes: int, *, executable: bool) -> None:
         """Create the file `name` with the first `size_bytes` of the file `source`, of any tree.
 
         Raises:
@@ -136,8 +138,11 @@ class SafeTree:
         self._count(size_bytes, name)
         handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            with self._create(path, executable=executable) as target:
-                copy_content(handle, target.fileno(), size_bytes, subject=self._subject)
+            target = self._open(path, executable=executable)
+            try:
+                copy_content(handle, target, size_bytes, subject=self._subject)
+            finally:
+                os.close(target)
         finally:
             os.close(handle)
         self._lacking.discard(path)
@@ -224,20 +229,23 @@ class SafeTree:
         self._register(path, EntryKind.DIRECTORY)
         if self._only is None:
             with self._as_collision(path):
-                (self._root / path).mkdir(mode=_PROGRAM_MODE)
+                os.mkdir(self._base + path, _PROGRAM_MODE)  # noqa: PTH102 (a plain text, see above)
 
     def _create(self, path: str, *, executable: bool) -> BinaryIO:
+        return os.fdopen(self._open(path, executable=executable), "wb")
+
+    def _open(self, path: str, *, executable: bool) -> int:
         mode = _PROGRAM_MODE if executable else _FILE_MODE
         if self._only is not None:
             (self._root / path).parent.mkdir(mode=_PROGRAM_MODE, parents=True, exist_ok=True)
         with self._as_collision(path):
             handle = os.open(
-                self._root / path,
+                self._base + path,
                 os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
                 mode,
             )
         os.fchmod(handle, mode)
-        return os.fdopen(handle, "wb")
+        return handle
 
     @contextmanager
     def _as_collision(self, path: str) -> Iterator[None]:

@@ -84,7 +84,7 @@ def _fill(
         elif entry.kind is EntryKind.LINK:
             tree.add_link(entry.path, entry.target)
         elif entry.old is not None:
-            source = old / listing[entry.old].path
+            source = f"{old}/{listing[entry.old].path}"
             tree.add_copy_of(entry.path, source, entry.size_bytes, executable=entry.executable)
         elif entry.twin is not None:
             original = plan.entries[entry.twin].path
