@@ -135,6 +135,13 @@ def test_a_small_archive_and_one_that_nobody_can_unpack_get_no_delta() -> None:
     assert chosen(release("2.0.0", artifact()), [release("1.0.0", artifact(kind="rar"))]) == []
 
 
+def test_an_earlier_tree_that_is_much_smaller_saves_too_little() -> None:
+    new = release("2.0.0", artifact(size=10 * LEAST_ARCHIVE_BYTES))
+    for size, expected in ((3, [(LINUX, "1.0.0")]), (2, [])):
+        old = release("1.0.0", artifact(tree="01" * 32, size=size * LEAST_ARCHIVE_BYTES))
+        assert chosen(new, [old]) == expected
+
+
 def test_two_releases_with_one_tree_need_one_delta() -> None:
     assert chosen(release("2.0.0", artifact()), trees("01", "01", "02")) == [
         (LINUX, "1.0.0"),

@@ -5,7 +5,8 @@
    or soon will be. Then what clients have reported to use, by the days they have spent on it in the
    last week. Then, newest first, what the channels of the new release could offer.
 3. For each platform, the first so many that have an artifact for it.
-4. An archive that is small is not worth a delta: the request costs as much.
+4. An archive that is small is not worth a delta: the request costs as much. Nor is one whose tree
+   is mostly not in the earlier one, whatever that holds: less than 30 % of it could be saved.
 5. Two releases with the same tree need one delta; nor is one made again that the release has.
 """
 
@@ -28,6 +29,9 @@ LEAST_ARCHIVE_BYTES = 64 << 10
 
 _LOOKED_BEYOND = 5
 """How many more releases are looked at where some lack an artifact for a platform."""
+
+_LEAST_SHARE_PERCENT = 30
+"""Rule 4: what an earlier tree must have at least of the new one's bytes."""
 
 _KINDS = frozenset(kind.value for kind in ArchiveKind)
 
@@ -141,6 +145,8 @@ class _Choosing:
         for new in wanted:
             before = _artifact_before(old, new)
             if before is None or new.kind not in _KINDS:
+                continue
+            if 100 * before.tree_size < _LEAST_SHARE_PERCENT * new.tree_size:
                 continue
             tree = (new.platform, before.tree_sha256)
             if tree in self.trees:
