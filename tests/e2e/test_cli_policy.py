@@ -179,6 +179,7 @@ def test_previews_are_published_by_other_keys_into_their_own_channel(desk: Relea
     assert desk.chain().further["previews"].version == 2
     assert desk.chain().releases.version == 2
     promote = ["promote", "2.0.0-dev.2", "--from", "nightly", "--to", "stable"]
+    promote.append("--allow-prerelease")
     for key in ("nightbot.pem", "keys/publisher/publisher-1.pem"):
         person.must_end(2, [*promote, "--key", key], "does not allow this release here")
     # Other publishers sign neither for the other.
