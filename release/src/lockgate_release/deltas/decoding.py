@@ -64,6 +64,9 @@ _WORD_BYTES = 4
 _WORD = struct.Struct("<I")
 _CHUNK_BYTES = 1 << 12
 _MASK = 0xFFFFFFFF
+_FAR = 1 << 62
+_BATCH_BYTES = 1 << 18
+"""Small pieces are put together: whoever takes them has work with each."""
 _HALF = 1 << 31
 _MEMORY_BYTES = 80 << 20
 
@@ -89,7 +92,7 @@ def decode_memory_bytes(old_bytes: int, new_bytes: int) -> int:
 
 
 def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator[bytes]:
-    """Yield the new bytes, `size_bytes` in all, in pieces of at most `MAX_PIECE_BYTES`.
+    """Yield the new bytes, `size_bytes` in all, in pieces of little more than `MAX_PIECE_BYTES`.
 
     `patch` is read from where it stands, by position: it must be able to seek.
 
@@ -174,6 +177,7 @@ class _Block:
         self._segment_starts = [segment.start for segment in head.segments]
         self._regions = head.regions
         self._region_starts = [region.start for region in head.regions]
+        self._last = (0, 0, NO_REGION)
         self._literals = head.columns["literals"]
         self._fixes = _Fixes(head.columns["fix-gaps"], head.columns["fix-values"])
         self._operands = Operands(head.columns, head.moves)
@@ -182,11 +186,22 @@ class _Block:
         """Yield what the block makes."""
         olds, news, lengths = self._cover_table()
         self._head.moves.seed(self._seeds(olds, news, lengths))
-        at = 0
+        ready: list[bytes | bytearray] = []
+        at = ready_bytes = 0
         for old_at, new_at, length in zip(olds, news, lengths, strict=True):
-            yield from self._pass_on(at, new_at)
+            if ready and ready_bytes + new_at - at + length > _BATCH_BYTES:
+                yield b"".join(ready)
+                ready, ready_bytes = [], 0
+            if new_at - at > _BATCH_BYTES:
+                yield from self._pass_on(at, new_at)
+            elif new_at > at:
+                ready += self._pass_on(at, new_at)
+                ready_bytes += new_at - at
+            ready.append(self._copy(old_at, new_at, length))
+            ready_bytes += length
             at = new_at + length
-            yield self._copy(old_at, new_at, length)
+        if ready:
+            yield b"".join(ready)
         yield from self._pass_on(at, self._head.size_bytes)
         if self._fixes.ahead_bytes:
             raise damaged("has fix-ups behind the last cover")
@@ -230,8 +245,14 @@ class _Block:
         return self._segments[index - 1].bias if index else 0
 
     def _region(self, at: int) -> Region:
-        index = bisect_right(self._region_starts, at)
-        return self._regions[index - 1] if index else NO_REGION
+        # New positions come in order: nearly always it is the region of the last one.
+        start, end, region = self._last
+        if not start <= at < end:
+            index = bisect_right(self._region_starts, at)
+            region = self._regions[index - 1] if index else NO_REGION
+            end = self._region_starts[index] if index < len(self._regions) else _FAR
+            self._last = (region.start, end, region)
+        return region
 
     def _pass_on(self, at: int, end: int) -> Iterator[bytes]:
         while at < end:
@@ -242,7 +263,7 @@ class _Block:
             at += len(data)
             yield data
 
-    def _copy(self, old_at: int, new_at: int, length: int) -> bytes:
+    def _copy(self, old_at: int, new_at: int, length: int) -> bytes | bytearray:
         copied = self._old.read_at(old_at, length)
         if len(copied) != length:
             raise damaged("the old bytes are shorter than they were")
@@ -274,7 +295,7 @@ class _Fixes:
         self._values = words_of(values)
         self.ahead_bytes = next(self._gaps, 0)
 
-    def apply(self, made: bytes | bytearray) -> bytes:
+    def apply(self, made: bytes | bytearray) -> bytes | bytearray:
         """Return what was copied and predicted, put right.
 
         Raises:
@@ -284,20 +305,24 @@ class _Fixes:
         at = self.ahead_bytes
         if at >= size:
             self.ahead_bytes = at - size
-            return bytes(made)
-        made = bytearray(made)
-        made += bytes(_WORD_BYTES)
+            return made
+        if not isinstance(made, bytearray):
+            made = bytearray(made)
         read, write = _WORD.unpack_from, _WORD.pack_into
         gaps, values = self._gaps, self._values
+        last = size - _WORD_BYTES
         try:
-            while at < size:
+            while at <= last:
                 write(made, at, read(made, at)[0] + next(values) & _MASK)
-                at += _WORD_BYTES
-                at = (at if at < size else size) + next(gaps)
+                at += _WORD_BYTES + next(gaps)
+            if at < size:
+                word = int.from_bytes(made[at:], "little") + next(values) & _MASK
+                made[at:] = word.to_bytes(_WORD_BYTES, "little")[: size - at]
+                at = size + next(gaps)
         except StopIteration as error:
             raise damaged("has fewer fix-ups than it needs") from error
         self.ahead_bytes = at - size
-        return bytes(made[:size])
+        return made
 
 
 def _limited(value: int, limit: int, what: str) -> int:

@@ -36,7 +36,7 @@ def encoded(old: bytes, new: bytes, *, memory_bytes: int = CEILING_BYTES) -> byt
 
 def decoded(old: bytes, patch: bytes, size_bytes: int) -> bytes:
     pieces = list(decode_solid(Bytes(old), io.BytesIO(patch), size_bytes=size_bytes))
-    assert all(len(piece) <= decoding.MAX_PIECE_BYTES for piece in pieces)
+    assert all(0 < len(piece) <= 2 * decoding.MAX_PIECE_BYTES for piece in pieces)
     return b"".join(pieces)
 
 
