@@ -50,6 +50,6 @@ def test_origins_are_attested_and_demanded_as_the_page_says(tmp_path: Path) -> N
         (tmp_path / "bundles" / "provenance.jsonl").write_bytes(provenance)
         terminal.type(f"export SIGSTORE_ID_TOKEN={sigstore.token(JOB)}")
         typed = terminal.follow(blocks_of(PAGE))
-        assert sum(bool(ended.line.comment) for ended in typed) >= 4, "the page claims too little"
+        assert sum(bool(ended.line.comment) for ended in typed) >= 6, "the page claims too little"
         shown = terminal.type("lockgate policy show").said
     assert "https://github.com/myorg/myapp/.github/workflows/release.yml@refs/tags/v*" in shown
