@@ -20,6 +20,7 @@ from lockgate_release.layout import artifact_key
 from lockgate_release.names import ChannelName, Platform, Sha256Hex
 from lockgate_release.reports import Active
 from lockgate_server.ports.reports import Admitted
+from tests.simulators.api_server import serve_app
 from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
 from tests.simulators.signers import open_team
 
@@ -149,6 +150,51 @@ def test_what_clients_report_to_use_is_where_deltas_begin(desk: ReleaseDesk) -> 
     said = publish(desk, "1.4.0", "--deltas", "2")
     # 1.3.0 is offered to everybody: its clients are on their way there.
     assert [item["from_version"] for item in said["deltas"]] == ["1.3.0", "1.0.0"]
+
+
+def test_a_release_of_what_was_uploaded_before_gets_deltas_too(desk: ReleaseDesk) -> None:
+    publish(desk, "1.0.0")
+    path = build(desk.folder, "1.1.0")
+    digest = desk.person.must("upload", "--app", APP, path.name).out.strip()
+    path.unlink()
+    said = desk.person.must(
+        *("publish", "--app", APP, "--version", "1.1.0", "--channel", "stable", "--json"),
+        *("--artifact", f"{PLATFORM}={digest}@{path.name}"),
+    ).json()
+    assert [item["from_version"] for item in said["deltas"]] == ["1.0.0"]
+
+
+def test_a_server_that_does_not_know_what_clients_use_stops_no_publish(
+    desk: ReleaseDesk,
+) -> None:
+    publish(desk, "1.0.0")
+    publish(desk, "1.1.0", "--deltas", "0")
+    build(desk.folder, "1.2.0")
+    api: Any = desk.server.api()
+
+    def older(environ: dict[str, Any], start: Any) -> Any:
+        if environ["PATH_INFO"].endswith("/installed"):
+            environ = {**environ, "PATH_INFO": "/api/v1/nothing"}
+        return api(environ, start)
+
+    with serve_app(older) as address:
+        ended = desk.publish("1.2.0", "--json", "--deltas", "1", "--server", address)
+    assert [item["from_version"] for item in ended.json()["deltas"]] == ["1.1.0"]
+    assert "which versions clients use is not known" in ended.err
+
+
+def test_a_person_is_asked_before_deltas_are_dropped(desk: ReleaseDesk) -> None:
+    publish(desk, "1.0.0")
+    publish(desk, "1.1.0")
+    before = desk.files()
+    desk.person.watched = True
+    desk.person.answers = ["no", "yes"]
+    drop = ["deltas", "drop", "1.1.0", "--app", APP]
+    desk.person.must_end(ExitCode.USAGE, drop, "nothing was done")
+    assert desk.files() == before
+    assert "has other deltas now" in desk.person.must(*drop).err
+    assert "no deltas" in desk.person.must("deltas", "list", "1.1.0", "--app", APP).err
+    assert listed(desk) == []
 
 
 def test_a_delta_that_saves_too_little_is_not_published(desk: ReleaseDesk) -> None:
