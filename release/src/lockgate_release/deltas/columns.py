@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 from lockgate_release.errors import ArchiveError
 
 __all__ = [
-    "MAX_DICTIONARY_BYTES",
     "ColumnReader",
     "ColumnSpec",
     "bits_of",
@@ -29,7 +28,6 @@ __all__ = [
     "write_varints",
 ]
 
-MAX_DICTIONARY_BYTES = 8 << 20
 _MIN_DICTIONARY_BYTES = 4096
 _INPUT_BYTES = 1 << 15
 _STEP_BYTES = 1 << 16
@@ -51,11 +49,13 @@ class ColumnSpec:
     lc: int = 3
     lp: int = 0
     pb: int = 0
+    most_bytes: int = 1 << 20
+    """Of the dictionary: how far back anything is looked for."""
 
     def filters(self, size_bytes: int) -> list[dict[str, Any]]:
         """Return liblzma's filter chain for a column of `size_bytes` unpacked."""
         dictionary_bytes = _MIN_DICTIONARY_BYTES
-        while dictionary_bytes < min(size_bytes, MAX_DICTIONARY_BYTES):
+        while dictionary_bytes < min(size_bytes, self.most_bytes):
             dictionary_bytes *= 2
         return [
             {

@@ -71,12 +71,12 @@ _HALF = 1 << 31
 _MEMORY_BYTES = 80 << 20
 
 _FLAGS = ColumnSpec(lc=0)
-_VALUES = ColumnSpec(lc=0, lp=2, pb=2)
+_VALUES = ColumnSpec(lc=0, lp=2, pb=2, most_bytes=4 << 20)
 COLUMNS = (
     ("gaps", ColumnSpec()),
     ("lengths", ColumnSpec()),
     ("seeks", ColumnSpec()),
-    ("literals", ColumnSpec(pb=1)),
+    ("literals", ColumnSpec(pb=1, most_bytes=8 << 20)),
     ("fix-gaps", ColumnSpec()),
     ("fix-values", _VALUES),
     ("targets", _VALUES),

@@ -126,9 +126,14 @@ class Moves:
 
     def seed(self, covers: Iterable[tuple[int, int, int]]) -> None:
         """Learn from covers: old address, how far it moved, length. The longest are believed."""
-        known = [cover for cover in covers if cover[2] >= _MIN_SEED_BYTES]
+        addresses, moves, lengths = array("q"), array("q"), array("q")
+        for address, move, length in covers:
+            if length >= _MIN_SEED_BYTES:
+                addresses.append(address)
+                moves.append(move)
+                lengths.append(length)
         for least, most in _SEED_PASSES:
-            for address, move, length in known:
+            for address, move, length in zip(addresses, moves, lengths, strict=True):
                 if least <= length < most:
                     self._fill(address, move, length)
 

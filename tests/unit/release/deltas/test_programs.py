@@ -1,0 +1,116 @@
+"""What moved in a program is predicted: its delta holds what was written, not where it went."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lockgate_release.deltas.columns import pack_column, write_varint
+from lockgate_release.deltas.decoding import COLUMNS, decode_solid
+from lockgate_release.deltas.encoding import encode_solid
+from lockgate_release.deltas.images import find_parts
+from lockgate_release.deltas.references import RegionKind, literal_addresses
+from lockgate_release.errors import ArchiveError
+from tests.unit.release.deltas.programs import ARM64, X86_64, program
+
+
+class Bytes:
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def read_at(self, offset: int, size: int, /) -> bytes:
+        assert 0 <= offset <= offset + size <= self.size
+        return self._data[offset : offset + size]
+
+
+def encoded(old: bytes, new: bytes, *, memory_bytes: int = 200 << 20) -> bytes:
+    out = io.BytesIO()
+    encode_solid(Bytes(old), Bytes(new), out, memory_bytes=memory_bytes)
+    return out.getvalue()
+
+
+def decoded(old: bytes, patch: bytes, size_bytes: int) -> bytes:
+    return b"".join(decode_solid(Bytes(old), io.BytesIO(patch), size_bytes=size_bytes))
+
+
+@pytest.mark.parametrize("machine", [X86_64, ARM64])
+@pytest.mark.parametrize("inserted_bytes", [16, 64, 4096])
+def test_a_program_whose_functions_moved_is_made_again(machine: int, inserted_bytes: int) -> None:
+    old, new = program(machine), program(machine, inserted_bytes=inserted_bytes)
+    assert decoded(old, encoded(old, new), len(new)) == new
+    assert decoded(new, encoded(new, old), len(old)) == old
+
+
+@pytest.mark.parametrize("machine", [X86_64, ARM64])
+def test_thousands_of_addresses_that_moved_cost_less_than_a_byte_each(machine: int) -> None:
+    old, new = program(machine), program(machine, inserted_bytes=16)
+    assert find_parts(new)[0].kind in {RegionKind.X86, RegionKind.ARM64}
+    changed = sum(a != b for a, b in zip(old[0x1000:], new[0x1000:], strict=False))
+    assert changed > 20_000
+    assert len(encoded(old, new)) < 1800
+
+
+def test_several_programs_in_one_row_have_addresses_of_their_own() -> None:
+    rows = []
+    for inserted_bytes in (0, 16):
+        parts = [program(X86_64, inserted_bytes=inserted_bytes), b"text " * 99, b"odd"]
+        rows.append(b"".join([*parts, program(ARM64, inserted_bytes=inserted_bytes)]))
+    old, new = rows
+    patch = encoded(old, new)
+    assert decoded(old, patch, len(new)) == new
+    assert len(patch) < 4000
+
+
+@pytest.mark.parametrize("cut", [10, 63, 64, 100, 0x1000, 0x1100, -1, -64, -200])
+def test_half_a_program_is_bytes_like_any_other(cut: int) -> None:
+    old, new = program(X86_64), program(X86_64, inserted_bytes=16)[:cut]
+    assert decoded(old, encoded(old, new), len(new)) == new
+    assert decoded(new, encoded(new, old), len(old)) == old
+
+
+@given(st.binary(max_size=200), st.integers(-(1 << 40), 1 << 40))
+def test_addresses_in_literals_turn_back_into_what_they_were(data: bytes, address: int) -> None:
+    data = data.replace(b"a", b"\xe8").replace(b"b", b"\x0f\x84")
+    turned = literal_addresses(data, address, sign=1)
+    assert literal_addresses(turned, address, sign=-1) == data
+
+
+OLD = program(X86_64, functions=40)
+NUMBERS = st.one_of(st.integers(0, 300), st.integers(0, (1 << 56) - 1))
+REGION = st.tuples(NUMBERS, NUMBERS, st.integers(0, 6), NUMBERS, NUMBERS)
+COLUMN = st.one_of(
+    st.binary(max_size=40),
+    st.lists(NUMBERS, max_size=12).map(lambda numbers: b"".join(map(write_varint, numbers))),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 5000),
+    st.tuples(st.integers(0, 12), st.integers(0, 23), st.integers(0, 11)),
+    st.lists(st.tuples(NUMBERS, NUMBERS), max_size=3),
+    st.lists(REGION, max_size=3),
+    st.lists(COLUMN, min_size=len(COLUMNS), max_size=len(COLUMNS)),
+)
+def test_whatever_a_block_says_of_itself_it_makes_its_bytes_or_is_refused(
+    size: int,
+    counts: tuple[int, int, int],
+    segments: list[tuple[int, int]],
+    regions: list[tuple[int, int, int, int, int]],
+    columns: list[bytes],
+) -> None:
+    packed = [pack_column(raw, spec) for raw, (_, spec) in zip(columns, COLUMNS, strict=True)]
+    head = [size, *counts, len(segments), *(n for segment in segments for n in segment)]
+    head += [len(regions), *(n for region in regions for n in region)]
+    for raw, data in zip(columns, packed, strict=True):
+        head += [len(data), len(raw)]
+    patch = b"".join([*map(write_varint, head), *packed])
+    try:
+        made = decoded(OLD, patch, size)
+    except ArchiveError:
+        return
+    assert len(made) == size
