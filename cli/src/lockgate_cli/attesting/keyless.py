@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sigstore.sign import Signer
     from sigstore.verify import Verifier
 
-__all__ = ["TOKEN_VARIABLE", "KeylessWish", "Signed", "open_keyless"]
+__all__ = ["TOKEN_VARIABLE", "KeylessWish", "Signed", "open_keyless", "translate_error"]
 
 TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105 (the name of a variable)
 """Where CI services that hand tokens over in the environment put the one for Sigstore."""
@@ -219,20 +219,23 @@ def _within(deadline_s: float, work: Callable[[], T], subject: str) -> T:
             "no answer", subject=subject, expected=f"one within {deadline_s:.0f} s"
         )
     if task.failure is not None:
-        raise _translate(task.failure, subject) from task.failure
+        raise translate_error(task.failure, subject) from task.failure
     return task.results[0]
 
 
-def _translate(exc: BaseException, subject: str) -> BaseException:
+def translate_error(exc: BaseException, subject: str) -> BaseException:
     """Return what an error of Sigstore's client means, by who must act."""
     from requests import RequestException  # noqa: PLC0415 (as above)
     from sigstore.errors import Error, NetworkError  # noqa: PLC0415
+    from tuf.api.exceptions import DownloadError  # noqa: PLC0415
 
     if isinstance(exc, LockgateError) or not isinstance(exc, Exception):
         return exc
-    if isinstance(exc, Error) and not isinstance(exc, NetworkError):
+    # The public instance's keys come through TUF: not to reach them is not to be refused.
+    unreached = isinstance(exc, NetworkError) or isinstance(exc.__cause__, DownloadError)
+    if isinstance(exc, Error) and not unreached:
         return TrustError("refused", subject=subject, found=_shorten(exc))
-    if isinstance(exc, RequestException):
+    if unreached or isinstance(exc, RequestException):
         return TransportError("cannot be reached", subject=subject, found=_shorten(exc))
     return TransportError("did not do it", subject=subject, found=_shorten(exc))
 

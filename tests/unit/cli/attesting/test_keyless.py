@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sigstore.errors import TUFError
+from tuf.api.exceptions import DownloadHTTPError, ExpiredMetadataError, SlowRetrievalError
 
-from lockgate_cli.attesting.keyless import KeylessWish, open_keyless
+from lockgate_cli.attesting.keyless import KeylessWish, open_keyless, translate_error
 from lockgate_release.digests import digest_bytes
 from lockgate_release.errors import TransportError, TrustError, UsageError
 from lockgate_release.provenance.bundles import BundleVerifier
@@ -112,3 +114,19 @@ def test_no_message_and_no_value_shows_the_token(
             open_keyless(wish(tmp_path, config), {"SIGSTORE_ID_TOKEN": token})
     assert token not in str(raised.value)
     assert token.rsplit(".", 1)[-1] not in repr(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (SlowRetrievalError(), TransportError),
+        (DownloadHTTPError("gone", 503), TransportError),
+        (ExpiredMetadataError("root"), TrustError),
+    ],
+)
+def test_public_keys_that_cannot_be_reached_are_not_keys_that_are_refused(
+    cause: Exception, expected: type[Exception]
+) -> None:
+    exc = TUFError("Failed to refresh TUF metadata")
+    exc.__cause__ = cause
+    assert type(translate_error(exc, "Sigstore")) is expected
