@@ -63,7 +63,7 @@ def test_what_nobody_attested_is_not_offered_and_a_person_can_answer_for_it(
     assert BOTS in refused.err
     assert "--sigstore signs it" in refused.err
     said = desk.publish("2.0.0", "--allow-unattested")
-    assert "stable: clients refuse what is unattested" in said.err
+    assert "stable: nobody asks who built it" in said.err
     assert desk.offers() == {"2.0.0": 10_000}
     (entry,) = desk.person.must("audit", "--limit", "1", "--json").json()["entries"]
     assert entry["details"]["allow_unattested"] is True

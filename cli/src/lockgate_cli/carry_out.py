@@ -184,7 +184,8 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             ends = f", and ends in {format_duration(offer.lifetime_s)}"
         lines.append(f"> {offer.channel} offers {offer.version} {_describe_reach(offer)}{ends}")
         if offer.allow_unattested:
-            lines.append(f"! {offer.channel}: clients refuse what is unattested and must not be")
+            refusing = "where the policy does, clients refuse it"
+            lines.append(f"! {offer.channel}: nobody asks who built it; {refusing}")
     for channel in prepared.wish.channels:
         document = plan.base.channels.get(channel)
         known = document.offer_of(prepared.wish.version) if document else None
