@@ -74,7 +74,8 @@ def test_without_sigstore_nothing_is_proven_and_its_extra_is_named(
 
 
 @pytest.mark.parametrize(
-    "root", [b"", b"{}", b"[]", b"\xff", b'{"mediaType": "x"}', b"[" * 200_000]
+    "root",
+    [b"", b"{}", b"[]", b"\xff", b'{"mediaType": "x"}', b'{}, "trustedRoot": {}', b"[" * 200_000],
 )
 def test_without_a_root_nothing_is_judged(sigstore: SigstoreSimulator, root: bytes) -> None:
     with pytest.raises(ProvenanceError, match="trusted root"):

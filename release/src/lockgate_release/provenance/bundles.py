@@ -36,6 +36,11 @@ MAX_BUNDLE_BYTES = 16 << 20
 """No bundle is larger: a statement with a bill of materials can be some megabytes."""
 
 _SHOWN = 300
+# The signing part is never asked for: nothing is signed here.
+_HEAD = """{
+  "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+  "signingConfig": {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"},
+  "trustedRoot": """
 
 
 class BundleVerifier:
@@ -121,13 +126,10 @@ def _open(trusted_root: bytes) -> Verifier:
     from sigstore.models import ClientTrustConfig  # noqa: PLC0415 (imported where it is needed)
     from sigstore.verify import Verifier  # noqa: PLC0415 (the same)
 
-    whole = {
-        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
-        "trustedRoot": json.loads(trusted_root),
-        # Never asked for: nothing is signed here.
-        "signingConfig": {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"},
-    }
-    config = ClientTrustConfig.from_json(json.dumps(whole))
+    # Only what is one JSON value by itself can stand in the middle of another and stay one.
+    text = trusted_root.decode()
+    json.loads(text)
+    config = ClientTrustConfig.from_json(_HEAD + text + "}")
     return Verifier(trusted_root=config.trusted_root)
 
 

@@ -39,12 +39,14 @@ def judge_attestations(
     verifier = BundleVerifier(trusted_root)
     found: list[Provenance] = []
     refused: list[str] = []
+    lacks = find_lacks(rule, found)
     for bundle in bundles:
         try:
             found.append(verifier.verify(bundle, artifact_sha256))
         except ProvenanceError as exc:
             refused.append(str(exc))
             continue
-        if not find_lacks(rule, found):
+        lacks = find_lacks(rule, found)
+        if not lacks:
             break
-    return Judgement(found=tuple(found), refused=tuple(refused), lacks=find_lacks(rule, found))
+    return Judgement(found=tuple(found), refused=tuple(refused), lacks=lacks)
