@@ -19,7 +19,7 @@ from pathlib import Path
 from lockgate_release.digests import digest_file
 
 NAME = "ruff"
-FIRST, SECOND, BROKEN = "0.17.4", "0.17.5", "0.17.6-broken"
+FIRST, SECOND, BROKEN = "0.17.4", "0.17.5", "0.17.6"
 ENTRYPOINT = "bin/ruff"
 
 
