@@ -36,6 +36,8 @@ MB = 1_000_000
 SIZE_BAR, SMALLEST_BAR, MAKE_BAR, APPLY_BAR = 0.68, 1.03, 0.4, 1.2
 MAKE_BASE_BYTES, MAKE_FACTOR = 50 * MB, 6
 APPLY_BAR_BYTES = 80 * MB
+ASKED_BYTES = 2000 * MB
+"""The ceiling that `lockgate publish` asks for where nobody says another."""
 LINK_BYTES_PER_S = 10_000_000 / 8
 _MOST_FOR_22_BYTES = 64 * MB
 """zstd -22 takes ten minutes of the larger ones, and is never the smallest there."""
@@ -73,7 +75,7 @@ def run() -> Table:
     for pair in pairs:
         found[pair.name] = _measure_all(pair, cache)
         _show(table, pair, found[pair.name])
-    _judge(table, found)
+    _judge(table, {pair.name: pair for pair in pairs}, found)
     if "together" in wanted or not (wanted or _QUICK):
         parts = [lay(pair, cache) for pair in PAIRS if pair.name in _TOGETHER]
         _judge_large(table, lay_together(parts, cache))
@@ -114,7 +116,7 @@ def measure(engine: Engine, pair: Laid) -> Figures:
         place = pair.tree if engine.on_trees else pair.tar
         places = {"old": str(place("old")), "delta": str(folder / "delta")}
         places["old_bytes"] = str(max(pair.larger_bytes, 1 << 20))
-        places["memory_bytes"] = str(_make_ceiling_bytes(pair))
+        places["memory_bytes"] = str(ASKED_BYTES)
         make_s, make_bytes = _spend(engine.make, {**places, "new": str(place("new"))})
         apply_s, apply_bytes = _spend(engine.apply, {**places, "new": str(folder / "new")})
         result = folder / "new"
@@ -167,7 +169,9 @@ def _show(table: Table, pair: Laid, found: Mapping[str, Figures]) -> None:
         )
 
 
-def _judge(table: Table, found: Mapping[str, Mapping[str, Figures]]) -> None:
+def _judge(
+    table: Table, pairs: Mapping[str, Laid], found: Mapping[str, Mapping[str, Figures]]
+) -> None:
     """Judge ours against what issue 9 demands, over all pairs."""
     rivals = {engine.name for engine in RIVALS if engine.rival}
     for engine in (*RIVALS, OURS_QUICK):
@@ -196,8 +200,9 @@ def _judge(table: Table, found: Mapping[str, Mapping[str, Figures]]) -> None:
             "",
             table.judge(round(ours.size_bytes / smallest[0], 3), at_most=SMALLEST_BAR)
             + " of the smallest",
-            "",
-            f"{share:.3f} of full's time on 10 Mbit/s",
+            _judge_peak(table, ours.make_bytes, _make_ceiling_bytes(pairs[name])),
+            _judge_peak(table, ours.apply_bytes, APPLY_BAR_BYTES)
+            + f", {share:.3f} of full's time on 10 Mbit/s",
         )
 
 
@@ -214,6 +219,10 @@ def _judge_large(table: Table, pair: Laid) -> None:
         f"{ours.apply_s:.2f} s, MB: "
         + table.judge(round(ours.apply_bytes / MB, 1), at_most=APPLY_BAR_BYTES / MB),
     )
+
+
+def _judge_peak(table: Table, found_bytes: int, bar_bytes: int) -> str:
+    return "MB: " + table.judge(round(found_bytes / MB), at_most=round(bar_bytes / MB))
 
 
 def _over_the_link_s(it: Figures) -> float:
