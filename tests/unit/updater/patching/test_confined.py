@@ -80,6 +80,19 @@ def test_that_interpreter_has_limits_too(job: Job) -> None:
         assert apply_confined(no_more_than_it_has).kind in {Ended.LIMIT, Ended.REFUSED}
 
 
+def test_an_interpreter_that_cannot_start_is_no_fault_of_the_delta(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with _another_thread():
+        ending = apply_confined(job)
+    assert ending.kind is Ended.MACHINE
+    assert not ending.blames_delta
+
+
 def test_what_is_no_delta_is_refused(job: Job) -> None:
     job.delta.write_bytes(b"x" * 1000)
     ending = apply_confined(job)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from lockgate_release.digests import digest_bytes
 from lockgate_release.documents.delta import Delta
+from lockgate_release.layout import artifact_path
 from lockgate_release.names import Sha256Hex
 from lockgate_updater import Event, Step
+from lockgate_updater.events import StepName
 from lockgate_updater.install.patching.plan import FetchPlan
 from tests.simulators.client import SimulatedClient, is_whole
 from tests.simulators.faults import Kind
-from tests.simulators.patching import COLUMNS, ZSTD, add_delta, make_bytes
+from tests.simulators.patching import COLUMNS, ZSTD, add_delta, list_deltas, make_bytes
 from tests.simulators.repository import HEALTHY, RepositorySimulator
 
 NOISE = random.Random(1).randbytes(40_000)
@@ -278,3 +281,41 @@ def test_a_dry_run_and_an_explanation_tell_the_plan_and_fetch_nothing_of_it(
     assert f"fetch a delta, 1.1.0 -> 2.0.0: {delta.size} bytes to fetch" in " ".join(lines)
     assert _fetched(repository) == []
     assert not any((client.home / "state" / "downloads").iterdir())
+
+
+@pytest.mark.parametrize("content", [NOISE[:29_999] + b"!", b"short"])
+def test_a_tree_that_changes_after_its_proof_is_not_held_against_the_delta(
+    client: SimulatedClient, repository: RepositorySimulator, content: bytes
+) -> None:
+    repository.publish("2.0.0", TWO)
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO), algorithm=ZSTD)
+    steps: list[Step] = []
+
+    def change_it(event: Event) -> None:
+        if isinstance(event, Step):
+            steps.append(event)
+            if event.name == "patching":
+                (client.home / "current" / "lib" / "data").write_bytes(content)
+
+    plan = client.updater.update(progress=change_it).plan
+    assert plan is not None
+    assert plan.kind == "full"
+    assert is_whole(client, "2.0.0", TWO)
+    assert [step.name for step in steps].count(StepName.PATCHING) == 1
+    assert len([step for step in steps if "is damaged" in step.text]) == 1
+    memory = json.loads((client.home / "state" / "memory.json").read_bytes())
+    assert memory["failed_deltas"] == []
+
+
+def test_a_thousand_deltas_that_are_of_no_use_are_told_in_a_few_lines(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    repository.publish("2.0.0", TWO)
+    delta = add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    others = (replace(delta, sha256=digest_bytes(b"%d" % n), algorithm="x") for n in range(999))
+    strange = [replace(one, path=artifact_path(one.sha256)) for one in others]
+    list_deltas(repository, "2.0.0", [*strange, delta])
+    plan, _ = _update(client)
+    assert plan.kind == "delta"
+    assert 0 < len(plan.passed_over) <= 20

@@ -335,5 +335,9 @@ def _read_ending(said: bytes, code: int | None) -> Ending:
         return Ending(kind=Ended.LIMIT, reason="it takes more time than it may")
     if code == -signal.SIGKILL:
         return Ending(kind=Ended.KILLED, reason="it was killed")
+    if code is not None and code > 0:  # An interpreter that cannot start here, whatever the delta.
+        return Ending(
+            kind=Ended.MACHINE, reason=f"its process could not begin: it ended with {code}"
+        )
     # A fault in compiled code, which a delta must not reach again.
     return Ending(kind=Ended.REFUSED, reason=f"its process ended with {code}")

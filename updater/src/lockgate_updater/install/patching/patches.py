@@ -51,6 +51,8 @@ __all__ = ["Patches", "plan_for"]
 _MOST_TRIES = 4
 """Ways that are tried before the whole archive is fetched."""
 _MOST_PLANS = 16
+_MOST_TOLD = 20
+"""Deltas of no use here that people are told of: extras may name a thousand for each release."""
 _SLACK_BYTES = 8 << 20
 
 
@@ -83,6 +85,7 @@ class Patches:
         self._in_the_way: dict[Sha256Hex, str] = {}
         self._passed_over: dict[Sha256Hex, PassedOver] = {}
         self._damaged: set[Sha256Hex] = set()
+        self._free_bytes: int | None = None
         self.taken: FetchPlan | None = None
         """The plan that was carried out, once one was."""
 
@@ -111,6 +114,7 @@ class Patches:
         target = self._target()
         if target is None:
             return None
+        self._free_bytes = free_memory_bytes()
         search = Search(
             trees=trees,
             limit_bytes=full_bytes,
@@ -170,7 +174,7 @@ class Patches:
 
     def _is_usable(self, hop: Hop) -> bool:
         reason = self._why_not(hop.delta)
-        if reason:
+        if reason and len(self._passed_over) < _MOST_TOLD:
             self._pass_over(hop, reason)
         return not reason
 
@@ -182,7 +186,7 @@ class Patches:
         for item in self._session.memory.failed_deltas:
             if item.sha256 == delta.sha256:
                 return f"it has failed here: {item.reason}"
-        free_bytes = free_memory_bytes()
+        free_bytes = self._free_bytes
         if free_bytes is not None and delta.memory_bytes > free_bytes:
             return f"it takes {delta.memory_bytes} bytes of memory, and {free_bytes} are free"
         return ""
@@ -320,6 +324,9 @@ class Patches:
     def _fail(self, hop: Hop, reason: str, *, remembered: bool) -> NoReturn:
         self._leave_out(hop, reason)
         if remembered:
+            source = self._trees().get(hop.delta.from_tree_sha256)
+            if source is not None:
+                self._prove(source)  # What has changed since is to blame, and not the delta.
             session = self._session
             known = session.memory.failed_deltas
             failed = with_failed_delta(known, hop.delta.sha256, reason)
