@@ -7,6 +7,8 @@ import struct
 
 X86_64, ARM64 = 62, 183
 _BASE = 0x1000
+_APART = 0x3000
+"""How far addresses are from positions in the file."""
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _PROGRAM = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
@@ -33,7 +35,7 @@ def program(machine: int, *, functions: int = 400, inserted_bytes: int = 0) -> b
         for slot, callee in enumerate(calls[index]):
             here = place + len(body) + 8 * slot
             code[here : here + 8] = _call(machine, here + _BASE, starts[callee])
-    table = struct.pack(f"<{functions}Q", *starts)
+    table = struct.pack(f"<{functions}Q", *(start + _APART for start in starts))
     return _elf(machine, bytes(code), table)
 
 
@@ -55,11 +57,11 @@ def _elf(machine: int, code: bytes, table: bytes) -> bytes:
     sections_at = names_at + len(names)
     sections = [
         _SECTION.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-        _SECTION.pack(1, 1, 6, _BASE, _BASE, len(code), 0, 0, 16, 0),
-        _SECTION.pack(7, 1, 3, table_at, table_at, len(table), 0, 0, 8, 0),
+        _SECTION.pack(1, 1, 6, _BASE + _APART, _BASE, len(code), 0, 0, 16, 0),
+        _SECTION.pack(7, 1, 3, table_at + _APART, table_at, len(table), 0, 0, 8, 0),
         _SECTION.pack(20, 3, 0, 0, names_at, len(names), 0, 0, 1, 0),
     ]
     magic = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header = _HEADER.pack(magic, 3, machine, 1, 0, 64, sections_at, 0, 64, 56, 1, 64, 4, 3)
-    load = _PROGRAM.pack(1, 5, _BASE, _BASE, _BASE, len(code), len(code), 4096)
+    load = _PROGRAM.pack(1, 5, _BASE, _BASE + _APART, _BASE, len(code), len(code), 4096)
     return (header + load).ljust(_BASE, b"\0") + code + table + names + b"".join(sections)

@@ -72,6 +72,14 @@ def test_half_a_program_is_bytes_like_any_other(cut: int) -> None:
     assert decoded(new, encoded(new, old), len(old)) == old
 
 
+@pytest.mark.parametrize("machine", [X86_64, ARM64])
+def test_old_bytes_with_more_operands_than_the_delta_knows_are_refused(machine: int) -> None:
+    old, new = program(machine), program(machine, inserted_bytes=16)
+    calls = b"\xe8\0\0\0\0" if machine == X86_64 else b"\0\0\0\x94"
+    with pytest.raises(ArchiveError, match="fewer bits"):
+        decoded((calls * len(old))[: len(old)], encoded(old, new), len(new))
+
+
 @given(st.binary(max_size=200), st.integers(-(1 << 40), 1 << 40))
 def test_addresses_in_literals_turn_back_into_what_they_were(data: bytes, address: int) -> None:
     data = data.replace(b"a", b"\xe8").replace(b"b", b"\x0f\x84")
