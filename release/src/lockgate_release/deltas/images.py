@@ -30,6 +30,8 @@ _SYMBOLS = 2
 _NO_BYTES = 8
 _ALLOCATED = 2
 _MAX_TABLE = 4096
+_MAX_ADDRESS = 1 << 52
+"""What a delta can say of addresses, with room: a kernel in the upper half is left as it is."""
 _ABSOLUTE = frozenset(
     {
         ".data.rel.ro",
@@ -74,13 +76,18 @@ def find_parts(data: bytes) -> list[Part]:
     for found in _ELF.finditer(data):
         try:
             news = sorted(_parts_of_elf(data, found.start()), key=lambda part: part.start)
-        except (struct.error, ValueError):
-            continue
+        except (struct.error, ValueError, LookupError, OverflowError):
+            continue  # Bytes that only begin like a program.
         for part in news:
             start = max(part.start, parts[-1].end if parts else 0)
-            if start == part.start and start < part.end <= len(data):
+            is_inside = start == part.start and start < part.end <= len(data)
+            if is_inside and _is_sayable(part):
                 parts.append(part)
     return parts
+
+
+def _is_sayable(part: Part) -> bool:
+    return max(map(abs, (part.bias, part.base, *part.targets))) < _MAX_ADDRESS
 
 
 def _parts_of_elf(data: bytes, start: int) -> Iterator[Part]:

@@ -80,6 +80,44 @@ def test_old_bytes_with_more_operands_than_the_delta_knows_are_refused(machine: 
         decoded((calls * len(old))[: len(old)], encoded(old, new), len(new))
 
 
+SMALL = program(X86_64, functions=40)
+MOVED = program(X86_64, functions=40, inserted_bytes=16)
+HEADERS = [*range(16, 120), *range(-320, -8)]
+EXTREME = st.one_of(
+    st.sampled_from([0, 1, 0xFFFF, 1 << 31, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]),
+    st.just(0xFFFFFFFF81000000),  # where the kernel of Linux lies
+    st.integers(0, (1 << 64) - 1),
+)
+
+
+@pytest.mark.parametrize("section", [2, 3])
+@pytest.mark.parametrize("field", range(0, 64, 8))
+@pytest.mark.parametrize("value", [(1 << 63) - 1, 0xFFFFFFFF81000000, (1 << 64) - 1])
+def test_a_section_that_says_anything_of_itself_is_made_again(
+    section: int, field: int, value: int
+) -> None:
+    new, old = bytearray(MOVED), bytearray(SMALL)
+    for data in (new, old):
+        at = len(data) - 64 * section + field
+        data[at : at + 8] = value.to_bytes(8, "little")
+    assert decoded(bytes(old), encoded(bytes(old), bytes(new)), len(new)) == new
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(HEADERS), EXTREME), min_size=1, max_size=4), st.booleans()
+)
+def test_a_program_that_says_anything_of_itself_is_made_again(
+    changes: list[tuple[int, int]], is_old_too: bool
+) -> None:
+    new, old = bytearray(MOVED), bytearray(SMALL)
+    for at, value in changes:
+        for data in (new, old) if is_old_too else (new,):
+            start = at % len(data)
+            data[start : start + 8] = value.to_bytes(8, "little")
+    assert decoded(bytes(old), encoded(bytes(old), bytes(new)), len(new)) == new
+
+
 @given(st.binary(max_size=200), st.integers(-(1 << 40), 1 << 40))
 def test_addresses_in_literals_turn_back_into_what_they_were(data: bytes, address: int) -> None:
     data = data.replace(b"a", b"\xe8").replace(b"b", b"\x0f\x84")
