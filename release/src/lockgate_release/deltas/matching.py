@@ -12,6 +12,8 @@ from dataclasses import dataclass
 __all__ = ["Cover", "find_covers", "without_noise"]
 
 _MIN_COVER_BYTES = 24
+_CACHED_BYTES = 32 << 20
+"""Up to where a filter of old bytes may take memory to save time; what is found is the same."""
 
 _FLAG_SAME = 0x80
 _FLAG_BACK = 0x40
@@ -36,7 +38,9 @@ def find_covers(old: bytes, new: bytes) -> list[Cover]:
         return []
     import hdiffpatch  # noqa: PLC0415 (only who makes deltas has it)
 
-    patch = hdiffpatch.diff_lite(old, new, compression="none", validate=False, big_cache_match=True)
+    patch = hdiffpatch.diff_lite(
+        old, new, compression="none", validate=False, big_cache_match=len(old) <= _CACHED_BYTES
+    )
     return _read_covers(patch)
 
 
