@@ -28,7 +28,7 @@ from lockgate_cli.uploading.session import Outgoing
 from lockgate_release.archives import ArchiveKind, Limits, unpack
 from lockgate_release.deltas.making import MadeDelta
 from lockgate_release.documents import Artifact, Delta
-from lockgate_release.errors import DigestMismatchError, LockgateError
+from lockgate_release.errors import DigestMismatchError, LocalError, LockgateError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import AppName, Platform
 
@@ -238,6 +238,8 @@ class _Desk:
         digest, size_bytes = hashlib.sha256(), 0
         with target.open("xb") as out:
             for chunk in self.api.stream_artifact(self.app, artifact.sha256):
+                if self.workers.has_ended:
+                    raise LocalError("interrupted", subject=artifact.name)
                 size_bytes += len(chunk)
                 if size_bytes > artifact.size:
                     break

@@ -49,6 +49,11 @@ class Workers:
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _turn: threading.Condition = field(default_factory=threading.Condition)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether somebody has ended the run, so that nothing is worth beginning."""
+        return self._ended
+
     def run(self, task: Task) -> MadeDelta:
         """Make one delta, once there is memory for it.
 

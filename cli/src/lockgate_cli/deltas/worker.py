@@ -128,6 +128,8 @@ def main() -> None:
         disk = shutil.disk_usage(Path(task.target).parent)
         subject = f"{exc.filename or task.target}, {disk.free >> 20} MiB free"
         answer = {"what": exc.strerror or str(exc), "subject": subject}
+    except Exception as exc:  # noqa: BLE001 (nobody sees our stderr: it is said in the answer)
+        answer = {"what": f"{type(exc).__name__}: {exc}", "subject": task.name}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     # A thread waits for the end of stdin, and nothing else is left to do.
