@@ -4,7 +4,8 @@
    longest verified beginning counts, and what lies behind a bad chunk is cut off.
 2. A bad chunk is found as soon as it is complete: the connection is closed before the rest comes.
 3. The file holds verified chunks, and at most one unverified piece of the chunk in progress.
-4. No more than the signed size is written. Once every chunk is right, the whole is.
+4. No more than the signed size is written. Once every chunk is right, the whole is read once more:
+   chunks and file are two digests by the same publishers, and others vouch for the file alone.
 5. Where one source fails or is wrong, the next one goes on from the same byte.
 """
 
@@ -19,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lockgate_release.digests import CHUNK_BYTES
+from lockgate_release.digests import CHUNK_BYTES, digest_file
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LockgateError, TransportError
 from lockgate_updater.events import Observer, Progress
@@ -95,6 +96,22 @@ def download_artifact(
     download_file(
         transport, urls, plan, part, version=version, observe=observe, monotonic=monotonic
     )
+    if artifact.chunks is not None:
+        _check_whole(artifact, part)
+
+
+def _check_whole(artifact: Artifact, part: Path) -> None:
+    """Hold the file whose chunks are right to its own digest (rule 4)."""
+    with local_errors("cannot be read", part):
+        found = digest_file(part)
+    if found != artifact.sha256:
+        remove_file(part)
+        raise DigestMismatchError(
+            "the signed chunks are those of another file",
+            subject=artifact.name,
+            expected=artifact.sha256,
+            found=found,
+        )
 
 
 def download_file(

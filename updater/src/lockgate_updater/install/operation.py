@@ -20,6 +20,7 @@ from lockgate_updater.install.patching.patches import Patches, plan_for
 from lockgate_updater.install.reach import demand_reach
 from lockgate_updater.install.stage import stage, sweep
 from lockgate_updater.install.transaction import Transaction
+from lockgate_updater.origin.binding import counts_artifact_alone
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.revoked import why_not_allowed
 from lockgate_updater.session import Session
@@ -245,11 +246,17 @@ class Operation:
         # The decision is taken again on the newest document, right before the switch.
         online = receipt.install.health.reaches_server
         again = _offer_in(self._session.judge_again(force=force, online=online))
-        if again is None or receipt_for(again) != receipt:
+        if again is None or receipt_for(again) != receipt or not self._is_of_artifact(again):
             self._transaction.drop_attempt()
             return None
         result = self._transaction.begin_trial(attempt, receipt)
         return replace(result, decision=decision, plan=patches.taken)
+
+    def _is_of_artifact(self, offer: Offer) -> bool:
+        """Whether the staged tree came of the artifact's bytes, if the newest policy asks that."""
+        staged = self._session.receipt(receipt_for(offer).folder)
+        is_unpacked = staged is not None and staged.unpacked_from == offer.artifact.sha256
+        return is_unpacked or not counts_artifact_alone(self._session)
 
     def _stage(self, offer: Offer, receipt: Receipt, patches: Patches) -> Attempt:
         session = self._session
@@ -271,6 +278,7 @@ class Operation:
                 urls=session.client.configuration.addresses_of(offer.artifact.path),
                 observe=session.observe,
                 rebuild=patches.rebuild,
+                only_unpacked=counts_artifact_alone(session),
             )
         except RepositoryError:
             self._transaction.drop_attempt()

@@ -3,7 +3,7 @@
 1. The artifact's bytes are what was signed, before any of them is unpacked.
 2. It is unpacked beside the trees, where nothing can run it, and cannot leave its folder.
 3. The tree is the one that was signed, however it came about: unpacked, or made by deltas of one
-   that is here.
+   that is here. Where somebody vouches for the artifact alone, it was unpacked from its bytes.
 4. It is on the disk, and so is its receipt, before it gets its name.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -75,11 +76,12 @@ def stage(
     urls: tuple[str, ...],
     observe: Observer,
     rebuild: Rebuild,
+    only_unpacked: bool,
 ) -> None:
     """Leave the offered tree, proven and durable, in its folder.
 
     A tree that is there already is proven again, not downloaded. What `rebuild` cannot make is
-    unpacked from the whole archive.
+    unpacked from the whole archive. With `only_unpacked`, nothing else counts.
 
     Raises:
         RepositoryError: Not what was signed; nothing of it is left.
@@ -87,12 +89,12 @@ def stage(
         LocalError: The disk refuses, or is too full.
     """
     check_python(receipt.install.python, version=offer.version)
-    if _is_there_already(home, receipt):
+    artifact = offer.artifact
+    if _is_there_already(home, receipt, artifact.sha256 if only_unpacked else ""):
         ensure_environment(home, receipt)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is on the disk already"))
         return
     staging = home.versions / f"{_STAGING}{receipt.folder}"
-    artifact = offer.artifact
     part = part_of(home, artifact)
     listing = rebuild(staging)
     if listing is None:
@@ -103,6 +105,7 @@ def stage(
         if listing is None:
             observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
             listing = _unpack(part, artifact, staging)
+            receipt = replace(receipt, unpacked_from=artifact.sha256)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
         build_environment(home, receipt, staging)
         _name(home, staging, receipt, listing)
@@ -125,9 +128,11 @@ def _step(name: StepName, offer: Offer, text: str) -> Step:
     return Step(name=name, version=offer.version, text=text)
 
 
-def _is_there_already(home: Home, receipt: Receipt) -> bool:
+def _is_there_already(home: Home, receipt: Receipt, unpacked_from: str) -> bool:
     known = load_receipts(home).get(receipt.folder)
     if known is None or known.tree_sha256 != receipt.tree_sha256:
+        return False
+    if unpacked_from and known.unpacked_from != unpacked_from:
         return False
     try:
         prove_tree(home, known)

@@ -44,6 +44,7 @@ class Receipt:
         tree_sha256: What the tree must hash to.
         install: How it is started and proves itself.
         rank: 0 until it is committed; then higher than all that were good before.
+        unpacked_from: The artifact whose bytes it was unpacked from; "" where it came by deltas.
     """
 
     folder: str
@@ -52,6 +53,7 @@ class Receipt:
     tree_sha256: Sha256Hex
     install: Install
     rank: int = 0
+    unpacked_from: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -108,6 +110,7 @@ def store_receipt(home: Home, receipt: Receipt, *, with_name: bool = True) -> No
                 **({"reaches_server": True} if health.reaches_server else {}),
                 "rank": receipt.rank,
                 **({} if python is None else {"python": python.to_json()}),
+                **({"unpacked_from": receipt.unpacked_from} if receipt.unpacked_from else {}),
             }
         ),
         with_name=with_name,
@@ -168,4 +171,5 @@ def _parse(fields: Fields) -> Receipt:
             ),
         ),
         rank=fields.integer("rank"),
+        unpacked_from=fields.text("unpacked_from", default=""),
     )

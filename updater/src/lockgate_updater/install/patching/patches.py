@@ -39,6 +39,7 @@ from lockgate_updater.install.patching.plan import (
     Search,
     find_route,
 )
+from lockgate_updater.origin.binding import counts_artifact_alone
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import local_errors, remove_file
 from lockgate_updater.state.preflight import check_room
@@ -110,6 +111,8 @@ class Patches:
     def _find_route(self, full_bytes: int) -> Route | None:
         trees = self._trees()
         if not trees or not self._session.client.configuration.deltas:
+            return None
+        if counts_artifact_alone(self._session):
             return None
         target = self._target()
         if target is None:
