@@ -2,7 +2,9 @@
 
 It is Sigstore's own format, and a target of the maintainers beside the policy: clients take it from
 there alone, never from a cache in somebody's home folder. Sigstore reads the keys; here it is read
-as far as people are told what they sign, without any library of Sigstore.
+as far as people are told what they sign, without any library of Sigstore. Sigstore takes each name
+in two spellings (`validFor`, `valid_for`); here the second is refused, so that nothing is believed
+that nobody was told.
 
 Source: sigstore protobuf-specs, message `TrustedRoot`.
 """
@@ -11,11 +13,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.strict_json import Fields, parse_json
+from lockgate_release.strict_json import Fields, Json, parse_json
 
 __all__ = ["MAX_TRUSTED_ROOT_BYTES", "TrustedRoot", "TrustedService", "parse_trusted_root"]
 
@@ -76,6 +78,7 @@ def parse_trusted_root(data: bytes, *, subject: str) -> TrustedRoot:
         DocumentError: It is none, or names no authority, or no log, that could vouch for anything.
     """
     fields = parse_json(data, subject=subject)
+    _refuse_other_spellings(fields, fields.raw())
     fields.text("mediaType", pattern=_MEDIA_TYPE)
     authorities = [
         _read_authority(item, "certificate authority")
@@ -94,6 +97,17 @@ def parse_trusted_root(data: bytes, *, subject: str) -> TrustedRoot:
         if not found:
             fields.fail(name, "empty", expected="at least one")
     return TrustedRoot(services=(*authorities, *logs, *witnesses, *clocks))
+
+
+def _refuse_other_spellings(fields: Fields, value: Json) -> None:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if "_" in name:
+                fields.fail(name, "another spelling", expected="names as `validFor` is written")
+            _refuse_other_spellings(fields, inner)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            _refuse_other_spellings(fields, inner)
 
 
 def _read_authority(fields: Fields, kind: str) -> TrustedService:

@@ -117,3 +117,18 @@ def test_it_cannot_be_taken_away_or_joined_unseen(
 def test_what_is_no_trusted_root_is_not_signed(people: People) -> None:
     with pytest.raises(DocumentError, match="mediaType"):
         people.examine(wish(people, b'{"mediaType": "application/json"}'))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timestamp_authorities": [{"uri": "https://clock.evil.test"}]},
+        {"ctlogs": [{"baseUrl": "https://ct.test", "publicKey": {"valid_for": {}}}]},
+    ],
+)
+def test_a_service_in_sigstores_other_spelling_is_not_signed_unseen(
+    changes: dict[str, Any],
+) -> None:
+    """sigstore reads `timestamp_authorities` as well, and nobody would be told of them."""
+    with pytest.raises(DocumentError, match="another spelling"):
+        parse_trusted_root(trusted_root(**changes), subject="x")
