@@ -132,6 +132,24 @@ def test_a_demand_or_a_root_that_takes_an_offer_away_is_not_put_in_force(
         put(scene, {TRUSTED_ROOT_PATH: another.trusted_root})
 
 
+def test_a_new_list_in_the_same_ceremony_takes_no_offer_past_a_new_demand(
+    scene: Scene, sigstore: SigstoreSimulator
+) -> None:
+    scene.send(offer(scene, attested(scene, "1.0.0", bundles(sigstore, scene, "1.0.0"))))
+    stricter = replace(RULE.demands[0], source_repository="https://github.com/o/other")
+    rule = ChannelPolicy(attestations=AttestationRule(demands=(stricter,)))
+    policy = replace(DEMANDING, channels={"stable": rule})
+    chain = scene.look().chain
+    targets = scene.publisher.change_policy(chain, policy)
+    both = CeremonyRequest(
+        targets=targets.metadata,
+        releases=scene.publisher.renew(chain, "releases").metadata,
+        documents=targets.documents,
+    )
+    with pytest.raises(UsageError, match="what is offered would not meet"):
+        hold_ceremony(scene.deps(), APP, both, CALLER)
+
+
 def test_the_same_is_verified_once_and_what_was_missing_is_asked_for_again(
     scene: Scene, sigstore: SigstoreSimulator
 ) -> None:

@@ -146,11 +146,13 @@ def _check(deps: WriteDeps, base: Base, request: CeremonyRequest) -> _Parts:
         documents.update(new)
     builds_on: frozenset[str] = frozenset()
     on_top = replace(base, chain=after)
-    if releases is not None:
-        found, builds_on = check_releases(deps, on_top, read_verified(releases), request.documents)
+    live = None if releases is None else read_verified(releases)
+    if live is not None:
+        found, builds_on = check_releases(deps, on_top, live, request.documents)
         documents.update(found)
-    elif targets is not None:
-        bars = bars_of(deps, on_top, sent=request.documents)
+    if targets is not None:
+        # With a new list or without: who built what is offered is asked again under new rules.
+        bars = bars_of(deps, on_top, live, sent=request.documents)
         check_offers_stand(bars, base.channels.values())
     return _Parts(
         root=root, targets=targets, releases=releases, documents=documents, builds_on=builds_on
