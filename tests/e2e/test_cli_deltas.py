@@ -183,6 +183,38 @@ def test_a_server_that_does_not_know_what_clients_use_stops_no_publish(
     assert "which versions clients use is not known" in ended.err
 
 
+def test_an_answer_about_clients_that_nobody_understands_stops_no_publish(
+    desk: ReleaseDesk,
+) -> None:
+    publish(desk, "1.0.0")
+    publish(desk, "1.1.0", "--deltas", "0")
+    build(desk.folder, "1.2.0")
+    api: Any = desk.server.api()
+
+    def confused(environ: dict[str, Any], start: Any) -> Any:
+        if environ["PATH_INFO"].endswith("/installed"):
+            start("200 OK", [("Content-Type", "application/json")])
+            return [b'{"days": [{"counts": 5}]}']
+        return api(environ, start)
+
+    with serve_app(confused) as address:
+        ended = desk.publish("1.2.0", "--json", "--deltas", "1", "--server", address)
+    assert [item["from_version"] for item in ended.json()["deltas"]] == ["1.1.0"]
+    assert "which versions clients use is not known" in ended.err
+
+
+def test_an_earlier_release_that_cannot_be_read_costs_its_delta_only(desk: ReleaseDesk) -> None:
+    publish(desk, "1.0.0")
+    publish(desk, "1.1.0", "--deltas", "0")
+    (key,) = (name for name in desk.files() if "releases/1.1.0/" in name and "release.json" in name)
+    stored = desk.server.store.objects[key]
+    object.__setattr__(stored, "data", b"{}")
+    build(desk.folder, "1.2.0")
+    ended = desk.publish("1.2.0", "--json")
+    assert [item["from_version"] for item in ended.json()["deltas"]] == ["1.0.0"]
+    assert "no delta from 1.1.0" in ended.err
+
+
 def test_a_person_is_asked_before_deltas_are_dropped(desk: ReleaseDesk) -> None:
     publish(desk, "1.0.0")
     publish(desk, "1.1.0")

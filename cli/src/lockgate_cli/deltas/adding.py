@@ -14,12 +14,12 @@ from lockgate_cli.deltas.sources import LEAST_ARCHIVE_BYTES, Pair, choose_pairs,
 from lockgate_cli.deltas.usage import read_usage
 from lockgate_cli.deltas.wish import DeltaWish
 from lockgate_cli.extras import join_extras
-from lockgate_cli.output import format_size
+from lockgate_cli.output import format_size, warn
 from lockgate_cli.publishing import Prepared, Publication
 from lockgate_cli.repository import Base, load_stored
 from lockgate_cli.submitting import Plan
 from lockgate_release.documents import Delta, ReleaseDocument
-from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.errors import LocalError, LockgateError, UsageError
 from lockgate_release.names import ChannelName
 
 __all__ = [
@@ -71,7 +71,7 @@ def choose_useful(
     return choose_pairs(
         new,
         ranked,
-        _reader(api, base),
+        _where_readable(_reader(api, base)),
         most=wish.most,
         live=live,
         algorithm=wish.algorithm,
@@ -115,6 +115,21 @@ def _reader(api: Api, base: Base) -> Callable[[str], ReleaseDocument | None]:
         return None if stored is None else stored.document
 
     return read
+
+
+def _where_readable(
+    read: Callable[[str], ReleaseDocument | None],
+) -> Callable[[str], ReleaseDocument | None]:
+    """Return a reader that passes over what cannot be read: that costs a delta, and no more."""
+
+    def try_to_read(version: str) -> ReleaseDocument | None:
+        try:
+            return read(version)
+        except LockgateError as exc:
+            warn(f"no delta from {version}: {exc}")
+            return None
+
+    return try_to_read
 
 
 def describe_pairs(pairs: Iterable[Pair]) -> list[str]:

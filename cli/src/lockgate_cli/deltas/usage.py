@@ -32,13 +32,13 @@ def read_usage(api: Api, app: AppName) -> Mapping[str, int]:
     It only chooses what is worth making: where it cannot be read, nothing is known, and that is
     said.
     """
+    days: Counter[str] = Counter()
     try:
         answer = _UsageApi(http=api.http, base=api.base).installed(app)
+        for day in objects(answer, "days"):
+            for count in objects(day, "counts"):
+                days[text_of(count, "version")] += number_of(count, "clients")
     except LockgateError as exc:
         warn(f"which versions clients use is not known: {exc}")
         return {}
-    days: Counter[str] = Counter()
-    for day in objects(answer, "days"):
-        for count in objects(day, "counts"):
-            days[text_of(count, "version")] += number_of(count, "clients")
     return days
