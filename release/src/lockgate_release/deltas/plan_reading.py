@@ -117,6 +117,8 @@ class _Decoder:
     def _cut(self, names: bytes) -> Iterator[bytes]:
         if names and not names.endswith(b"\0"):
             raise self._refuse("a name without its end", "")
+        if names.count(b"\0") > 2 * self._count:  # Before each of them becomes an object.
+            raise self._refuse("more names than entries", "")
         return iter(names.split(b"\0")[:-1])
 
     def _expect(self, count: int) -> None:

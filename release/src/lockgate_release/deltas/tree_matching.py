@@ -105,7 +105,9 @@ class _Matching:
         if not found:
             return None
         for likely in (place, self.places.get(self._former(entry.path))):
-            if likely is not None and self.old[likely].value == entry.value:
+            if likely is None or self.old[likely].kind is not EntryKind.FILE:
+                continue  # A link's value is its target, which may look like a digest.
+            if self.old[likely].value == entry.value:
                 return likely
         return found[-1]
 

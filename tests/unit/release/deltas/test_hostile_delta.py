@@ -7,6 +7,7 @@ the limits.
 import lzma
 import random
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from lockgate_release.deltas.container import Head, read_head, write_head
 from lockgate_release.deltas.listing import list_tree
 from lockgate_release.deltas.plan_reading import decode_plan
 from lockgate_release.deltas.plan_writing import encode_plan
-from lockgate_release.deltas.tree_plan import NewEntry, TreePlan
+from lockgate_release.deltas.tree_plan import COLUMNS, NewEntry, TreePlan
+from lockgate_release.deltas.varints import VarintReader, pack_varint
 from lockgate_release.digests import EntryKind, digest_tree
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.trees import Pair, noise
@@ -314,6 +316,26 @@ def test_a_plan_that_expands_beyond_what_it_announces_is_refused(pair: Pair) -> 
         sizes = struct.pack("<II", announced, len(bomb))
         pair.delta.write_bytes(b"LGDELTA\x01" + bytes([len(name)]) + name + sizes + bomb)
         _refuse(pair)
+
+
+def test_millions_of_names_are_refused_before_they_take_memory(pair: Pair) -> None:
+    listing = list_tree(pair.old_root)
+    good = encode_plan(TreePlan(entries=(NewEntry("c", FOLDER),), references=()), listing)
+    names_bytes = 8 << 20
+    at = good.index(b"c\0")
+    reader = VarintReader(good, subject="plan")
+    numbers = [reader.number(1 << 40) for _ in range(12)]
+    numbers[3 + COLUMNS.index("names")] = names_bytes
+    head = b"".join(map(pack_varint, numbers))
+    plan = head + good[reader._at : at]
+    plan += bytes(names_bytes) + good[at + 2 :]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match="than entries"):
+            decode_plan(plan, listing, limits=LIMITS, subject="plan")
+        assert tracemalloc.get_traced_memory()[1] < 2 * names_bytes
+    finally:
+        tracemalloc.stop()
 
 
 def _segment(at: int, count: int, size: int, packed: int) -> bytes:

@@ -12,7 +12,7 @@ from lockgate_release.archives import Limits
 from lockgate_release.deltas.algorithms import COLUMNS_1, ZSTD_1, makeable_algorithms
 from lockgate_release.deltas.applying import apply_delta, supported_algorithms
 from lockgate_release.deltas.making import MadeDelta, make_delta
-from lockgate_release.digests import digest_file, digest_tree
+from lockgate_release.digests import digest_bytes, digest_file, digest_tree
 from lockgate_release.errors import ArchiveError, UsageError
 from tests.unit.release.deltas.trees import MEMORY_BYTES, Pair, noise
 
@@ -114,6 +114,17 @@ def test_modes_are_those_of_an_unpacked_archive(pair: Pair) -> None:
         "deep": "0o755",
         "deep/new": "0o644",
     }
+
+
+def test_a_link_that_leads_to_a_digest_is_no_file_with_that_digest(pair: Pair) -> None:
+    content = b"all of it"
+    pair.old({"kept": content})
+    pair.old_link("name", digest_bytes(content))
+    (pair.old_root / digest_bytes(content)).mkdir()
+    pair.new({"name": content})
+    pair.make(ZSTD_1)
+    pair.apply()
+    assert digest_tree(pair.made_root) == digest_tree(pair.new_root)
 
 
 def test_files_that_stay_share_no_inode_with_the_old_tree(pair: Pair) -> None:
