@@ -176,7 +176,7 @@ def test_the_limits_are_the_systems(job: Job) -> None:
     cpu_s, write_bytes, core_bytes, memory_bytes = map(
         int, (job.new / "limits").read_text().split()
     )
-    assert cpu_s == 65
+    assert cpu_s == 65 + 32  # A tree of many small files takes more time than its bytes say.
     assert write_bytes == 10_000 + (1 << 20)
     assert core_bytes == 0
     assert 96 << 20 <= memory_bytes < 4 << 30

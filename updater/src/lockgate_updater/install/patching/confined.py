@@ -36,6 +36,8 @@ _SLACK_BYTES = 64 << 20
 _WRITE_SLACK_BYTES = 1 << 20
 _LEAST_CPU_S = 60
 _SLOWEST_BYTES_S = 1 << 20
+_MOST_ENTRIES_BYTES = 512 << 20
+"""What a tree's entries take of memory at most. It tells of their number, and each takes time."""
 _GRACE_S = 5
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -262,7 +264,8 @@ def _limits_for(job: Job) -> list[tuple[int, int, int]]:
     """Return which limits the child gets: what is limited, and how far, softly and hardly."""
     import resource  # noqa: PLC0415 (not on every system, and only where there is `fork`)
 
-    cpu_s = _LEAST_CPU_S + job.limits.size_bytes // _SLOWEST_BYTES_S
+    entries_bytes = min(max(job.memory_bytes, 0), _MOST_ENTRIES_BYTES)
+    cpu_s = _LEAST_CPU_S + (job.limits.size_bytes + entries_bytes) // _SLOWEST_BYTES_S
     write_bytes = job.limits.size_bytes + _WRITE_SLACK_BYTES
     wanted = [
         (resource.RLIMIT_CORE, 0, 0),
