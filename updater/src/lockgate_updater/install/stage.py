@@ -105,7 +105,8 @@ def stage(
         if listing is None:
             observe(_step(StepName.UNPACKING, offer, f"unpacking {offer.version}"))
             listing = _unpack(part, artifact, staging)
-            receipt = replace(receipt, unpacked_from=artifact.sha256)
+            if only_unpacked:
+                receipt = replace(receipt, unpacked_from=artifact.sha256)
         observe(_step(StepName.PROVEN, offer, f"{offer.version} is the tree that was signed"))
         build_environment(home, receipt, staging)
         _name(home, staging, receipt, listing)

@@ -44,7 +44,8 @@ class Receipt:
         tree_sha256: What the tree must hash to.
         install: How it is started and proves itself.
         rank: 0 until it is committed; then higher than all that were good before.
-        unpacked_from: The artifact whose bytes it was unpacked from; "" where it came by deltas.
+        unpacked_from: The artifact whose bytes it was unpacked from, where that was asked for; else
+            "", however it came about.
     """
 
     folder: str
