@@ -69,6 +69,10 @@ class OriginProver:
             )
 
     def _fetch(self, item: Attestation) -> bytes | None:
+        from lockgate_release.provenance.bundles import MAX_BUNDLE_BYTES  # noqa: PLC0415 (as above)
+
+        if item.size > MAX_BUNDLE_BYTES:
+            return None
         data = bytearray()
         try:
             for chunk in self._read(item.path):
