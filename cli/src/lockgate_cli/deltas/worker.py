@@ -84,8 +84,12 @@ def carry_out(task: Task) -> MadeDelta:
             algorithm=task.algorithm,
             memory_bytes=task.memory_bytes,
         )
-        apply_delta(target, old, made, limits=Limits(size_bytes=task.new_tree_size))
-        _check_tree(made, task.new_tree_sha256, "what the delta leads to")
+        try:
+            apply_delta(target, old, made, limits=Limits(size_bytes=task.new_tree_size))
+            _check_tree(made, task.new_tree_sha256, "what the delta leads to")
+        except BaseException:
+            target.unlink()  # The others may need its room.
+            raise
     return found
 
 
