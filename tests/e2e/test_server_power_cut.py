@@ -62,7 +62,6 @@ def test_a_publish_that_is_killed_is_old_or_new_and_the_same_again_finishes_it(
     with server:
         answer = server.call("POST", f"/api/v1/apps/{APP}/publish", request)
         assert answer.status == 200, answer.body
-        assert server.channel(publisher)["offers"][0]["version"] == "1.1.0"
     assert look(server, publisher).offers() == [("1.1.0", 10_000)]
     ledger = SqliteLedger(server.data / "ledger.sqlite3")
     try:
