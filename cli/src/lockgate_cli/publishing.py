@@ -13,7 +13,6 @@ from pathlib import Path
 
 from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
-from lockgate_cli.attesting.adding import scratch_folder
 from lockgate_cli.attesting.attaching import (
     Attached,
     AttestWish,
@@ -37,6 +36,7 @@ from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, Stored, load_stored
 from lockgate_cli.roles import choose_role, lacks_approval
 from lockgate_cli.sameness import check_same, check_same_notes
+from lockgate_cli.scratch import scratch_folder
 from lockgate_cli.submitting import Outcome, Plan, load_keys, load_publishers, submit_plan
 from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.documents import (
@@ -317,7 +317,7 @@ def submit(
     if prepared.document is not None and prepared.extras is not None:
         asking = () if wish.allow_unattested else wish.channels
         check_demands(api, plan.base, asking, prepared.document, prepared.extras, prepared.attached)
-    with scratch_folder() as folder:
+    with scratch_folder("attestations") as folder:
         beside = (*prepared.beside, *spill(prepared.attached, folder))
         send(api, wish.app, uploads, prepared.facts, beside)
     try:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
 from lockgate_cli.api import Api
 from lockgate_cli.attesting.attaching import Attached, spill
@@ -14,30 +11,13 @@ from lockgate_cli.extras import join_extras
 from lockgate_cli.reissuing import ExtrasChange, reissue
 from lockgate_cli.repository import Base
 from lockgate_cli.roles import choose_role
+from lockgate_cli.scratch import scratch_folder
 from lockgate_cli.submitting import Outcome
 from lockgate_release.documents import Attestation, ExtrasDocument
-from lockgate_release.errors import LocalError
 
-__all__ = ["add_attached", "only_new", "scratch_folder"]
+__all__ = ["add_attached", "only_new"]
 
 _SHOWN = 3
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Yield an empty folder that is gone afterwards.
-
-    Raises:
-        LocalError: The disk is in the way.
-    """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="lockgate-")
-    except OSError as exc:
-        raise LocalError(
-            "no room for files", subject=tempfile.gettempdir(), found=exc.strerror or str(exc)
-        ) from exc
-    with folder as path:
-        yield Path(path)
 
 
 def add_attached(
@@ -61,7 +41,7 @@ def add_attached(
     for version in (name for name, items in additions.items() if items):
         by_role.setdefault(choose_role(base, version), []).append(version)
     outcomes = []
-    with scratch_folder() as folder:
+    with scratch_folder("attestations") as folder:
         for versions in by_role.values():
             files = {one.attestation.sha256: one for name in versions for one in additions[name]}
             outcomes.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +16,10 @@ from lockgate_cli.extras import join_extras
 from lockgate_cli.output import format_size, warn
 from lockgate_cli.publishing import Prepared, Publication
 from lockgate_cli.repository import Base, load_stored
+from lockgate_cli.scratch import scratch_folder
 from lockgate_cli.submitting import Plan
 from lockgate_release.documents import Delta, ReleaseDocument
-from lockgate_release.errors import LocalError, LockgateError, UsageError
+from lockgate_release.errors import LockgateError, UsageError
 from lockgate_release.names import ChannelName
 
 __all__ = [
@@ -151,14 +151,8 @@ def delta_folder(pairs: Sequence[Pair]) -> Iterator[Path]:
     if not pairs:
         yield Path()
         return
-    try:
-        place = tempfile.TemporaryDirectory(prefix="lockgate-deltas-")
-    except OSError as exc:
-        raise LocalError(
-            "no room for deltas", subject=tempfile.gettempdir(), found=exc.strerror or str(exc)
-        ) from exc
-    with place as name:
-        yield Path(name)
+    with scratch_folder("deltas") as folder:
+        yield folder
 
 
 def add_deltas(
