@@ -1,11 +1,14 @@
 """Every attack begins with an honest repository and a client that runs 1.0.0."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.simulators.attested import Attested
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.repository import RepositorySimulator
+from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
 
 
 @pytest.fixture
@@ -21,3 +24,21 @@ def client(repository: RepositorySimulator, tmp_path: Path) -> SimulatedClient:
     assert client.update() == "updated"
     assert client.runs() == "1.0.0"
     return client
+
+
+@pytest.fixture(scope="module")
+def sigstore() -> Iterator[SigstoreSimulator]:
+    with serve_sigstore() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def attested(
+    repository: RepositorySimulator, client: SimulatedClient, sigstore: SigstoreSimulator
+) -> Attested:
+    """Stable demands the release workflow's word; the client runs 1.0.0, from before that."""
+    del client
+    found = Attested(repository, sigstore)
+    found.trust()
+    found.demand()
+    return found

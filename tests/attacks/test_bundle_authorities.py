@@ -17,12 +17,6 @@ from tests.attacks.bundle_claims import DATA, RULE, SHA256, assert_unproven, jud
 from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
 
 
-@pytest.fixture(scope="module")
-def sigstore() -> Iterator[SigstoreSimulator]:
-    with serve_sigstore() as simulator:
-        yield simulator
-
-
 @pytest.fixture
 def own() -> Iterator[SigstoreSimulator]:
     """One whose knobs a test may turn, and whom nobody trusts."""

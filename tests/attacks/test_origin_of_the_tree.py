@@ -5,7 +5,6 @@ ends with what the client has on its disk and would run.
 """
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -32,29 +31,10 @@ from tests.simulators.faults import Kind
 from tests.simulators.patching import add_delta
 from tests.simulators.repository import HEALTHY, STABLE, RepositorySimulator
 from tests.simulators.signed_repository import parse_sha256_of
-from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
 
 ONE = {"bin/app": b"#!/bin/sh\nexit 0\n", "one": b"1"}
 BUILT = {**HEALTHY, "two": random.Random(2).randbytes(20_000)}
 EVIL = {**HEALTHY, "two": b"evil" * 6000}
-
-
-@pytest.fixture(scope="module")
-def sigstore() -> Iterator[SigstoreSimulator]:
-    with serve_sigstore() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def attested(
-    repository: RepositorySimulator, client: SimulatedClient, sigstore: SigstoreSimulator
-) -> Attested:
-    """Stable demands the release workflow's word; the client runs 1.0.0, from before that."""
-    del client
-    found = Attested(repository, sigstore)
-    found.trust()
-    found.demand()
-    return found
 
 
 def publish_another_tree(attested: Attested) -> ReleaseDocument:

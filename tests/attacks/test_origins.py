@@ -26,27 +26,9 @@ NEXT = {**HEALTHY, "two": b"2"}
 
 
 @pytest.fixture(scope="module")
-def sigstore() -> Iterator[SigstoreSimulator]:
-    with serve_sigstore() as simulator:
-        yield simulator
-
-
-@pytest.fixture(scope="module")
 def other_instance() -> Iterator[SigstoreSimulator]:
     with serve_sigstore() as simulator:
         yield simulator
-
-
-@pytest.fixture
-def attested(
-    repository: RepositorySimulator, client: SimulatedClient, sigstore: SigstoreSimulator
-) -> Attested:
-    """Stable demands the release workflow's word; the client runs 1.0.0, from before that."""
-    del client
-    found = Attested(repository, sigstore)
-    found.trust()
-    found.demand()
-    return found
 
 
 def test_what_the_release_workflow_built_is_taken(
