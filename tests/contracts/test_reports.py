@@ -273,3 +273,13 @@ def test_many_at_once_lose_nothing_and_count_nobody_twice(ledger: ReportLedger) 
     [cohort] = counted(ledger)
     assert cohort.enrolled == 100 + 40
     assert ledger.dropped() == {Drop.UNKNOWN: 40, Drop.REPEATED: 300}
+
+
+def test_what_waits_is_known_while_its_process_says_so(ledger: ReportLedger) -> None:
+    assert ledger.waiting(now=NOW) is None
+    ledger.note_waiting(7, now=NOW)
+    ledger.note_waiting(12, now=NOW + timedelta(seconds=1))
+    assert ledger.waiting(now=NOW + timedelta(seconds=31)) == 12
+    assert ledger.waiting(now=NOW + timedelta(seconds=32)) is None
+    ledger.note_waiting(0, now=NOW + timedelta(seconds=40))
+    assert ledger.waiting(now=NOW + timedelta(seconds=40)) == 0

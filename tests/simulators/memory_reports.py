@@ -19,6 +19,7 @@ from lockgate_server.ports.reports import (
     Admitted,
     Drop,
 )
+from lockgate_server.stores.report_queue import FRESH
 from lockgate_server.stores.report_tallying import (
     OPENING_KEPT,
     Line,
@@ -39,6 +40,7 @@ class MemoryReportLedger:
     active_counts: Counter[tuple[AppName, date, Active]] = field(default_factory=Counter)
     dropped_counts: Counter[tuple[date, Drop]] = field(default_factory=Counter)
     additions: int = 0
+    noted: tuple[int, datetime] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(
@@ -107,6 +109,14 @@ class MemoryReportLedger:
         for (_day, why), count in self.dropped_counts.items():
             found[why] += count
         return found
+
+    def note_waiting(self, waiting: int, *, now: datetime) -> None:
+        self.noted = (waiting, now)
+
+    def waiting(self, *, now: datetime) -> int | None:
+        if self.noted is None or abs(now - self.noted[1]) > FRESH:
+            return None
+        return self.noted[0]
 
     def prune(self, *, now: datetime) -> None:
         with self._lock:

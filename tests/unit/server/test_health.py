@@ -116,7 +116,8 @@ def test_the_snapshot_has_what_a_person_asks_first(scene: Scene) -> None:
     found = scene.health(backup=news).snapshot()
     assert (found["apps"], found["releases"], found["status"]) == (1, 2, "ready")
     assert found["last_published_at"] == "2026-01-31T08:00:00Z"
-    assert found["queues"] == {"open_changes": 0, "pending_changes": 0, "open_uploads": 0}
+    queues = {"open_changes": 0, "pending_changes": 0, "open_uploads": 0, "reports": None}
+    assert found["queues"] == queues
     assert found["last_backup"] == {
         "name": "lockgate-1",
         "made_at": "2026-01-31T07:00:00Z",
@@ -136,6 +137,7 @@ def test_every_metric_is_a_line_that_prometheus_reads(scene: Scene) -> None:
     clients: JsonObject = {"day": "2026-01-30", "versions": {'1.0"\n': 7}}
     snapshot["by_app"] = [{**one, "clients": clients}]
     snapshot["reports_dropped"] = {"late": 3}
+    snapshot["queues"] = {"reports": 12}
     text = to_metrics(snapshot)
     line = re.compile(
         r'[a-z_]+(?:\{[a-z]+="[^"\n]*(?:\\.[^"\n]*)*"(?:,[a-z]+="[^\n]*")?\})? -?[0-9]+'
@@ -220,6 +222,9 @@ def test_clients_are_counted_by_version_on_the_newest_day_that_is_known() -> Non
         def active(self, app: AppName, day: date) -> tuple[ActiveCount, ...]:
             assert app == APP
             return tuple(told.get(day, []))
+
+        def waiting(self, *, now: datetime) -> int | None:
+            raise AssertionError(f"nobody asks at {now}")
 
     yesterday = (today - DAY).isoformat()
     found = count_active(Told(), APP, today)

@@ -132,6 +132,17 @@ class ReportLedger(Protocol):
         """Return what was dropped in the days that are kept; what never was is left out."""
         ...
 
+    def note_waiting(self, waiting: int, *, now: datetime) -> None:
+        """Say how many reports wait in the memory of this process, also where none can be added."""
+        ...
+
+    def waiting(self, *, now: datetime) -> int | None:
+        """Return how many reports wait in all processes, as they said in the last half minute.
+
+        None where none has said anything: nobody takes reports in.
+        """
+        ...
+
     def prune(self, *, now: datetime) -> None:
         """Forget what is older than is kept."""
         ...

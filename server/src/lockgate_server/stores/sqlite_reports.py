@@ -34,6 +34,7 @@ from lockgate_server.ports.reports import (
 )
 from lockgate_server.stores.fingerprints import FINGERPRINT_BYTES, Fingerprints
 from lockgate_server.stores.report_migrations import SCHEMA
+from lockgate_server.stores.report_queue import QueueNotes
 from lockgate_server.stores.report_tallying import (
     OPENING_KEPT,
     ReleaseKey,
@@ -70,6 +71,7 @@ class SqliteReportLedger:
         self._most_nonces = most_nonces
         self._opened: Connections | None = None
         self._opening = threading.Lock()
+        self._queue = QueueNotes(path.with_suffix(".waiting"))
         self._seen = _Seen()
         self._adding = threading.Lock()
 
@@ -85,6 +87,7 @@ class SqliteReportLedger:
         with self._opening:
             if self._opened is not None:
                 self._opened.close()
+        self._queue.close()
 
     def add(
         self, admitted: Sequence[Admitted], dropped: Mapping[Drop, int], *, now: datetime
@@ -203,6 +206,22 @@ class SqliteReportLedger:
         with self._connections.reading() as db:
             rows = db.execute("SELECT why, sum(count) FROM dropped GROUP BY why ORDER BY why")
             return {Drop(why): count for why, count in rows.fetchall()}
+
+    def note_waiting(self, waiting: int, *, now: datetime) -> None:
+        """Say how many reports wait in this process, in a file beside this one.
+
+        Raises:
+            LocalError: The disk is in the way.
+        """
+        self._queue.note(waiting, now=now)
+
+    def waiting(self, *, now: datetime) -> int | None:
+        """Return how many reports wait in all processes, or None where none takes reports in.
+
+        Raises:
+            LocalError: The disk is in the way.
+        """
+        return self._queue.total(now=now)
 
     def prune(self, *, now: datetime) -> None:
         """Forget what is older than is kept.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
@@ -27,6 +27,7 @@ from lockgate_release.reports import (
     hour_of,
 )
 from lockgate_release.rollout.counts import Cohort
+from lockgate_release.strict_json import JsonObject
 from lockgate_server.ports.reports import Added, Drop
 from lockgate_server.services.reports.intake import Intake
 from tests.simulators.faulty_store import FaultyStore
@@ -333,6 +334,18 @@ def test_what_cannot_be_written_waits_and_is_counted_later(site: Site) -> None:
     [cohort] = patient.counted()
     assert cohort.enrolled == 2
     assert patient.dropped() == {"unknown": 1}
+
+
+def test_what_waits_is_told_to_the_others_also_while_it_cannot_be_written(site: Site) -> None:
+    site.scene.reports = ledger = Stuck()
+    patient = open_site(site.scene)
+    patient.send(patient.enrolled(1), patient.enrolled(2))
+    patient.intake._try_flush()
+    queues = cast("JsonObject", site.scene.health().snapshot()["queues"])
+    assert (ledger.waiting(now=site.scene.now), queues["reports"]) == (2, 2)
+    ledger.stuck = False
+    patient.intake.stop()
+    assert ledger.waiting(now=site.scene.now) == 0
 
 
 def test_a_stop_counts_what_waits(site: Site) -> None:

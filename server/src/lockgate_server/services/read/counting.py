@@ -67,6 +67,10 @@ class HealthReports(Protocol):
         """Return the counts of a day, most clients first."""
         ...
 
+    def waiting(self, *, now: datetime) -> int | None:
+        """Return how many reports wait to be counted; None where nobody takes reports in."""
+        ...
+
 
 def read_unverified_expiry(store: ObjectStore, app: AppName) -> datetime | None:
     """Return when an app's timestamp says that it runs out, or None where that cannot be read.

@@ -43,6 +43,7 @@ KEPT = timedelta(seconds=5)
 """For how long good news is kept."""
 KEPT_BY_APP = timedelta(minutes=1)
 """For how long is kept what was looked at app by app."""
+_QUEUES = ("open_changes", "pending_changes", "open_uploads")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +212,8 @@ class Health:
             "database": "ok" if is_ledger_usable else "unusable",
             "reports_dropped": self._count_dropped(),
             "queues": {
-                name: _total(described, name)
-                for name in ("open_changes", "pending_changes", "open_uploads")
+                **{name: _total(described, name) for name in _QUEUES},
+                "reports": self._count_waiting(),
             },
             "last_backup": _describe_backup(self.backup()),
             "by_app": list(described),
@@ -228,6 +229,13 @@ class Health:
         except LockgateError:
             return None
         return {why.value: count for why, count in found.items()}
+
+    def _count_waiting(self) -> int | None:
+        """Return how many reports wait to be counted, or None where nobody says."""
+        try:
+            return None if self.reports is None else self.reports.waiting(now=self.now())
+        except LockgateError:
+            return None
 
 
 def _failed(name: str, reason: str, exc: LockgateError | None = None) -> Check:

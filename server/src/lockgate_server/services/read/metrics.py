@@ -28,6 +28,7 @@ METRICS: Mapping[str, str] = {
     "lockgate_pending_changes": "Changes that wait for signatures.",
     "lockgate_open_uploads": "Uploads that have not ended.",
     "lockgate_active_clients": "Clients that said on the newest known day that they use a version.",
+    "lockgate_reports_waiting": "Reports taken in that are not counted yet, in all processes.",
     "lockgate_reports_dropped": "Reports dropped in the days that are kept.",
     "lockgate_last_backup_seconds": "When the newest backup was made.",
     "lockgate_last_backup_verified_seconds": "When the newest backup was restored to prove it.",
@@ -57,6 +58,9 @@ def _samples(snapshot: JsonObject) -> Iterator[Sample]:
     yield "lockgate_uptime_seconds", {}, _whole(snapshot["uptime_s"])
     for check in _objects(snapshot["checks"]):
         yield "lockgate_check", {"name": str(check["name"])}, _LEVELS[str(check["level"])]
+    waiting = _object(snapshot["queues"]).get("reports")
+    if isinstance(waiting, int):
+        yield "lockgate_reports_waiting", {}, waiting
     for why, count in _object(snapshot["reports_dropped"]).items():
         yield "lockgate_reports_dropped", {"reason": why}, _whole(count)
     backup = _object(snapshot["last_backup"])

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import Counter
@@ -284,6 +285,11 @@ class Intake:
                 with self._lock:
                     self._waiting.dropped[Drop.UNMATCHED] += len(left) - len(self._unmatched)
 
+    def waiting(self) -> int:
+        """Return how many reports have been taken in here and are not counted yet."""
+        with self._lock:
+            return len(self._waiting.fresh) + len(self._unmatched)
+
     def start(self) -> None:
         """Let a thread count what comes, until `stop`."""
         self._thread = threading.Thread(target=self._run, name="report-intake", daemon=True)
@@ -295,12 +301,19 @@ class Intake:
         if self._thread is not None:
             self._thread.join()
         self._try_flush()
+        self._note()
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_S):
             self._try_flush()
 
+    def _note(self) -> None:
+        """Tell the other processes how much waits here: before a flush, which may hang or fail."""
+        with contextlib.suppress(LockgateError):
+            self._ledger.note_waiting(self.waiting(), now=self._now())
+
     def _try_flush(self) -> None:
+        self._note()
         try:
             self.flush()
         except LockgateError as exc:
