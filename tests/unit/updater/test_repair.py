@@ -119,6 +119,17 @@ def test_what_differs_is_named_and_put_right(installed: SimulatedClient, name: s
     assert list(installed.home.parent.glob("outside/*")) == []
 
 
+def test_what_is_put_right_can_be_entered_whatever_the_umask(installed: SimulatedClient) -> None:
+    shutil.rmtree(_tree(installed) / "lib")
+    usual = os.umask(0o077)
+    try:
+        installed.updater.repair()
+    finally:
+        os.umask(usual)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in _tree(installed).rglob("lib/**/*")}
+    assert modes == {"deep": 0o755, "data": 0o644, "more": 0o644, "twin": 0o644}
+
+
 def test_a_whole_tree_costs_nothing(
     installed: SimulatedClient, repository: RepositorySimulator
 ) -> None:

@@ -1,5 +1,6 @@
 """A Python application is wheels in a signed tree; its environment is made of them alone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,23 @@ def test_a_release_whose_program_fails_is_left_with_its_environment(
     assert set(_environments(client)) == {"1.0.0"}
     assert _say(client) == "myapp 1.0.0 hello"
     assert client.leftovers() == []
+
+
+def test_an_environment_can_be_entered_and_read_by_everybody_whatever_the_umask(
+    client: SimulatedClient,
+) -> None:
+    usual = os.umask(0o077)
+    try:
+        client.update()
+    finally:
+        os.umask(usual)
+    environment = _environments(client)["1.0.0"]
+    found = [environment, *environment.rglob("*")]
+    modes = {path: path.lstat().st_mode & 0o777 for path in found if not path.is_symlink()}
+    assert {modes[path] for path in modes if path.is_dir()} == {0o755}
+    assert {modes[path] for path in modes if path.is_file()} == {0o644, 0o755}
+    assert modes[environment / "bin" / "myapp"] == 0o755
+    assert client.updater.verify() == "1.0.0"
 
 
 def test_an_environment_goes_with_its_tree(

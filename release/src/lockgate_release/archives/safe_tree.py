@@ -11,12 +11,16 @@ Rules, for every entry of every format:
 5. A link is relative, and resolves to a place inside the tree without leaving it on the way. No
    link is created before all of them are proven.
 6. No more bytes and no more entries than the limits allow, counted while they are written.
+
+Everybody may read what is created and enter its folders, whatever the umask of whoever runs us:
+who gets to the tree at all is said by the folder it lies in.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ from lockgate_release.archives.links import LinkError, LinkMap, spell
 from lockgate_release.digests import CHUNK_BYTES, EntryKind
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["Limits", "SafeTree", "remove_tree"]
+__all__ = ["Limits", "SafeTree", "create_folder", "open_tree", "remove_tree"]
 
 _FILE_MODE = 0o644
 _PROGRAM_MODE = 0o755
@@ -229,7 +233,7 @@ class SafeTree:
         self._register(path, EntryKind.DIRECTORY)
         if self._only is None:
             with self._as_collision(path):
-                os.mkdir(self._base + path, _PROGRAM_MODE)  # noqa: PTH102 (a plain text, see above)
+                create_folder(self._base + path)
 
     def _create(self, path: str, *, executable: bool) -> BinaryIO:
         return os.fdopen(self._open(path, executable=executable), "wb")
@@ -237,14 +241,15 @@ class SafeTree:
     def _open(self, path: str, *, executable: bool) -> int:
         mode = _PROGRAM_MODE if executable else _FILE_MODE
         if self._only is not None:
-            (self._root / path).parent.mkdir(mode=_PROGRAM_MODE, parents=True, exist_ok=True)
+            (self._root / path).parent.mkdir(parents=True, exist_ok=True)
         with self._as_collision(path):
             handle = os.open(
                 self._base + path,
                 os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
                 mode,
             )
-        os.fchmod(handle, mode)
+        if stat.S_IMODE(os.fstat(handle).st_mode) != mode:  # Seldom: asking is cheaper than doing.
+            os.fchmod(handle, mode)
         return handle
 
     @contextmanager
@@ -264,6 +269,40 @@ class SafeTree:
                 expected=f"at most {self._limits.size_bytes} bytes",
                 found=f"more, at {name[:200]!a}",
             )
+
+
+def create_folder(path: Path | str) -> None:
+    """Create one folder of a tree: everybody may enter it, also where the umask says otherwise.
+
+    That its group is to be that of the folder above, as an operator may have it, stays.
+
+    Raises:
+        FileExistsError: There is something already.
+        OSError: It cannot be made.
+    """
+    os.mkdir(path, _PROGRAM_MODE)  # noqa: PTH102 (a plain text for many, see above)
+    found = stat.S_IMODE(os.lstat(path).st_mode)
+    if found & ~stat.S_ISGID != _PROGRAM_MODE:
+        os.chmod(path, found & stat.S_ISGID | _PROGRAM_MODE)  # noqa: PTH101 (as above)
+
+
+def open_tree(root: Path) -> None:
+    """Let everybody read and enter a tree that others have made under our umask, links left out.
+
+    Raises:
+        OSError: A mode cannot be changed.
+    """
+    pending = [str(root)]
+    while pending:
+        path = pending.pop()
+        os.chmod(path, _PROGRAM_MODE)  # noqa: PTH101 (a plain text for many, see above)
+        with os.scandir(path) as found:
+            for item in found:
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(item.path)
+                elif item.is_file(follow_symlinks=False):
+                    is_program = item.stat().st_mode & stat.S_IXUSR
+                    os.chmod(item.path, _PROGRAM_MODE if is_program else _FILE_MODE)  # noqa: PTH101
 
 
 def remove_tree(path: Path) -> None:

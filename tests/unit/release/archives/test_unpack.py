@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,41 @@ def test_files_can_be_read_by_everybody_and_written_by_their_owner(
     room.unpack(kind, pack(kind, file("a", mode=0o400), file("b", mode=0o777), file("c", mode=0)))
     modes = [(room.target / name).stat().st_mode & 0o7777 for name in "abc"]
     assert modes == [0o644, 0o755, 0o644]
+
+
+@pytest.fixture(params=[0o000, 0o027, 0o077])
+def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    usual = os.umask(request.param)
+    yield
+    os.umask(usual)
+
+
+@pytest.mark.usefixtures("_umask")
+@pytest.mark.parametrize("kind", PACKED)
+def test_modes_are_those_of_the_release_whatever_the_umask(room: Room, kind: ArchiveKind) -> None:
+    data = pack(kind, folder("empty/inner"), file("bin/demo", b"#!", 0o755), file("lib/data"))
+    room.unpack(kind, data)
+    modes = {
+        str(path.relative_to(room.target)): path.stat().st_mode & 0o7777
+        for path in room.target.rglob("*")
+    }
+    assert modes == {
+        "empty": 0o755,
+        "empty/inner": 0o755,
+        "bin": 0o755,
+        "bin/demo": 0o755,
+        "lib": 0o755,
+        "lib/data": 0o644,
+    }
+
+
+def test_folders_of_a_tree_keep_the_group_of_the_folder_above_where_that_asks_for_it(
+    room: Room,
+) -> None:
+    room.target.chmod(0o2700)
+    room.unpack(ArchiveKind.ZIP, pack(ArchiveKind.ZIP, file("deep/down/file")))
+    modes = [(room.target / name).stat().st_mode & 0o7777 for name in ("", "deep", "deep/down")]
+    assert modes == [0o2700, 0o2755, 0o2755]
 
 
 @pytest.mark.parametrize("kind", PACKED)

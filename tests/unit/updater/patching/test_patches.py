@@ -1,6 +1,7 @@
 """An update by deltas ends where the whole archive leads, or fetches the whole archive."""
 
 import json
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,6 +70,26 @@ def test_an_update_by_a_delta_is_the_signed_tree_and_fetches_nothing_else(
     assert names[:5] == ["offered", "planned", "downloading", "patching", "proven"]
     assert client.updater.verify() == "2.0.0"
     assert client.updater.repair().differences == ()
+
+
+@pytest.mark.parametrize("way", ["delta", "archive"])
+def test_everybody_may_enter_what_was_updated_under_a_tight_umask_and_the_home_stays_closed(
+    client: SimulatedClient, repository: RepositorySimulator, way: str
+) -> None:
+    repository.publish("2.0.0", TWO)
+    if way == "delta":
+        add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    usual = os.umask(0o077)
+    try:
+        plan, _ = _update(client)
+    finally:
+        os.umask(usual)
+    assert plan.kind == ("delta" if way == "delta" else "full")
+    tree = (client.home / "current").resolve()
+    folders = [path for path in (tree, *tree.rglob("*")) if path.is_dir()]
+    assert {path.stat().st_mode & 0o7777 for path in folders} == {0o755}
+    assert len(folders) == 4  # The tree's own, bin, lib and lib/new.
+    assert tree.parent.stat().st_mode & 0o7777 == 0o700
 
 
 def test_the_first_installation_asks_for_no_deltas(

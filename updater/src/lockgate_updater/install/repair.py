@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockgate_release.archives.safe_tree import remove_tree
+from lockgate_release.archives.safe_tree import create_folder, remove_tree
 from lockgate_release.digests import (
     CHUNK_BYTES,
     EntryKind,
@@ -326,7 +326,7 @@ class _Repair:
         path = self._tree / entry.path
         if entry.kind is EntryKind.DIRECTORY:
             self._move_away(path)
-            path.mkdir(mode=_FOLDER_MODE)
+            create_folder(path)
             return
         new = self._content(entry)
         if entry.kind is EntryKind.LINK:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from lockgate_release.archives.safe_tree import remove_tree
+from lockgate_release.archives.safe_tree import create_folder, remove_tree
 from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
 from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
@@ -157,7 +157,7 @@ def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
     """Unpack the tree, prove it, and return its canonical listing."""
     with local_errors("cannot be unpacked", staging):
         remove_tree(staging)
-        staging.mkdir(mode=0o755)
+        create_folder(staging)
         limits = Limits(size_bytes=artifact.tree_size)
         unpack(part, ArchiveKind(artifact.kind), staging, name=artifact.name, limits=limits)
         listing = encode_listing(walk_tree(staging))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lockgate_release.archives.safe_tree import remove_tree
+from lockgate_release.archives.safe_tree import open_tree, remove_tree
 from lockgate_release.digests import digest_tree
 from lockgate_release.documents.python_wheels import PythonWheels
 from lockgate_release.errors import ArchiveError, DigestMismatchError, LocalError
@@ -88,6 +88,7 @@ def build_environment(home: Home, receipt: Receipt, tree: Path) -> None:
         make_empty_environment(staging)
         for wheel in wheels:
             _install(wheel, staging, environment_path(home, receipt.folder))
+        open_tree(staging)
 
 
 def name_environment(home: Home, receipt: Receipt) -> None:

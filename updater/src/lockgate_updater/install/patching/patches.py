@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from lockgate_release.archives.safe_tree import Limits, remove_tree
+from lockgate_release.archives.safe_tree import Limits, create_folder, remove_tree
 from lockgate_release.decision import Decision, Leave, Offer
 from lockgate_release.deltas.applying import supported_algorithms
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
@@ -301,7 +301,7 @@ class Patches:
         part, artifact = self._part_of(hop.delta.sha256), hop.artifact
         with local_errors("cannot be patched", new):
             remove_tree(new)
-            new.mkdir(mode=0o755)
+            create_folder(new)
             ending = apply_confined(
                 Job(
                     delta=part,
