@@ -57,7 +57,15 @@ def test_status_and_pending_show_who_has_signed(team: Team) -> None:
     for words in ("publish 1.0.0 to stable", "by admin", "signed   by 1 of 2", "1.0.0 in stable"):
         assert words in shown
     assert team.change() in shown
-    assert "signed   by 1 of 2" in team.ci.must("status", APP_OPTION).out
+    assert len(team.waiting()[0]["lacking"]) == 2
+    for words in ("signed   by 1 of 2", "lacking  1 of ", "reports waiting to be counted: none"):
+        assert words in team.ci.must("status", APP).out
+    assert team.ci.must("status", APP_OPTION, "--json").json()["pending"] == team.waiting()
+    row = team.ci.must("status", "--all").out.splitlines()[1].split()
+    assert row[:6] == [APP, "1", "2", "1", "stable", "0.9.0"]
+    assert row[6:8] == ["1", "timestamp"]
+    team.ci.must_end(2, ["status", APP, "--all"], "both one app and all")
+    team.ci.must_end(2, ["status", APP, "beta"], "too many arguments")
     reader = team.desk.elsewhere(
         "reader", LOCKGATE_TOKEN=team.desk.server.token(Scope.READ), LOCKGATE_SERVER=team.desk.api
     )

@@ -49,13 +49,21 @@ def test_a_bar_is_raised_step_by_step_and_then_met(desk: ReleaseDesk) -> None:
     assert "waits for approval" in said.err
     assert desk.versions() == {"1.0.0", "2.0.0"}
     assert desk.offers() == {"1.0.0": 10_000}
+    waiting = desk.person.must("status", APP)
+    for words in ("2.0.0 for stable", "approved by 0 of 1", "lacking  1 of ann, bob"):
+        assert words in waiting.out
+    assert "To approve it: lockgate approve demo 2.0.0 --channel stable" in waiting.err
     approved = desk.person.must(
         "approve", APP, "2.0.0", "--channel", "stable", "--key", "bob.pem", "--yes", "--json"
     ).json()
     assert approved["is_enough"]
     assert approved["changed"]
+    waiting = desk.person.must("status")
+    assert "approved by 1 of 1\n           bob\n" in waiting.out
+    assert "publish it again" in waiting.err
     desk.publish("2.0.0")
     assert desk.offers() == {"2.0.0": 10_000}
+    assert desk.person.must("status", "--json").json()["awaited"] == []
 
 
 def test_who_may_not_approve_is_told_who_may(desk: ReleaseDesk) -> None:

@@ -7,7 +7,7 @@ from lockgate_cli.api import JsonDict
 from lockgate_cli.output import say, show, warn
 from lockgate_release.names import AppName
 
-__all__ = ["RENEWAL", "name_of", "say_waiting", "show_waiting"]
+__all__ = ["RENEWAL", "name_of", "say_waiting", "show_awaited", "show_waiting"]
 
 RENEWAL = "renewal"
 """What a change is called that is about no version: the same list, signed again."""
@@ -46,6 +46,8 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
     for signature in signatures:
         keyid, name, at, by = (text_of(signature, part) for part in ("keyid", "name", "at", "by"))
         show(f"           {name or f'{keyid[:_SHOWN]}…'}  {at}, with the token {by}")
+    if people := _people(waiting, "lacking"):
+        show(f"  lacking  {number_of(waiting, 'missing')} of {people}")
     for offer in objects(waiting, "offers"):
         show(f"  offers   {text_of(offer, 'version')} in {text_of(offer, 'channel')}")
     for lift in objects(waiting, "lifts"):
@@ -56,3 +58,26 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
             "publish it again" if state == "outdated" else "sign it again once that is put right"
         )
         say(f"To drop it: lockgate withdraw {app} {name_of(waiting)}; else {again}.")
+
+
+def show_awaited(app: AppName, answer: JsonDict) -> None:
+    """Show which releases wait for whose approval, and how one is given."""
+    for item in objects(answer, "awaited") if "awaited" in answer else ():
+        channel, version = text_of(item, "channel"), text_of(item, "version")
+        missing, threshold = number_of(item, "missing"), number_of(item, "threshold")
+        show("")
+        show(f"{app}: {version} for {channel}")
+        show(f"  approved by {threshold - missing} of {threshold}")
+        if people := _people(item, "approved_by"):
+            show(f"           {people}")
+        if missing:
+            show(f"  lacking  {missing} of {_people(item, 'lacking')}")
+            say(f"To approve it: lockgate approve {app} {version} --channel {channel}")
+        else:
+            say("It may be offered by now: publish it again, or promote it.")
+
+
+def _people(said: JsonDict, name: str) -> str:
+    """Return keys as people know them; "" where an older server tells of none."""
+    found = objects(said, name) if name in said else []
+    return ", ".join(text_of(key, "name") or f"{text_of(key, 'keyid')[:_SHOWN]}…" for key in found)

@@ -7,8 +7,10 @@ import click
 from lockgate_cli.answers import number_of, objects, table_of, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.context import Call, takes
+from lockgate_cli.naming import names_app
 from lockgate_cli.output import say, show, show_json, show_table, warn
-from lockgate_cli.pending_words import show_waiting
+from lockgate_cli.pending_words import show_awaited, show_waiting
+from lockgate_release.errors import UsageError
 from lockgate_release.names import AppName, format_percentage
 
 __all__ = ["status"]
@@ -17,11 +19,17 @@ _THIRD_BP = 3334
 
 
 @click.command()
+@names_app
 @click.option("--all", "every", is_flag=True, help="Every app of the server, in a line each.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
-@takes("app", "server")
+@takes("server")
 def status(call: Call, *, every: bool, as_json: bool) -> None:
-    """Show what each channel offers and when signatures run out."""
+    """Show how APP stands: what is offered to whom, what waits for whom, when signatures run out.
+
+    Without an app, every app of the server in a line each.
+    """
+    if every and call.flags.app:
+        raise UsageError("both one app and all", subject="--all", found=call.flags.app)
     app = None if every else call.app_if_said
     with call.api() as api:
         answer = api.apps() if app is None else api.status(app)
@@ -40,11 +48,28 @@ def _show_apps(answer: JsonDict) -> None:
     if not found:
         say("no app is registered yet")
         return
-    names = ("app", "root_version", "timestamp_version", "releases", "channels")
-    rows = [
-        [", ".join(texts_of(item, name)) or text_of(item, name) for name in names] for item in found
-    ]
-    show_table(("app", "root", "timestamp", "releases", "channels"), rows)
+    heads = ("app", "root", "timestamp", "releases", "channels", "waits", "first to expire")
+    show_table(heads, [_app_row(item) for item in found])
+    for item in found:
+        if error := table_of(item, "error"):
+            warn(f"{text_of(item, 'app')}: {text_of(error, 'message')}")
+
+
+def _app_row(item: JsonDict) -> list[str]:
+    first = table_of(item, "first_to_expire")
+    numbers = [text_of(item, name) for name in ("root_version", "timestamp_version", "releases")]
+    waits = number_of(item, "pending") + number_of(item, "awaited")
+    ends = f"{text_of(first, 'role')} {text_of(first, 'expires_at')}".strip()
+    return [text_of(item, "app"), *numbers, _offered(item), str(waits or ""), ends]
+
+
+def _offered(item: JsonDict) -> str:
+    """Return what each channel offers, in a few words; an older server says only their names."""
+    offered = table_of(item, "offered")
+    channels = texts_of(item, "channels")
+    if not offered:
+        return ", ".join(channels)
+    return ", ".join(f"{name} {' '.join(texts_of(offered, name)) or '-'}" for name in channels)
 
 
 def _show_app(answer: JsonDict) -> None:
@@ -64,6 +89,11 @@ def _show_app(answer: JsonDict) -> None:
     for waiting in objects(answer, "pending"):
         show("")
         show_waiting(AppName(text_of(answer, "app")), waiting)
+    show_awaited(AppName(text_of(answer, "app")), answer)
+    if "reports_waiting" in answer:
+        count = answer["reports_waiting"]
+        show("")
+        show(f"reports waiting to be counted: {'none are taken in' if count is None else count}")
 
 
 def _roles(answer: JsonDict) -> list[tuple[str, JsonDict]]:

@@ -27,6 +27,7 @@ from lockgate_release.documents.channel import ChannelDocument, ChannelOffer
 from lockgate_release.documents.policy import ApprovalRule, ChannelPolicy, SignatureRule
 from lockgate_release.documents.trusted import Count, Standing
 from lockgate_release.errors import DocumentError
+from lockgate_release.names import Sha256Hex
 from lockgate_release.strict_json import JsonObject, dump_json
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "approvers",
     "canonical_bytes",
     "count_approval",
+    "count_approvals",
     "count_signatures",
     "read_standing",
     "role_for",
@@ -71,14 +73,30 @@ def read_standing(
             else count_signatures(rule.signatures, role, targets, signed)
         )
     if rule.approvals is not None and rule.approvals.threshold:
-        about = (document.app, document.channel, offer.version, offer.sha256)
-        counts = [
-            count_approval(rule.approvals, approval)
-            for approval in approvals_of(document.approvals)
-            if approval.is_about(*about)
-        ]
-        approvals = max(counts, key=lambda count: len(count.found), default=_NO_COUNT)
+        approvals = count_approvals(rule.approvals, document, offer.version, offer.sha256)
     return Standing(signatures=signatures, approvals=approvals)
+
+
+def count_approvals(
+    rule: ApprovalRule, document: ChannelDocument, version: str, sha256: Sha256Hex
+) -> Count:
+    """Return how many have approved a release in the words that most have signed (rule 2).
+
+    Args:
+        rule: Who may approve.
+        document: The channel's, for the approvals that it carries.
+        version: The release.
+        sha256: The digest of its document.
+
+    Raises:
+        DocumentError: The rule holds what is no key.
+    """
+    counts = [
+        count_approval(rule, approval)
+        for approval in approvals_of(document.approvals)
+        if approval.is_about(document.app, document.channel, version, sha256)
+    ]
+    return max(counts, key=lambda count: len(count.found), default=_NO_COUNT)
 
 
 def role_for(targets: Targets, path: str) -> str:

@@ -36,16 +36,26 @@ def status(data: str | None, storage: str | None, app: str | None, *, as_json: b
         answers, code = each_app(names, lambda name: _describe(deps, name))
         broken = deps.ledger.verify_audit()
         dropped = {why.value: count for why, count in deps.reports.dropped().items()}
+        waiting = deps.reports.waiting(now=deps.now())
     if as_json:
         apps: list[Json] = [
             describe_refusal(name, one) if isinstance(one, LockgateError) else one
             for name, one in answers.items()
         ]
-        print_json({"apps": apps, "audit_broken_at": broken, "reports_dropped": dropped})
+        print_json(
+            {
+                "apps": apps,
+                "audit_broken_at": broken,
+                "reports_dropped": dropped,
+                "reports_waiting": waiting,
+            }
+        )
     else:
         for one in answers.values():
             if not isinstance(one, LockgateError):
                 _print_app(one)
+        if waiting is not None:
+            click.echo(f"reports waiting to be counted: {waiting}")
         if dropped:
             counts = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items()))
             click.echo(f"reports dropped in the last {DROPPED_KEPT.days} days: {counts}")
@@ -80,5 +90,14 @@ def _print_app(one: JsonObject) -> None:
             f"  {change['title']}: {change['state']}, "
             f"{len(change['signatures'])} of {change['threshold']} signatures"
         )
+    awaited = one["awaited"]
+    assert isinstance(awaited, list)
+    for item in awaited:
+        if item["missing"]:
+            approved = item["threshold"] - item["missing"]
+            click.echo(
+                f"  {item['version']} for {item['channel']}: approved by {approved} of "
+                f"{item['threshold']}"
+            )
     for warning in warnings:
         say(f"warning: {warning}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lockgate_release.errors import LocalError, RepositoryError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName
 from lockgate_release.pending_requests import PendingContent
@@ -9,13 +10,14 @@ from lockgate_release.strict_json import Json, JsonObject
 from lockgate_release.trust.key_names import key_name
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange
+from lockgate_server.services.write.awaited import describe_awaited, describe_keys
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.ceremony import waiting_root
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.online_keys import describe_for_status
 from lockgate_server.services.write.pending import Signed
 from lockgate_server.services.write.pending_live import read_wishes, why_not_live
-from lockgate_server.services.write.status import describe_app, read_current
+from lockgate_server.services.write.status import describe_app, read_current, summarise
 from lockgate_server.services.write.waiting import (
     find_change,
     is_in_force,
@@ -30,6 +32,7 @@ __all__ = [
     "describe_signed",
     "describe_with_pending",
     "read_content",
+    "summarise_app",
 ]
 
 
@@ -50,6 +53,7 @@ def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
     warnings = said["warnings"]
     assert isinstance(warnings, list)
     keys, of_keys = describe_for_status(deps, base)
+    awaited = describe_awaited(base, deps.now())
     root = waiting_root(deps, base)
     if root is not None:
         troubles.append(f"root {root} waited for caches: submit the same ceremony again")
@@ -57,8 +61,37 @@ def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
         **said,
         "warnings": [*warnings, *of_keys, *troubles],
         "pending": list(waiting),
+        "awaited": list(awaited),
         "online_keys": keys,
+        "reports_waiting": _count_reports(deps),
     }
+
+
+def summarise_app(deps: WriteDeps, app: AppName) -> JsonObject:
+    """Return an app as a line of a list; where its files are refused, why.
+
+    Raises:
+        TransportError: The store cannot be reached.
+        LocalError: The ledger cannot be read.
+    """
+    try:
+        base = read_current(deps, app)
+        awaited = describe_awaited(base, deps.now())
+    except RepositoryError as exc:
+        return {"app": app, "error": {"code": exc.code, "message": str(exc)}}
+    return {
+        **summarise(base),
+        "pending": len(_waiting(deps, base)),
+        "awaited": sum(bool(one["missing"]) for one in awaited),
+    }
+
+
+def _count_reports(deps: WriteDeps) -> int | None:
+    """Return how many reports of all apps wait to be counted; None where nobody says."""
+    try:
+        return deps.reports.waiting(now=deps.now())
+    except LocalError:
+        return None
 
 
 def describe_pending(deps: WriteDeps, base: Base) -> list[Json]:
@@ -103,6 +136,7 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
             "threshold": 0,
             "missing": 0,
             "signatures": [],
+            "lacking": [],
             "problem": "another list is in force than the one it follows",
         }
     partly = weigh(base, change)
@@ -122,6 +156,7 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
         "threshold": partly.threshold,
         "missing": partly.missing,
         "signatures": signatures,
+        "lacking": [] if partly.is_complete else describe_keys(partly.unsigned.values()),
         "problem": why_not_live(deps, base, change) if partly.is_complete else "",
     }
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from tuf.api.metadata import Signed
 
 from lockgate_release.documents import ChannelDocument, ReleaseEntry, parse_extras
-from lockgate_release.errors import RepositoryError, UsageError
+from lockgate_release.errors import UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.layout import extras_path
 from lockgate_release.names import AppName
@@ -34,7 +34,7 @@ __all__ = [
     "describe_releases",
     "parse_limit",
     "read_current",
-    "summarise_app",
+    "summarise",
 ]
 
 _WHOLE_BP = 10_000
@@ -55,23 +55,21 @@ def read_current(deps: WriteDeps, app: AppName) -> Base:
     return base
 
 
-def summarise_app(deps: WriteDeps, app: AppName) -> JsonObject:
-    """Return an app as a line of a list; where its files are refused, why.
-
-    Raises:
-        TransportError: The store cannot be reached.
-        LocalError: The ledger cannot be read.
-    """
-    try:
-        base = read_current(deps, app)
-    except RepositoryError as exc:
-        return {"app": app, "error": {"code": exc.code, "message": str(exc)}}
+def summarise(base: Base) -> JsonObject:
+    """Return an app as the beginning of a line of a list."""
+    ends = {role: signed.expires for role, signed in _signed(base).items()}
+    first = min(ends, key=lambda role: ends[role])
     return {
         "app": base.app,
         "root_version": base.chain.root.version,
         "timestamp_version": base.timestamp_version,
         "releases": len(base.chain.entries()),
         "channels": sorted(base.channels),
+        "offered": {
+            name: [offer.version for offer in base.channels[name].offers]
+            for name in sorted(base.channels)
+        },
+        "first_to_expire": {"role": first, "expires_at": format_instant(ends[first])},
     }
 
 

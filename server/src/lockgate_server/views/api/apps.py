@@ -7,8 +7,8 @@ from flask import Response
 from lockgate_release.names import parse_app_name
 from lockgate_release.requests import RegisterRequest
 from lockgate_server.services.write.apps import make_online_key, register
-from lockgate_server.services.write.pending_words import describe_with_pending
-from lockgate_server.services.write.status import read_current, summarise_app
+from lockgate_server.services.write.pending_words import describe_with_pending, summarise_app
+from lockgate_server.services.write.status import read_current
 from lockgate_server.views.api.context import answer, caller, json_body, write_deps
 
 __all__ = ["list_apps", "make_key", "put_app", "show_app"]

@@ -27,6 +27,7 @@ _NUMBER = integer(1)
 _TITLE: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_TITLE}
 _OFFERS = array(ref("WantedOffer"))
 _LIFTS = array(ref("LiftWish"))
+PEOPLE = array(object_of({"keyid": TEXT, "name": TEXT}))
 
 PENDING_SCHEMAS: dict[str, Schema] = {
     "WantedOffer": object_of(
@@ -70,9 +71,20 @@ PENDING_SCHEMAS: dict[str, Schema] = {
             "signatures": array(
                 object_of({"keyid": TEXT, "name": TEXT, "by": TEXT, "at": INSTANT})
             ),
+            "lacking": PEOPLE,
             "offers": _OFFERS,
             "lifts": _LIFTS,
             "problem": TEXT,
+        }
+    ),
+    "Awaited": object_of(
+        {
+            "channel": NAME,
+            "version": VERSION,
+            "threshold": _NUMBER,
+            "missing": integer(),
+            "approved_by": PEOPLE,
+            "lacking": PEOPLE,
         }
     ),
     "PendingList": object_of({"pending": array(ref("PendingChange"))}),
