@@ -154,7 +154,7 @@ def test_every_command_and_option_named_in_words_is_one(page: Path) -> None:
         ("lockgate revoke a 1.0 --reason r --remedy pray", False),
         ("lockgate status --bogus", False),
         ("lockgate audit --limit 0", False),
-        ("lockgate status extra", False),
+        ("lockgate audit extra", False),
         ("lockgate-server run --data d", True),
         ("lockgate-server token create --data d --scope admin", True),
         ("lockgate-server token create --data d --scope god", False),

@@ -104,7 +104,7 @@ def test_what_is_older_than_an_offer_or_revoked_waits_for_nobody(scene: Scene) -
 
 
 def test_where_nobody_needs_to_approve_nothing_waits(scene: Scene) -> None:
-    scene.publish("1.0.0", channels=["beta"])
+    scene.publish("1.0.0", channels=["beta"], offer=False)
     assert _awaited(scene) == []
 
 
