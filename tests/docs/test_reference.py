@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import lockgate_release
-from lockgate_release.digests import digest_tree
+from lockgate_release.digests import digest_bytes, digest_tree
 from lockgate_release.documents import parse_release
 from lockgate_release.errors import DocumentError, ExitCode, LockgateError
 from lockgate_release.gate import Arm, bucket, choose_arm
-from lockgate_release.names import Platform
+from lockgate_release.names import Platform, Sha256Hex
 from lockgate_release.platforms import best_platform, platform_tag
+from lockgate_release.provenance.tree_claims import tree_claim
 from lockgate_release.versions import VersionScheme
 from tests.docs.tables import examples, page, rows, section
 
@@ -165,3 +166,12 @@ def test_the_worked_example_of_the_tree_digest_is_right(tmp_path: Path) -> None:
     (digest,) = re.findall(r"```\n([0-9a-f]{64})\n```", text)
     assert hashlib.sha256(listing).hexdigest() == digest
     assert digest_tree(tmp_path).sha256 == digest
+
+
+def test_the_worked_example_of_the_tree_claim_is_right() -> None:
+    text = page("tree-digest.md")
+    (claim,) = re.findall(r"```\n(lockgate-tree-claim-1\n.*?)```", text, re.DOTALL)
+    (artifact,) = re.findall(r"whose bytes are `(.+?)`", text)
+    (tree,) = re.findall(r"```\n([0-9a-f]{64})\n```", text)
+    assert tree_claim(digest_bytes(artifact.encode()), Sha256Hex(tree)) == claim.encode()
+    assert re.findall(r"Its SHA-256 is `([0-9a-f]{64})`", text) == [digest_bytes(claim.encode())]

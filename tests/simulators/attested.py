@@ -6,6 +6,7 @@ from dataclasses import replace as changed
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import (
+    Artifact,
     Attestation,
     ChannelPolicy,
     ExtrasDocument,
@@ -26,8 +27,9 @@ from lockgate_release.layout import (
     target_key,
 )
 from lockgate_release.names import Sha256Hex
+from lockgate_release.provenance.tree_claims import digest_tree_claim
 from lockgate_release.trust.sign import Document
-from tests.simulators.archives import Tree
+from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.repository import STABLE, RepositorySimulator
 from tests.simulators.signed_repository import parse_sha256_of
 from tests.simulators.sigstore import SLSA, WORKFLOW, SigstoreSimulator, Somebody
@@ -82,16 +84,37 @@ class Attested:
 
     def artifact(self, version: str) -> Sha256Hex:
         """The digest of a release's artifact."""
+        return self._artifact(version).sha256
+
+    def claim(self, version: str, tree: Tree | None = None) -> Sha256Hex:
+        """The digest of the claim that a release's artifact holds a tree, or what it says it does.
+
+        An honest builder signs no claim but that of the tree that it has built.
+        """
+        artifact = self._artifact(version)
+        tree_sha256 = artifact.tree_sha256 if tree is None else tree_digest(tree).sha256
+        return digest_tree_claim(artifact.sha256, tree_sha256)
+
+    def vouch(self, version: str, tree: Tree, who: Somebody = WORKFLOW) -> bytes:
+        """What somebody attests of a tree that was built, and of the artifact that holds it."""
+        subjects = {"app": self.artifact(version), "app.tree-claim": self.claim(version, tree)}
+        return self.sigstore.attest(subjects, who)
+
+    def _artifact(self, version: str) -> Artifact:
         path = release_path(version)
         sha256 = parse_sha256_of(self.repository.releases.targets[path])
         data = self.repository.files[target_key(self.repository.app, path, sha256)]
-        return parse_release(data).artifacts[0].sha256
+        return parse_release(data).artifacts[0]
 
     def attach(
         self, version: str, *bundles: bytes, about: Sequence[Sha256Hex] | None = None
     ) -> None:
-        """Sign extras of a release that list these bundles, and no other."""
-        speaks_of = (self.artifact(version),) if about is None else tuple(about)
+        """Sign extras of a release that list these bundles, and no other.
+
+        They are said to be about its artifact and the tree that it is said to hold.
+        """
+        both = (self.artifact(version), self.claim(version))
+        speaks_of = both if about is None else tuple(about)
         listed = tuple(self._store(bundle, speaks_of) for bundle in bundles)
         extras = ExtrasDocument(app=self.repository.app, version=version, attestations=listed)
         document = Document(path=extras_path(version), data=extras.to_bytes())

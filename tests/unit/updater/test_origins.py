@@ -14,6 +14,7 @@ from lockgate_updater import Offer, Updater
 from lockgate_updater.events import Event
 from lockgate_updater.session import open_session
 from lockgate_updater.state.origins import ProvenOrigin, load_origins, store_origins
+from tests.simulators.archives import tree_digest
 from tests.simulators.attested import Attested
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.http_server import serve
@@ -91,6 +92,23 @@ def test_another_artifact_demand_or_root_is_proven_anew(
     assert len({item.rule_sha256 for item in proven}) == 2
     assert len({item.root_sha256 for item in proven}) == 2
     assert len(proven) == 4
+
+
+def test_a_tree_that_was_vouched_for_is_proven_once_and_told(
+    client: SimulatedClient, attested: Attested
+) -> None:
+    attested.repository.publish("2.0.0", NEXT, offered=False)
+    attested.attach("2.0.0", attested.vouch("2.0.0", NEXT))
+    attested.repository.offer("stable", "2.0.0")
+    assert client.update() == "updated"
+    proven = load_origins(client.home / "state" / "origins.json")
+    known = {item.artifact_sha256: item.tree_sha256 for item in proven}
+    assert known[attested.artifact("2.0.0")] is None
+    assert known[attested.claim("2.0.0")] == tree_digest(NEXT).sha256
+    assert [line.partition(" by ")[0] for line in told(client)] == [
+        "2.0.0 was signed",
+        "its tree was signed",
+    ]
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"format": 2, "proven": []}', b"\xff"])

@@ -101,6 +101,7 @@ def _plan_json(plan: FetchPlan) -> JsonObject:
         "kind": plan.kind,
         "fetch_bytes": plan.fetch_bytes,
         "full_bytes": plan.full_bytes,
+        "no_deltas": plan.no_deltas,
         "deltas": [
             {
                 "from": hop.delta.from_version,

@@ -147,6 +147,8 @@ def _explain_fetch(artifact: Artifact, plan: FetchPlan | None) -> tuple[str, ...
     if plan is None:
         return ("fetch nothing: the tree is on the disk already", proof)
     passed_over = tuple(map(str, plan.passed_over))
+    if plan.no_deltas:
+        passed_over = (*passed_over, f"no delta: {plan.no_deltas}")
     if plan.route is None:
         return (
             *passed_over,

@@ -20,7 +20,7 @@ from lockgate_updater.install.patching.patches import Patches, plan_for
 from lockgate_updater.install.reach import demand_reach
 from lockgate_updater.install.stage import stage, sweep
 from lockgate_updater.install.transaction import Transaction
-from lockgate_updater.origin.binding import counts_artifact_alone
+from lockgate_updater.origin.binding import why_only_unpacked
 from lockgate_updater.outcomes import Outcome, UpdateResult
 from lockgate_updater.run.revoked import why_not_allowed
 from lockgate_updater.session import Session
@@ -253,10 +253,10 @@ class Operation:
         return replace(result, decision=decision, plan=patches.taken)
 
     def _is_of_artifact(self, offer: Offer) -> bool:
-        """Whether the staged tree came of the artifact's bytes, if the newest policy asks that."""
+        """Whether the staged tree is what the newest policy asks for, by the way that it came."""
         staged = self._session.receipt(receipt_for(offer).folder)
         is_unpacked = staged is not None and staged.unpacked_from == offer.artifact.sha256
-        return is_unpacked or not counts_artifact_alone(self._session)
+        return is_unpacked or not why_only_unpacked(self._session, offer)
 
     def _stage(self, offer: Offer, receipt: Receipt, patches: Patches) -> Attempt:
         session = self._session
@@ -278,7 +278,7 @@ class Operation:
                 urls=session.client.configuration.addresses_of(offer.artifact.path),
                 observe=session.observe,
                 rebuild=patches.rebuild,
-                only_unpacked=counts_artifact_alone(session),
+                only_unpacked=bool(patches.why_only_unpacked()),
             )
         except RepositoryError:
             self._transaction.drop_attempt()

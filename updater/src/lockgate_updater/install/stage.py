@@ -3,7 +3,7 @@
 1. The artifact's bytes are what was signed, before any of them is unpacked.
 2. It is unpacked beside the trees, where nothing can run it, and cannot leave its folder.
 3. The tree is the one that was signed, however it came about: unpacked, or made by deltas of one
-   that is here. Where somebody vouches for the artifact alone, it was unpacked from its bytes.
+   that is here. Where builders vouch for the artifact alone, it was unpacked from its bytes.
 4. It is on the disk, and so is its receipt, before it gets its name.
 """
 

@@ -29,7 +29,7 @@ def tell_origin(session: Session, findings: Findings) -> tuple[str, ...]:
     if receipt is None:
         return ("nothing is installed",)
     proven = [
-        f"{receipt.version} was {words}"
+        f"{receipt.version} was {words}" if item.tree_sha256 is None else f"its tree was {words}"
         for item in load_origins(session.home.origins)
         if item.release_sha256 == receipt.release_sha256
         for words in item.words

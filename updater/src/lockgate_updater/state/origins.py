@@ -1,7 +1,7 @@
 """`state/origins.json`: what was proven of who built what, by digests, so that it is proven once.
 
-A proof stands for one rule, one trusted root and one artifact: where any of them is another, it is
-proven anew. A damaged file proves nothing. Reads and writes the disk.
+A proof stands for one rule, one trusted root and one artifact, or the tree in it: where any of them
+is another, it is proven anew. A damaged file proves nothing. Reads and writes the disk.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ _MOST = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenOrigin:
-    """One artifact whose origin was proven.
+    """One artifact whose origin was proven, or that its builders vouched for the tree in it.
 
     Attributes:
         rule_sha256: The digest of what was demanded.
         root_sha256: Of the trusted root that it was verified with.
-        artifact_sha256: Of the artifact.
+        artifact_sha256: Of what was signed: the artifact, or the claim of the tree in it.
         release_sha256: Of its release's document.
+        tree_sha256: The tree that was vouched for; None: it is about the artifact.
         words: Who signed what, a clause each, for people.
     """
 
@@ -38,6 +39,7 @@ class ProvenOrigin:
     artifact_sha256: Sha256Hex
     release_sha256: Sha256Hex
     words: tuple[str, ...]
+    tree_sha256: Sha256Hex | None = None
 
 
 def load_origins(path: Path) -> tuple[ProvenOrigin, ...]:
@@ -71,6 +73,7 @@ def store_origins(path: Path, origins: Iterable[ProvenOrigin]) -> None:
             "artifact_sha256": item.artifact_sha256,
             "release_sha256": item.release_sha256,
             "words": list(item.words),
+            **({"tree_sha256": item.tree_sha256} if item.tree_sha256 else {}),
         }
         for item in kept
     ]
@@ -87,4 +90,5 @@ def _read(fields: Fields) -> ProvenOrigin:
         artifact_sha256=digest("artifact_sha256"),
         release_sha256=digest("release_sha256"),
         words=fields.texts("words", most=100),
+        tree_sha256=digest("tree_sha256") if fields.has("tree_sha256") else None,
     )

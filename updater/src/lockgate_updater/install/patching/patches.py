@@ -39,7 +39,7 @@ from lockgate_updater.install.patching.plan import (
     Search,
     find_route,
 )
-from lockgate_updater.origin.binding import counts_artifact_alone
+from lockgate_updater.origin.binding import why_only_unpacked
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import local_errors, remove_file
 from lockgate_updater.state.preflight import check_room
@@ -87,6 +87,7 @@ class Patches:
         self._passed_over: dict[Sha256Hex, PassedOver] = {}
         self._damaged: set[Sha256Hex] = set()
         self._free_bytes: int | None = None
+        self._why_only_unpacked: str | None = None
         self.taken: FetchPlan | None = None
         """The plan that was carried out, once one was."""
 
@@ -106,17 +107,35 @@ class Patches:
             for sha256, item in self._passed_over.items()
             if route is None or sha256 not in {hop.delta.sha256 for hop in route.hops}
         )
-        return FetchPlan(full_bytes=full_bytes, route=route, passed_over=passed_over)
+        return FetchPlan(
+            full_bytes=full_bytes,
+            route=route,
+            passed_over=passed_over,
+            no_deltas=self.why_only_unpacked() if self._has_deltas() else "",
+        )
+
+    def why_only_unpacked(self) -> str:
+        """Return why nothing but the whole archive leads to the tree, or "" where deltas may.
+
+        Raises:
+            LocalError: What was found out cannot be remembered.
+        """
+        if self._why_only_unpacked is None:
+            self._why_only_unpacked = why_only_unpacked(self._session, self._offer)
+        return self._why_only_unpacked
+
+    def _has_deltas(self) -> bool:
+        """Whether there is a delta for this machine, and it may be looked at."""
+        if not self._trees() or not self._session.client.configuration.deltas:
+            return False
+        target, platform = self._target(), self._offer.artifact.platform
+        return target is not None and any(one.platform == platform for one in target.deltas)
 
     def _find_route(self, full_bytes: int) -> Route | None:
-        trees = self._trees()
-        if not trees or not self._session.client.configuration.deltas:
+        if not self._has_deltas() or self.why_only_unpacked():
             return None
-        if counts_artifact_alone(self._session):
-            return None
-        target = self._target()
-        if target is None:
-            return None
+        trees, target = self._trees(), self._target()
+        assert target is not None
         self._free_bytes = free_memory_bytes()
         search = Search(
             trees=trees,
@@ -237,7 +256,7 @@ class Patches:
                 self._say(StepName.WARNING, str(exc))
             self.taken = self.plan()
         self.taken = replace(self.taken, route=None)
-        if self.taken.passed_over:
+        if self.taken.passed_over or self.taken.no_deltas:
             self._say(StepName.PLANNED, f"{self._offer.version} by {self.taken}")
         return None
 

@@ -204,11 +204,13 @@ class FetchPlan:
         full_bytes: What is still to be fetched of the whole archive.
         route: The deltas that are fetched in its place, or None.
         passed_over: Deltas that are not.
+        no_deltas: Why none of its deltas may be used; "": they may, or it has none.
     """
 
     full_bytes: int
     route: Route | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    no_deltas: str = ""
 
     @property
     def kind(self) -> str:
@@ -225,7 +227,8 @@ class FetchPlan:
     def __str__(self) -> str:
         """Return it for people."""
         if self.route is None:
-            return f"the whole archive, {self.full_bytes} bytes to fetch"
+            why = f", and none of its deltas: {self.no_deltas}" if self.no_deltas else ""
+            return f"the whole archive, {self.full_bytes} bytes to fetch{why}"
         hops = self.route.hops
         versions = " -> ".join((hops[0].delta.from_version, *(hop.version for hop in hops)))
         what = "a delta" if len(hops) == 1 else f"{len(hops)} deltas"
