@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Targets
 
-from lockgate_cli.reviewing import describe_wishes
+from lockgate_cli.wishing import describe_wishes, warn_of_unattested
 from lockgate_release.errors import ExitCode
 from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName
@@ -261,6 +261,9 @@ def test_names_and_titles_that_others_wrote_forge_no_lines(team: Team) -> None:
     )
     (line,) = describe_wishes(content)
     assert line.endswith("by the plan slow 2 of 2 signatures")
+    found: list[dict[str, object]] = [{"channel": forged, "version": forged}]
+    (warning,) = warn_of_unattested(found, forged)
+    assert "\n" not in warning
     team.begin("1.0.0")
 
     def rename(answer: dict[str, Any]) -> None:

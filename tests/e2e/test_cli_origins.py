@@ -56,6 +56,24 @@ def client_of(desk: ReleaseDesk, *, allow_unattested: bool = False) -> Updater:
     )
 
 
+def test_whoever_is_to_sign_an_exception_is_told_of_it_loudly(desk: ReleaseDesk) -> None:
+    desk.publish("2.0.0", "--allow-unattested", "--unsigned")
+    for name in ("pending", "status"):
+        shown = desk.person.must(name, APP)
+        assert "2.0.0 in stable  (--allow-unattested)" in shown.out
+        assert "though stable demands a proof" in shown.err
+        assert "warning" in shown.err
+    exception = {"channel": "stable", "version": "2.0.0", "demanded": True}
+    (waiting,) = desk.person.must("pending", APP, "--json").json()["pending"]
+    assert waiting["unattested"] == [exception]
+    key = ("--key", "keys/publisher/publisher-1.pem")
+    said = desk.person.must("sign", APP, "2.0.0", "--dry-run")
+    assert f"{waiting['begun_by']} wants 2.0.0 offered in stable" in said.err
+    signed = desk.person.must("sign", APP, "2.0.0", "--yes", "--json", *key)
+    assert signed.json()["unattested"] == [exception]
+    assert "Who signs lets that pass" in signed.err
+
+
 def test_what_nobody_attested_is_not_offered_and_a_person_can_answer_for_it(
     desk: ReleaseDesk,
 ) -> None:

@@ -117,6 +117,18 @@ def test_promotion_retirement_a_lift_and_a_renewal_take_two_people_too(team: Tea
 # What a signer sees, and decides.
 
 
+def test_an_exception_that_the_channel_does_not_need_is_told_too_and_no_other(team: Team) -> None:
+    team.begin("1.0.0", "--allow-unattested")
+    shown = team.ann.must("sign", APP, "1.0.0", "--dry-run")
+    assert "which stable does not demand today" in shown.err
+    joined = team.begin("1.1.0", "--join")
+    assert "wants 1.0.0 offered in stable without anybody asking" in joined.err
+    team.ci.must("withdraw", APP, "1.1.0", "--yes")
+    team.begin("1.0.0")
+    assert team.waiting()[0]["unattested"] == []
+    assert "unattested" not in team.ann.must("sign", APP, "1.0.0", "--dry-run").err
+
+
 def test_the_signer_sees_what_is_signed(team: Team) -> None:
     (team.desk.folder / "notes.md").write_text("# What changed\n\nEverything.\n")
     arguments = ("--entrypoint", "bin/app", "--health", "bin/app --check", "--notes", "notes.md")

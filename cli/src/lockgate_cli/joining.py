@@ -17,13 +17,14 @@ from dataclasses import replace
 from lockgate_cli.answers import number_of, objects, text_of, texts_of
 from lockgate_cli.api import Api, JsonDict
 from lockgate_cli.context import Call
-from lockgate_cli.output import say
+from lockgate_cli.output import say, warn
 from lockgate_cli.pending_api import PendingApi
 from lockgate_cli.pending_words import name_of
 from lockgate_cli.repository import Base, Stored
-from lockgate_cli.reviewing import describe_wishes, review
+from lockgate_cli.reviewing import review
 from lockgate_cli.signing import next_targets
 from lockgate_cli.submitting import Outcome, Plan, load_keys, outcome_of
+from lockgate_cli.wishing import describe_wishes, unattested_in, warn_of_unattested
 from lockgate_release.documents import parse_entry, parse_extras, parse_release
 from lockgate_release.errors import ConflictError, PendingError, UsageError
 from lockgate_release.layout import extras_path, release_path
@@ -88,6 +89,8 @@ def meet_waiting(
         )
     for line in [*looked.lines(), *describe_wishes(content)]:
         say(line)
+    for line in warn_of_unattested(unattested_in(content, base.policy), text_of(found, "begun_by")):
+        warn(line)
     plan = replace(plan, offers=offers)
     return _join(call, pending, base, plan, content, looked.partly)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lockgate_cli.answers import number_of, objects, text_of, texts_of
 from lockgate_cli.api import JsonDict
 from lockgate_cli.output import say, show, warn
+from lockgate_cli.wishing import warn_of_unattested
 from lockgate_release.names import AppName
 
 __all__ = ["RENEWAL", "name_of", "say_waiting", "show_awaited", "show_waiting"]
@@ -49,7 +50,10 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
     if people := _people(waiting, "lacking"):
         show(f"  lacking  {number_of(waiting, 'missing')} of {people}")
     for offer in objects(waiting, "offers"):
-        show(f"  offers   {text_of(offer, 'version')} in {text_of(offer, 'channel')}")
+        mark = "  (--allow-unattested)" if offer.get("allow_unattested") else ""
+        show(f"  offers   {text_of(offer, 'version')} in {text_of(offer, 'channel')}{mark}")
+    for line in warn_of_unattested(_list(waiting, "unattested"), text_of(waiting, "begun_by")):
+        warn(line)
     for lift in objects(waiting, "lifts"):
         show(f"  lifts    {text_of(lift, 'version')} in {', '.join(texts_of(lift, 'channels'))}")
     if problem := text_of(waiting, "problem"):
@@ -62,7 +66,7 @@ def show_waiting(app: AppName, waiting: JsonDict) -> None:
 
 def show_awaited(app: AppName, answer: JsonDict) -> None:
     """Show which releases wait for whose approval, and how one is given."""
-    for item in objects(answer, "awaited") if "awaited" in answer else ():
+    for item in _list(answer, "awaited"):
         channel, version = text_of(item, "channel"), text_of(item, "version")
         missing, threshold = number_of(item, "missing"), number_of(item, "threshold")
         show("")
@@ -77,7 +81,12 @@ def show_awaited(app: AppName, answer: JsonDict) -> None:
             say("It may be offered by now: publish it again, or promote it.")
 
 
+def _list(said: JsonDict, name: str) -> list[JsonDict]:
+    """Return objects of an answer; none where an older server tells of none."""
+    return objects(said, name) if name in said else []
+
+
 def _people(said: JsonDict, name: str) -> str:
     """Return keys as people know them; "" where an older server tells of none."""
-    found = objects(said, name) if name in said else []
+    found = _list(said, name)
     return ", ".join(text_of(key, "name") or f"{text_of(key, 'keyid')[:_SHOWN]}…" for key in found)

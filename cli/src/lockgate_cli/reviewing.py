@@ -44,14 +44,14 @@ from lockgate_release.errors import (
     UsageError,
 )
 from lockgate_release.instants import format_instant
-from lockgate_release.names import Platform, Sha256Hex, format_percentage
+from lockgate_release.names import Platform, Sha256Hex
 from lockgate_release.pending_requests import PendingContent
 from lockgate_release.trust.needed import signatures_needed
 from lockgate_release.trust.partial import PartlySigned, check_plain, read_partly_signed
 from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import EXPIRY, Role
 
-__all__ = ["Review", "check_builds", "describe_wishes", "review"]
+__all__ = ["Review", "check_builds", "review"]
 
 _RELEASE, _EXTRAS = "release.json", "extras.json"
 _SLACK = timedelta(days=1)
@@ -378,18 +378,3 @@ def check_builds(looked: Review, builds: Mapping[Platform, Sha256Hex]) -> None:
                 expected=f"sha256 {sha256}",
                 found=f"sha256 {found[platform]}",
             )
-
-
-def describe_wishes(content: PendingContent) -> list[str]:
-    """Return what the server says it will do with it: nobody signs that."""
-    lines = []
-    for offer in content.wishes.offers:
-        reach = f"to {format_percentage(offer.exposure_bp)} of its clients"
-        if offer.chosen is not None:
-            name = " ".join(offer.chosen.name.split())  # one line, whatever somebody wrote
-            reach = f"by the plan {name or 'that came with it'}"
-        lines.append(f"> the server will offer {offer.version} in {offer.channel}, {reach}")
-    for lift in content.wishes.lifts:
-        where = ", ".join(lift.channels)
-        lines.append(f"> the server will take back the revocation of {lift.version} in {where}")
-    return lines

@@ -13,14 +13,15 @@ from lockgate_cli.api import JsonDict
 from lockgate_cli.artifacts import parse_source
 from lockgate_cli.context import Call, takes
 from lockgate_cli.naming import names_release
-from lockgate_cli.output import say, show, show_json
+from lockgate_cli.output import say, show, show_json, warn
 from lockgate_cli.pending_api import PendingApi
 from lockgate_cli.pending_words import say_waiting
 from lockgate_cli.remembering import load_newest_base, note_signed
 from lockgate_cli.repository import Base
-from lockgate_cli.reviewing import Review, check_builds, describe_wishes, review
+from lockgate_cli.reviewing import Review, check_builds, review
 from lockgate_cli.signing import load_signers
 from lockgate_cli.waiting import find_waiting
+from lockgate_cli.wishing import describe_wishes, unattested_in, warn_of_unattested
 from lockgate_release.errors import LocalError, RepositoryError, TrustError, UsageError
 from lockgate_release.names import AppName, Platform, Sha256Hex
 from lockgate_release.pending_requests import SignaturesRequest
@@ -73,13 +74,15 @@ def sign(
             content = pending.content(app, text_of(found, "change"))
             looked = review(base, content, call.around.now())
             _check_name(looked, version)
-            lines = [*looked.lines(), *describe_wishes(content)]
-            for line in lines:
+            for line in [*looked.lines(), *describe_wishes(content)]:
                 show(line) if dry_run and not as_json else say(line)
+            unattested = unattested_in(content, base.policy)
+            for line in warn_of_unattested(unattested, text_of(found, "begun_by")):
+                warn(line)
             check_builds(looked, builds)
             answer = _sign(call, pending, app, base, looked, dry_run=dry_run, yes=yes)
             if as_json:
-                answer = {**_describe(looked), **answer}
+                answer = {**_describe(looked), "unattested": unattested, **answer}
     if as_json:
         show_json({"app": app, "dry_run": dry_run, **answer})
 

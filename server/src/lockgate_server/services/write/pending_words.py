@@ -127,6 +127,15 @@ def describe_change(deps: WriteDeps, base: Base, change: PendingChange) -> JsonO
         "begun_by": change.actor,
         "begun_at": format_instant(change.began_at),
         **read_wishes(change).to_json(),
+        "unattested": [
+            {
+                "channel": offer.channel,
+                "version": offer.version,
+                "demanded": base.policy.channel(offer.channel).attestations is not None,
+            }
+            for offer in read_wishes(change).offers
+            if offer.allow_unattested
+        ],
         "versions": list(versions_in(base, change)),
     }
     if is_outdated(base, change):

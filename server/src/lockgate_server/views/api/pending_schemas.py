@@ -74,6 +74,9 @@ PENDING_SCHEMAS: dict[str, Schema] = {
             "lacking": PEOPLE,
             "offers": _OFFERS,
             "lifts": _LIFTS,
+            "unattested": array(
+                object_of({"channel": NAME, "version": VERSION, "demanded": BOOLEAN})
+            ),
             "problem": TEXT,
         }
     ),
