@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +17,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.fields import parse_field
 from lockgate_cli.output import say
 from lockgate_cli.progress import Progress
+from lockgate_cli.scratch import scratch_folder
 from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.archives import ArchiveKind, guess_kind, unpack
 from lockgate_release.digests import CHUNK_BYTES, EntryKind, TreeEntry, digest_entries, walk_tree
@@ -124,7 +123,7 @@ def describe(
         return describe_file(
             source.path, name=source.path.name, platform=source.platform, progress=progress
         )
-    with _scratch() as folder:
+    with scratch_folder("fetching") as folder:
         path = folder / "download"
         _download(api, app, Sha256Hex(source.sha256), path)
         name = source.name or _name_by_content(path, f"{stem}-{source.platform}")
@@ -237,28 +236,10 @@ def _unpacked(path: Path, kind: ArchiveKind, name: str) -> list[TreeEntry]:
 
     Of a single file only the name is looked at, by unpacking an empty one: what it holds is known.
     """
-    with _scratch() as tree:
+    with scratch_folder("unpacking") as tree:
         source = Path(os.devnull) if kind is ArchiveKind.FILE else path
         unpack(source, kind, tree, name=name)
         return list(walk_tree(tree))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """Yield an empty folder that is gone afterwards.
-
-    Raises:
-        LocalError: The disk is in the way.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="lockgate-") as folder:
-            yield Path(folder)
-    except FileNotFoundError:
-        raise
-    except OSError as exc:
-        raise LocalError(
-            "no room to unpack", subject=tempfile.gettempdir(), found=exc.strerror or str(exc)
-        ) from exc
 
 
 def _digest(

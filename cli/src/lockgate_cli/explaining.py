@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TypedDict, assert_never
 from urllib.parse import unquote
 
@@ -15,6 +13,7 @@ from lockgate_cli.explaining_chain import Chain, describe_chain
 from lockgate_cli.explaining_origin import OriginProver, Read
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import Source
+from lockgate_cli.scratch import scratch_folder
 from lockgate_release.archives import ArchiveKind
 from lockgate_release.capabilities import ATTESTATIONS, PYTHON_WHEELS, archive_capability
 from lockgate_release.decision import (
@@ -29,7 +28,7 @@ from lockgate_release.decision import (
     paths_to_fetch,
 )
 from lockgate_release.documents import ChannelDocument, TrustedRelease
-from lockgate_release.errors import LocalError, UsageError
+from lockgate_release.errors import UsageError
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.trust.verify import TrustedView
 
@@ -160,14 +159,8 @@ def open_explainer(app: AppName, *, source: Source, pinned: bytes) -> Iterator[E
     def fetch(url: str) -> Iterator[bytes]:
         return source.stream(app, unquote(url.removeprefix(f"{base}/{app}/")), 0)
 
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="lockgate-")
-    except OSError as exc:
-        raise LocalError("no temporary folder", found=str(exc)) from exc
-    with folder as cache:
-        view = TrustedView(
-            app=app, repository=base, cache=Path(cache), bootstrap=pinned, fetch=fetch
-        )
+    with scratch_folder("explaining") as cache:
+        view = TrustedView(app=app, repository=base, cache=cache, bootstrap=pinned, fetch=fetch)
         yield Explainer(view, lambda path: source.stream(app, path, 0))
 
 

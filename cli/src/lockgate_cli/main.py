@@ -6,6 +6,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -41,6 +42,7 @@ from lockgate_cli.context import Surroundings, real_surroundings
 from lockgate_cli.output import fail, say
 from lockgate_cli.speaking import begin, show_usage_error
 from lockgate_cli.voice import VOICE, Manner, speaking
+from lockgate_release.ending import exit_code_of, heeding_signals, words_of
 from lockgate_release.errors import ExitCode, LockgateError
 from lockgate_release.log.cli_events import CLI_ENDED
 from lockgate_release.log.telling import tell
@@ -146,9 +148,10 @@ def _end(arguments: Sequence[str], around: Surroundings, command: click.Command)
         code = command.main(
             args=list(arguments), prog_name="lockgate", standalone_mode=False, obj=around
         )
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted; running it again goes on from here")
-        return INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as exc:
+        with suppress(OSError):  # The terminal may be what has gone.
+            say(f"{words_of(exc)}; running it again goes on from here")
+        return exit_code_of(exc)
     except click.ClickException as exc:
         show_usage_error(exc)
         return ExitCode.USAGE
@@ -168,4 +171,9 @@ def _end(arguments: Sequence[str], around: Surroundings, command: click.Command)
 
 def main() -> None:
     """Run `lockgate` for the shell that called it."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        with heeding_signals():
+            code = run(sys.argv[1:])
+    except KeyboardInterrupt as exc:  # Before or behind the command: nothing is to be said of it.
+        code = exit_code_of(exc)
+    sys.exit(code)

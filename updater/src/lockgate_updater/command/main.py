@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130
+_END_BY_THEMSELVES = frozenset({"check", "completion", "run", "watch"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,12 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(_do(options, os.environ, owns_process=arguments is None))
+        with _ending_well(options.verb):
+            return int(_do(options, os.environ, owns_process=arguments is None))
     except LockgateError as exc:
         return _explain_failure(options, exc)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nlockgate-updater: interrupted; the next update goes on from here\n")
-        return _INTERRUPTED
+    except KeyboardInterrupt as exc:
+        return _explain_ending(exc)
+
+
+def _ending_well(verb: str) -> AbstractContextManager[None]:
+    """Let systemd end a verb as Ctrl-C does; some leave nothing behind, or heed signals."""
+    if verb in _END_BY_THEMSELVES:
+        return nullcontext()
+    from lockgate_release.ending import heeding_signals  # noqa: PLC0415 (a check has none)
+
+    return heeding_signals()
 
 
 def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process: bool) -> int:
@@ -48,6 +58,16 @@ def _do(options: argparse.Namespace, environ: Mapping[str, str], *, owns_process
     finally:
         gc.enable()
     return int(do(options, environ))
+
+
+def _explain_ending(ending: KeyboardInterrupt) -> int:
+    from lockgate_release.ending import exit_code_of, words_of  # noqa: PLC0415 (as above)
+
+    with suppress(OSError):  # The terminal may be what has gone.
+        sys.stderr.write(
+            f"\nlockgate-updater: {words_of(ending)}; the next update goes on from here\n"
+        )
+    return exit_code_of(ending)
 
 
 def _explain_failure(options: argparse.Namespace, error: LockgateError) -> int:

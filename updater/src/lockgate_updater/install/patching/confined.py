@@ -305,21 +305,22 @@ def _end_of(pid: int) -> int | None:
     """Wait for the child's end; return its exit code, minus a signal, or None if nobody knows.
 
     Raises:
-        KeyboardInterrupt: A person wants all of it to end; by then the child has.
+        KeyboardInterrupt: Somebody wants all of it to end; by then the child has.
     """
     code: int | None = None
-    interrupted, waits = False, True
+    ending: KeyboardInterrupt | None = None
+    waits = True
     while waits:
         try:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             waits = False
         except ChildProcessError:
             waits = False  # Whoever uses us as a library lets the system collect its children.
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as exc:
+            ending = exc
             _kill(pid)
-    if interrupted:
-        raise KeyboardInterrupt
+    if ending is not None:
+        raise ending
     return code
 
 
