@@ -107,16 +107,19 @@ def bare_lines_in(tree: ast.Module, name: str) -> Iterator[str]:
                     yield f"{name}:{call.lineno}: {ast.unparse(call.func)}"
 
 
-TELLINGS = [
-    telling
-    for path in SOURCES
-    for telling in tellings_in(_tree(path), path.relative_to(ROOT).as_posix())
-]
+@cache
+def _tellings() -> list[Telling]:
+    """Every call there is. Collecting tests must not wait for that: each worker collects them."""
+    return [
+        telling
+        for path in SOURCES
+        for telling in tellings_in(_tree(path), path.relative_to(ROOT).as_posix())
+    ]
 
 
 def test_every_call_tells_a_registered_event_with_exactly_its_fields() -> None:
-    assert len(TELLINGS) > 15
-    assert [fault for telling in TELLINGS for fault in faults_of(telling)] == []
+    assert len(_tellings()) > 15
+    assert [fault for telling in _tellings() for fault in faults_of(telling)] == []
 
 
 def test_nobody_logs_past_the_registry() -> None:
@@ -130,7 +133,7 @@ def test_nobody_logs_past_the_registry() -> None:
 
 
 def test_every_event_is_told_somewhere() -> None:
-    told = {constant for telling in TELLINGS for constant in telling.constants}
+    told = {constant for telling in _tellings() for constant in telling.constants}
     # What a library says is told by nobody here: `lines` makes it of any other record.
     assert CONSTANTS.keys() - told == {"LIBRARY_SAID"}
 

@@ -1,10 +1,13 @@
-"""The guard that keeps tests on this machine, seen refusing."""
+"""The guard that keeps tests on this machine and servers to what they have, seen refusing."""
 
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
+
+from tests.guard.sitecustomize import not_deployed
 
 OUTSIDE = ("192.0.2.1", 9)  # TEST-NET-1 (RFC 5737): nobody lives there
 # By its words, not its class: under xdist the guard was already loaded, by Python itself.
@@ -52,3 +55,26 @@ def test_a_connection_within_this_machine_goes_through() -> None:
         accepted, _ = server.accept()
         accepted.close()
         assert outgoing.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        (["/v/bin/python", "/v/bin/lockgate-server", "run"], {"numpy"}),
+        (["/v/bin/python", "-m", "lockgate_server.children.public"], {"numpy"}),
+        (["/v/bin/python", "/v/bin/lockgate", "simulate"], set()),
+        (["/v/bin/python", "-m", "pytest"], set()),
+    ],
+)
+def test_a_server_finds_no_package_that_only_the_tests_brought(
+    command: list[str], absent: set[str]
+) -> None:
+    assert not_deployed(command) == absent
+
+
+def test_what_is_not_deployed_cannot_be_imported() -> None:
+    assert find_spec("numpy"), "it lies beside these tests, so its absence below says something"
+    program = "import sys; sys.exit('numpy' in sys.modules and sys.modules['numpy'] is None)"
+    for word, code in (("lockgate-server", 1), ("lockgate", 0)):
+        done = subprocess.run([sys.executable, "-c", program, word], check=False)
+        assert done.returncode == code
