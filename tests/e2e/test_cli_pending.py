@@ -292,23 +292,43 @@ def test_who_signs_joins_only_if_they_say_so_and_have_seen_it(team: Team) -> Non
     assert team.desk.versions() == {"0.9.0", "1.0.0", "1.1.0"}
 
 
+def test_what_somebody_else_began_is_joined_whole(team: Team) -> None:
+    team.begin("1.0.0")
+    promote = ("promote", APP, "0.9.0", "--from", "stable", "--to", "beta", "--unsigned")
+    team.bob.must(*promote)
+    (waiting,) = team.waiting()
+    assert waiting["versions"] == ["0.9.0", "1.0.0"]
+    assert {offer["channel"] for offer in waiting["offers"]} == {"stable", "beta"}
+    team.sign_all("1.0.0")
+    assert set(team.desk.offers("beta")) == {"0.9.0"}
+    assert set(team.desk.offers()) == {"1.0.0"}
+
+
 def test_what_is_withdrawn_makes_room(team: Team) -> None:
     team.begin("1.0.0")
     change = team.change()
     asked = ["withdraw", APP, "1.0.0"]
-    team.ann.must_end(ExitCode.USAGE, asked, "nobody is here to confirm")
+    team.ci.must_end(ExitCode.USAGE, asked, "nobody is here to confirm")
     assert "publish 1.0.0" in team.ann.must(*asked, "--dry-run").out
     assert team.change() == change
-    gone = team.ann.must(*asked, "--reason", "the wrong build", "--yes", "--json")
+    team.ann.must_end(
+        ExitCode.DENIED, [*asked, "--yes"], "somebody else has begun it", "maintainer"
+    )
+    assert team.change() == change
+    gone = team.ci.must(*asked, "--reason", "the wrong build", "--yes", "--json")
     assert gone.json()["change"] == change
     team.bob.must_end(ExitCode.USAGE, ["sign", APP, "1.0.0", "--yes"], "nothing of that name")
-    team.ann.must_end(ExitCode.USAGE, [*asked, "--yes"], "nothing of that name")
+    team.ci.must_end(ExitCode.USAGE, [*asked, "--yes"], "nothing of that name")
     team.begin("1.0.1")
     team.sign_all("1.0.1")
     assert team.desk.versions() == {"0.9.0", "1.0.1"}
+    bob = ["promote", APP, "1.0.1", "--from", "stable", "--to", "beta", "--unsigned"]
+    team.bob.must(*bob)
+    team.bob.must("withdraw", APP, "1.0.1", "--yes")
     log = team.ci.must("audit", APP_OPTION, "--json").json()["entries"]
     actions = [entry["action"] for entry in log if entry["action"].startswith("pending")]
     assert actions[-2:] == ["pending.withdraw", "pending.begin"]
+    assert actions[:2] == ["pending.withdraw", "pending.begin"]
 
 
 def test_what_could_never_go_live_can_be_made_again(team: Team) -> None:

@@ -108,9 +108,9 @@ def ask_again(scene: Scene, change_id: str) -> Signed:
     return sign(scene.deps(), APP, change_id, SignaturesRequest(signatures=()), PEOPLE[0])
 
 
-def take_back(scene: Scene, change_id: str, reason: str = "") -> PendingChange:
-    """Withdraw a change."""
-    return withdraw(scene.deps(), APP, change_id, reason, PEOPLE[0])
+def take_back(scene: Scene, change_id: str, reason: str = "", caller: Caller = CI) -> PendingChange:
+    """Withdraw a change, as whoever began it does unless said otherwise."""
+    return withdraw(scene.deps(), APP, change_id, reason, caller)
 
 
 def waiting(scene: Scene) -> list[str]:

@@ -219,5 +219,9 @@ def test_what_waits_is_read_signed_and_lifted_by_those_who_may(tmp_path: Path) -
     assert read("GET", one).status_code == 403
     assert read("POST", f"{one}/signatures", {"signatures": []}).status_code == 403
     assert read("POST", f"{one}/withdraw", {}).status_code == 403
+    other = Client(http, scene.token("publish", "theirs"))
+    refused = other("POST", f"{one}/withdraw", {})
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "denied")
+    assert "maintainer" in refused.get_json()["hint"]
     assert publish("GET", one[:-1]).status_code == 400
     assert publish("GET", one).status_code == 200

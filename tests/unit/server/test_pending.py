@@ -1,27 +1,29 @@
 """A list waits until enough publishers have signed it, and comes into force with its offers."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tuf.api.metadata import Metadata, Targets
 
-from lockgate_release.errors import (
-    ConflictError,
-    PendingError,
-    TrustError,
-)
+from lockgate_release.errors import ConflictError, DeniedError, PendingError, TrustError
 from lockgate_release.names import ChannelName
 from lockgate_release.pending_requests import LiftWish, PendingRequest, SignaturesRequest
-from lockgate_release.requests import OfferRequest, UnrevokeRequest
+from lockgate_release.requests import OfferRequest, PublishRequest, UnrevokeRequest
 from lockgate_release.rollout.plan import DEFAULT_PLAN
 from lockgate_release.steering_requests import ChosenPlan
 from lockgate_release.trust.keys import generate_signer
+from lockgate_release.trust.sign import to_bytes
 from lockgate_server.errors import NotFoundError
 from lockgate_server.services.write.pending import begin, sign
+from lockgate_server.services.write.pending_live import read_wishes
 from lockgate_server.services.write.renewing import renew
 from lockgate_server.services.write.unrevoking import unrevoke
 from tests.simulators.pending_scene import (
     CI,
+    PEOPLE,
     ask_again,
     put_signature,
     request_of,
@@ -289,6 +291,47 @@ def test_what_is_withdrawn_is_gone_and_its_place_is_free(scene: Scene) -> None:
     assert scene.ledger.audit(APP, limit=1)[0].intent.details["reason"] == "the wrong build"
     start(scene, "1.0.1", signed_by=[0, 1])
     assert scene.look().offers() == [("1.0.1", 10_000)]
+
+
+def test_nobody_else_withdraws_it_but_a_maintainer_and_the_log_says_whose_it_was(
+    scene: Scene,
+) -> None:
+    begun = start(scene, "1.0.0", signed_by=[0])
+    for stranger in PEOPLE:
+        with pytest.raises(DeniedError, match=r"somebody else has begun it.*scope admin"):
+            take_back(scene, begun.change_id, caller=stranger)
+    assert waiting(scene) == [begun.change_id]
+    maintainer = replace(PEOPLE[0], is_maintainer=True)
+    take_back(scene, begun.change_id, caller=maintainer)
+    assert waiting(scene) == []
+    (entry,) = scene.ledger.audit(APP, limit=1)
+    assert (entry.intent.actor, entry.intent.details["begun_by"]) == ("ann", "ci")
+
+
+def _instead(scene: Scene, first: str, whole: PublishRequest, **more: Any) -> PendingRequest:
+    return request_of(scene, whole, instead_of=first, **more)
+
+
+def test_nobody_takes_the_place_of_others_work_without_all_of_it(scene: Scene) -> None:
+    first = start(scene, "1.0.0")
+    without = scene.prepare("1.1.0")
+    for caller in PEOPLE:
+        with pytest.raises(DeniedError, match=r"would take out.*/1\.0\.0/.*which it brings"):
+            begin(scene.deps(), APP, _instead(scene, first.change_id, without), caller)
+    (change,) = scene.ledger.pending(APP)
+    longer = Metadata[Targets].from_bytes(change.metadata)
+    longer.signed.expires -= timedelta(seconds=1)  # else it would be the very same change
+    held = PublishRequest(releases=to_bytes(longer), documents=change.documents)
+    barely = _instead(scene, first.change_id, held, offers=())
+    with pytest.raises(DeniedError, match=r"1\.0\.0 offered in stable"):
+        begin(scene.deps(), APP, barely, PEOPLE[1])
+    assert waiting(scene) == [first.change_id]
+    whole = _instead(scene, first.change_id, held, offers=read_wishes(change).offers)
+    joined = begin(scene.deps(), APP, whole, PEOPLE[1])
+    assert waiting(scene) == [joined.change_id]
+    maintainer = replace(PEOPLE[0], is_maintainer=True)
+    taken = begin(scene.deps(), APP, _instead(scene, joined.change_id, without), maintainer)
+    assert waiting(scene) == [taken.change_id]
 
 
 def test_what_is_in_force_is_not_withdrawn(scene: Scene) -> None:

@@ -59,7 +59,8 @@ def withdraw(
 ) -> None:
     """Drop what waits for signatures: VERSION of APP, or `renewal`.
 
-    The signatures that were given are lost. What is live already is not dropped: revoke it.
+    It takes the token that began it, or one of scope admin. The signatures that were given are
+    lost. What is live already is not dropped: revoke it.
     """
     app = call.app
     with call.api() as api:

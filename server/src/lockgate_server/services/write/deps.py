@@ -62,8 +62,10 @@ class Caller:
         actor: The token's label and id, or the operating system's user.
         request_id: The request it came with, or "".
         operation_id: The run of a command that the request belongs to, or "".
+        is_maintainer: Whether the token is of scope admin.
     """
 
     actor: str
     request_id: str = ""
     operation_id: str = ""
+    is_maintainer: bool = False

@@ -8,7 +8,8 @@
    pending, with its signatures, and is tried again by whoever signs, and by the worker.
 4. What breaks off half-way is finished by the next who signs, or by the worker, or was never begun:
    the bytes that stand in the store already are the ones that are put in force.
-5. One that nobody has signed gives its place to a change that contains it and names it.
+5. One that nobody has signed gives its place to a change that contains it and names it
+   (`authors`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from lockgate_release.strict_json import Json
 from lockgate_release.trust.partial import PartlySigned, read_partly_signed, without_signatures
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import PendingChange, PendingSignature
+from lockgate_server.services.write.authors import check_contained
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Outcome, Plan, change_app, read_settled
 from lockgate_server.services.write.condemned import check_spared
@@ -69,6 +71,7 @@ def begin(deps: WriteDeps, app: AppName, request: PendingRequest, caller: Caller
     Raises:
         NotFoundError: There is no such app.
         PendingError: Another change of the role waits for signatures.
+        DeniedError: It would take the place of somebody else's, and does not contain it.
         ConflictError: It does not follow the list in force: somebody else published.
         UsageError: It breaks a rule of `publishing` or `channels`.
         RepositoryError: Signatures, documents or artifacts are not what they must be.
@@ -107,6 +110,8 @@ def _make_room(deps: WriteDeps, base: Base, request: PendingRequest, caller: Cal
             drop(deps, base, other, caller, "pending.drop", "its base is not in force any more")
         elif other.change_id != request.instead_of or other.signatures:
             raise pending_error(base, other)
+        else:
+            check_contained(base, other, request, caller)
 
 
 def _new_change(

@@ -6,6 +6,7 @@
 3. Its list is remembered. Where it stands in the store, signed to the end, nobody finishes it; but
    who has seen the signatures has them: what must never come into force is ruled out for good only
    when another list takes its number.
+4. Whoever began it may withdraw it, and maintainers may (`authors`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lockgate_release.strict_json import Json
 from lockgate_release.trust.roles import Role
 from lockgate_server.errors import NotFoundError
 from lockgate_server.ports import Intent, PendingChange
+from lockgate_server.services.write.authors import check_may_withdraw
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.changing import Plan, change_app, read_settled
 from lockgate_server.services.write.composing import Change
@@ -34,6 +36,7 @@ def withdraw(
 
     Raises:
         NotFoundError: There is no such change.
+        DeniedError: Somebody else has begun it, and the caller is no maintainer.
         ConflictError: It is in force.
         TransportError: The store cannot be reached.
         LocalError: The ledger or the online key cannot be used.
@@ -58,6 +61,7 @@ def _withdraw_once(
     if is_in_force(base, change.role, change_id):
         drop(deps, base, change, caller, "pending.drop", "it is in force")
         raise _gone(base, change_id)
+    check_may_withdraw(change, caller)
     try:
         is_done = drop(deps, base, change, caller, "pending.withdraw", reason)
     except ConflictError:
@@ -117,6 +121,7 @@ def intent_of(caller: Caller, change: PendingChange, action: str, **more: Json) 
         "title": change.title,
         "role": change.role,
         "releases_version": change.number,
+        "begun_by": change.actor,
         **more,
     }
     return Intent(

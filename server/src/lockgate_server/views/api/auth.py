@@ -23,6 +23,7 @@ def require(ledger: Ledger, scope: Scope) -> None:
     """
     token = _find_token(ledger)
     g.actor = f"{token.label or 'token'} ({token.token_id})"
+    g.is_maintainer = token.scope.includes(Scope.ADMIN)
     if not token.scope.includes(scope):
         raise DeniedError(
             "the token does not allow this",

@@ -61,7 +61,12 @@ def write_deps() -> WriteDeps:
 
 def caller() -> Caller:
     """Return who asks, once `auth` has found out."""
-    return Caller(actor=g.actor, request_id=g.request_id, operation_id=g.operation_id)
+    return Caller(
+        actor=g.actor,
+        request_id=g.request_id,
+        operation_id=g.operation_id,
+        is_maintainer=g.is_maintainer,
+    )
 
 
 def content_length(limit_bytes: int) -> int:
