@@ -27,8 +27,8 @@ from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
 from tests.simulators.faulty_store import FaultyStore, meanwhile
 from tests.simulators.publisher import PublisherSimulator
-from tests.simulators.server_process import run_command
 from tests.simulators.server_scene import APP, Scene
+from tests.simulators.server_site import type_command
 
 PAYLOAD = b"#!/bin/sh\necho the same bytes as long ago\n"
 A_MONTH_S = 30 * 86400
@@ -69,46 +69,46 @@ def orphan(scene: Scene) -> Path:
 
 def test_a_dry_run_names_what_would_go_and_the_run_removes_it(scene: Scene) -> None:
     data = str(scene.folder)
-    planned = run_command("gc", "--data", data, "--dry-run")
-    assert planned.returncode == 0, planned.stderr
-    assert f"- {artifact_key(APP, digest_bytes(PAYLOAD))}" in planned.stdout
-    assert "named by nothing that is still valid" in planned.stdout
-    assert "named by the state in force" in planned.stdout
-    assert "demo: 1 would go, 42 B" in planned.stdout
+    planned = type_command("gc", "--data", data, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert f"- {artifact_key(APP, digest_bytes(PAYLOAD))}" in planned.out
+    assert "named by nothing that is still valid" in planned.out
+    assert "named by the state in force" in planned.out
+    assert "demo: 1 would go, 42 B" in planned.out
     assert orphan(scene).exists()
-    done = run_command("gc", "--data", data, "--json")
-    assert done.returncode == 0, done.stderr
-    (app,) = json.loads(done.stdout)["apps"]
+    done = type_command("gc", "--data", data, "--json")
+    assert done.code == 0, done.err
+    (app,) = json.loads(done.out)["apps"]
     assert [item["bytes"] for item in app["removed"]] == [len(PAYLOAD)]
     assert not orphan(scene).exists()
     assert app["timestamp_version"] == scene.look().chain.timestamp.version
     assert scene.look().live() == {"1.0.0"}
-    again = run_command("gc", "--data", data)
-    assert "demo: 0 removed, 0 B" in again.stdout
+    again = type_command("gc", "--data", data)
+    assert "demo: 0 removed, 0 B" in again.out
 
 
 def test_verify_finds_what_is_missing_and_what_is_damaged(scene: Scene) -> None:
     data = str(scene.folder)
-    whole = run_command("storage", "verify", "--data", data)
-    assert whole.returncode == 0, whole.stderr
-    assert "0 missing, 0 damaged; 1 extra, 42 B" in whole.stdout
+    whole = type_command("storage", "verify", "--data", data)
+    assert whole.code == 0, whole.err
+    assert "0 missing, 0 damaged; 1 extra, 42 B" in whole.out
     (sha256,) = scene.publisher.build("1.0.0").artifacts
     artifact = path_of(scene, artifact_key(APP, sha256))
     good = artifact.read_bytes()
     artifact.chmod(0o600)
     artifact.write_bytes(good[:-1] + b"?")
-    damaged = run_command("storage", "verify", "--data", data, "--json")
-    assert damaged.returncode == 20
-    (app,) = json.loads(damaged.stdout)["apps"]
+    damaged = type_command("storage", "verify", "--data", data, "--json")
+    assert damaged.code == 20
+    (app,) = json.loads(damaged.out)["apps"]
     assert [item["key"] for item in app["damaged"]] == [artifact_key(APP, sha256)]
     artifact.unlink()
-    missing = run_command("storage", "verify", "--data", data)
-    assert missing.returncode == 20
-    assert f"missing  {artifact_key(APP, sha256)}" in missing.stdout
+    missing = type_command("storage", "verify", "--data", data)
+    assert missing.code == 20
+    assert f"missing  {artifact_key(APP, sha256)}" in missing.out
     (releases,) = path_of(scene, f"{APP}/metadata").glob("2.releases.json")
     releases.unlink()
-    assert run_command("storage", "verify", "--data", data).returncode == 20
-    assert run_command("gc", "--data", data).returncode == 20
+    assert type_command("storage", "verify", "--data", data).code == 20
+    assert type_command("gc", "--data", data).code == 20
 
 
 def test_a_store_that_was_put_back_is_refused_and_nothing_is_removed(scene: Scene) -> None:
@@ -117,9 +117,9 @@ def test_a_store_that_was_put_back_is_refused_and_nothing_is_removed(scene: Scen
     scene.publish("1.1.0")
     pointer.chmod(0o600)
     pointer.write_bytes(older)
-    refused = run_command("gc", "--data", str(scene.folder))
-    assert refused.returncode == 20
-    assert "put back to an older state" in refused.stderr
+    refused = type_command("gc", "--data", str(scene.folder))
+    assert refused.code == 20
+    assert "put back to an older state" in refused.err
     assert orphan(scene).exists()
 
 
@@ -150,12 +150,12 @@ def test_a_publish_that_is_paused_while_its_artifact_is_collected_never_comes_in
             target=_publish_and_stop, args=(scene.folder, request, scene.publisher.root, key)
         )
     )
-    done = run_command("gc", "--data", str(scene.folder))
+    done = type_command("gc", "--data", str(scene.folder))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGCONT)
     process.join()
     sight = scene.look()
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     if process.exitcode == 0:
         assert orphan(scene).exists()
         assert "1.1.0" in sight.live()
@@ -199,16 +199,16 @@ def test_a_collection_that_is_paused_while_its_artifact_is_published_anew_takes_
             target=_collect_and_stop, args=(scene.folder, scene.publisher.root, verb, key)
         )
     )
-    other = run_command("gc", "--data", str(scene.folder))
+    other = type_command("gc", "--data", str(scene.folder))
     scene.upload(build)
     scene.send(scene.publisher.publish(scene.look().chain, build))
     assert process.pid is not None
     os.kill(process.pid, signal.SIGCONT)
     process.join()
-    assert other.returncode == 0, other.stderr
+    assert other.code == 0, other.err
     assert process.exitcode in {0, 24}
     assert scene.look().live() == {"1.0.0", "1.1.0"}
-    assert run_command("gc", "--data", str(scene.folder)).returncode == 0
+    assert type_command("gc", "--data", str(scene.folder)).code == 0
     assert scene.look().live() == {"1.0.0", "1.1.0"}
     assert not path_of(scene, condemned_key(APP)).exists()
 

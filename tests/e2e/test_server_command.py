@@ -12,6 +12,7 @@ from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from tests.simulators.server_process import run_command
 from tests.simulators.server_scene import Scene
+from tests.simulators.server_site import type_command
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_revocation_works_with_the_server_down(data: Path) -> None:
-    done = run_command(
+    done = type_command(
         "revoke", "demo", "1.2.0", "--reason", "it eats files", "--data", str(data), "--json",
         SUDO_USER="somebody",
     )  # fmt: skip
-    assert done.returncode == ExitCode.OK, done.stderr
-    assert json.loads(done.stdout)["goes_to"] == {"stable": "1.1.0"}
-    assert "stable: 1.2.0 is revoked; everybody is offered 1.1.0" in done.stderr
+    assert done.code == ExitCode.OK, done.err
+    assert json.loads(done.out)["goes_to"] == {"stable": "1.1.0"}
+    assert "stable: 1.2.0 is revoked; everybody is offered 1.1.0" in done.err
     copy = json.loads((data / "objects/demo/channels/stable/version.json").read_bytes())
     assert [item["version"] for item in copy["signed"]["revoked"]] == ["1.2.0"]
     ledger = SqliteLedger(data / "ledger.sqlite3")
@@ -51,14 +52,14 @@ def test_a_revocation_works_with_the_server_down(data: Path) -> None:
 
 
 def test_the_state_is_shown_with_the_server_down(data: Path) -> None:
-    shown = run_command("status", "--data", str(data))
-    assert shown.returncode == ExitCode.OK, shown.stderr
-    assert shown.stdout.startswith("demo: state ")
-    assert "stable: 1." in shown.stdout
-    as_json = run_command("status", "--data", str(data), "--app", "demo", "--json")
-    (app,) = json.loads(as_json.stdout)["apps"]
+    shown = type_command("status", "--data", str(data))
+    assert shown.code == ExitCode.OK, shown.err
+    assert shown.out.startswith("demo: state ")
+    assert "stable: 1." in shown.out
+    as_json = type_command("status", "--data", str(data), "--app", "demo", "--json")
+    (app,) = json.loads(as_json.out)["apps"]
     assert app["app"] == "demo"
-    assert json.loads(as_json.stdout)["audit_broken_at"] is None
+    assert json.loads(as_json.out)["audit_broken_at"] is None
 
 
 @pytest.mark.parametrize(
@@ -87,21 +88,21 @@ def test_each_mistake_has_its_exit_code_and_one_line(
     data: Path, arguments: list[str], code: ExitCode, words: str
 ) -> None:
     where = [] if arguments == ["fly"] else ["--data", str(data)]
-    done = run_command(*arguments, *where)
-    assert done.returncode == code
-    assert words in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+    done = type_command(*arguments, *where)
+    assert done.code == code
+    assert words in done.err
+    assert done.out == ""
+    assert "Traceback" not in done.err
 
 
 def test_a_command_without_a_folder_says_how_to_name_it() -> None:
-    done = run_command("status")
-    assert done.returncode == ExitCode.USAGE
-    assert "LOCKGATE_DATA" in done.stderr
+    done = type_command("status")
+    assert done.code == ExitCode.USAGE
+    assert "LOCKGATE_DATA" in done.err
 
 
 def test_the_environment_names_the_folder(data: Path) -> None:
-    assert run_command("status", LOCKGATE_DATA=str(data)).returncode == ExitCode.OK
+    assert type_command("status", LOCKGATE_DATA=str(data)).code == ExitCode.OK
 
 
 def test_a_folder_that_cannot_be_made_is_a_local_error(tmp_path: Path) -> None:
@@ -122,14 +123,14 @@ def test_an_address_that_is_taken_is_a_local_error(tmp_path: Path) -> None:
 
 def test_a_token_is_made_before_the_server_ever_ran(tmp_path: Path) -> None:
     data = tmp_path / "new" / "data"
-    made = run_command("token", "create", "--data", str(data), "--scope", "publish")
-    assert made.returncode == ExitCode.OK
-    secret = made.stdout.strip()
+    made = type_command("token", "create", "--data", str(data), "--scope", "publish")
+    assert made.code == ExitCode.OK
+    secret = made.out.strip()
     assert secret.startswith("lg_")
     assert len(secret) >= 43
-    assert secret not in made.stderr
+    assert secret not in made.err
     assert secret.encode() not in (data / "ledger.sqlite3").read_bytes()
-    listed = json.loads(run_command("token", "list", "--data", str(data), "--json").stdout)
+    listed = json.loads(type_command("token", "list", "--data", str(data), "--json").out)
     assert [token["scope"] for token in listed["tokens"]] == ["publish"]
 
 
@@ -152,9 +153,9 @@ def test_the_version_and_the_help_are_told() -> None:
 def test_looking_into_a_folder_that_is_no_servers_makes_nothing(
     tmp_path: Path, arguments: list[str]
 ) -> None:
-    done = run_command(*arguments, "--data", str(tmp_path))
-    assert done.returncode == ExitCode.USAGE
-    assert "no server's folder" in done.stderr
+    done = type_command(*arguments, "--data", str(tmp_path))
+    assert done.code == ExitCode.USAGE
+    assert "no server's folder" in done.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +177,7 @@ def test_a_way_for_uploads_that_there_is_not_is_refused_at_the_start(
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_completion(shell: str) -> None:
-    assert "_LOCKGATE_SERVER_COMPLETE" in run_command("completion", shell).stdout
+    assert "_LOCKGATE_SERVER_COMPLETE" in type_command("completion", shell).out
 
 
 def test_what_a_shell_asks_is_answered() -> None:

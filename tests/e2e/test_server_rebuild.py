@@ -13,8 +13,8 @@ from lockgate_server.ports import Highest
 from lockgate_server.services.write.base import highest_of, read_base
 from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
-from tests.simulators.server_process import run_command
 from tests.simulators.server_scene import APP, Scene
+from tests.simulators.server_site import type_command
 
 
 class Site:
@@ -46,12 +46,12 @@ class Site:
             path.unlink()
 
     def rebuild(self, code: int, *more: str, words: str = "") -> str:
-        done = run_command(
+        done = type_command(
             "rebuild", "--data", str(self.data), "--app", APP, "--root", str(self.root), *more
         )
-        assert done.returncode == code, done.stderr
-        assert words in done.stderr
-        return done.stdout
+        assert done.code == code, done.err
+        assert words in done.err
+        return done.out
 
     def number(self) -> int:
         return self.scene.look().chain.timestamp.version
@@ -175,11 +175,11 @@ def test_a_file_that_is_no_root_is_called_that(site: Site) -> None:
 def test_without_an_app_the_store_is_only_shown(site: Site) -> None:
     number = site.number()
     site.lose_database()
-    done = run_command("rebuild", "--data", str(site.data), "--json")
-    assert done.returncode == ExitCode.OK, done.stderr
-    (app,) = json.loads(done.stdout)["apps"]
+    done = type_command("rebuild", "--data", str(site.data), "--json")
+    assert done.code == ExitCode.OK, done.err
+    (app,) = json.loads(done.out)["apps"]
     assert (app["app"], app["timestamp_version"], app["releases"]) == (APP, number, 1)
-    assert "stable: sequence 1" in done.stderr
+    assert "stable: sequence 1" in done.err
     assert not site.ledger_path.exists()
 
 

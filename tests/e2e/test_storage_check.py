@@ -11,6 +11,7 @@ from lockgate_release.errors import ExitCode
 from tests.simulators.buckets import BucketAt, moto_bucket, r2_bucket
 from tests.simulators.certificates import make_certificates
 from tests.simulators.server_process import run_command
+from tests.simulators.server_site import type_command
 from tests.simulators.weak_store import Weakness
 
 CREATE, REPLACE = "create-only", "replace-only"
@@ -32,9 +33,9 @@ def weak(request: pytest.FixtureRequest) -> Iterator[tuple[Weakness, BucketAt]]:
 
 def check(bucket: BucketAt, code: ExitCode) -> dict[str, dict[str, Any]]:
     """What the command finds, by the code of the experiment; nothing stays in the bucket."""
-    done = run_command("storage", "check", "--json", **bucket.environ)
-    assert done.returncode == code, done.stderr
-    said = json.loads(done.stdout)
+    done = type_command("storage", "check", "--json", **bucket.environ)
+    assert done.code == code, done.err
+    said = json.loads(done.out)
     assert said["is_fit"] == (code == ExitCode.OK)
     assert bucket.keys() == []
     return {one["code"]: one for one in said["findings"]}
@@ -89,42 +90,42 @@ def test_a_server_refuses_to_run_on_a_weak_store_and_says_why(
 def test_nothing_is_collected_on_a_weak_store(
     weak: tuple[Weakness, BucketAt], tmp_path: Path
 ) -> None:
-    made = run_command("token", "create", "--scope", "admin", "--data", str(tmp_path))
-    assert made.returncode == ExitCode.OK
-    done = run_command("gc", "--data", str(tmp_path), **weak[1].environ)
-    assert done.returncode == ExitCode.LOCAL
-    assert "not fit for releases" in done.stderr
-    looked = run_command("gc", "--dry-run", "--data", str(tmp_path), **weak[1].environ)
-    assert looked.returncode == ExitCode.OK, looked.stderr
+    made = type_command("token", "create", "--scope", "admin", "--data", str(tmp_path))
+    assert made.code == ExitCode.OK
+    done = type_command("gc", "--data", str(tmp_path), **weak[1].environ)
+    assert done.code == ExitCode.LOCAL
+    assert "not fit for releases" in done.err
+    looked = type_command("gc", "--dry-run", "--data", str(tmp_path), **weak[1].environ)
+    assert looked.code == ExitCode.OK, looked.err
 
 
 def test_a_person_gets_a_table_and_a_verdict(tmp_path: Path) -> None:
-    done = run_command("storage", "check", "--storage", str(tmp_path / "objects"))
-    assert done.returncode == ExitCode.OK, done.stderr
-    lines = done.stdout.splitlines()
+    done = type_command("storage", "check", "--storage", str(tmp_path / "objects"))
+    assert done.code == ExitCode.OK, done.err
+    lines = done.out.splitlines()
     assert len(lines) == 10
     assert all(line.startswith("yes ") for line in lines)
     assert sum(" needed " in line for line in lines) == 9
-    assert "fit for releases" in done.stderr
+    assert "fit for releases" in done.err
     left = [path.name for path in (tmp_path / "objects").rglob("*") if "~" not in str(path)]
     assert sorted(left) == ["health", "probe"]
 
 
 def test_a_store_that_is_not_there_is_a_matter_of_the_network() -> None:
     nobody = BucketAt("http://127.0.0.1:1")
-    done = run_command("storage", "check", **nobody.environ)
-    assert done.returncode == ExitCode.TRANSPORT
-    assert "did not answer" in done.stderr
+    done = type_command("storage", "check", **nobody.environ)
+    assert done.code == ExitCode.TRANSPORT
+    assert "did not answer" in done.err
 
 
 def test_a_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     objects = tmp_path / "objects"
     objects.write_text("a file")
-    done = run_command("storage", "check", "--storage", str(objects))
-    assert done.returncode == ExitCode.LOCAL
+    done = type_command("storage", "check", "--storage", str(objects))
+    assert done.code == ExitCode.LOCAL
 
 
 def test_without_any_store_it_says_how_to_name_one() -> None:
-    done = run_command("storage", "check")
-    assert done.returncode == ExitCode.USAGE
-    assert "--data" in done.stderr
+    done = type_command("storage", "check")
+    assert done.code == ExitCode.USAGE
+    assert "--data" in done.err

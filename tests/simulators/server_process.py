@@ -24,6 +24,7 @@ from securesystemslib.signer import Key
 from lockgate_release.trust.chain import Chain, load_chain
 from tests.simulators.bare_sender import OverHttp, Sender
 from tests.simulators.publisher import Build, PublisherSimulator
+from tests.simulators.server_site import type_command
 
 __all__ = ["COMMAND", "Answer", "ServerProcess", "run_command"]
 
@@ -33,7 +34,7 @@ CALL_TIMEOUT_S = 60.0
 
 
 def run_command(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `lockgate-server` with these arguments to its end."""
+    """Run `lockgate-server` to its end, as a process: `type_command` takes a fiftieth of that."""
     return subprocess.run(
         [COMMAND, *arguments],
         capture_output=True,
@@ -73,9 +74,9 @@ class ServerProcess:
         """Start, and make a token if there is none."""
         self.start()
         if not self.token:
-            made = run_command("token", "create", "--data", str(self.data), "--scope", "admin")
-            assert made.returncode == 0, made.stderr
-            self.token = made.stdout.strip()
+            made = type_command("token", "create", "--data", self.data, "--scope", "admin")
+            assert made.code == 0, made.err
+            self.token = made.out.strip()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
