@@ -22,6 +22,7 @@ from tests.simulators.scripted_server import Answer, scripted_server
 from tests.simulators.sigstore import SLSA, WORKFLOW, SigstoreSimulator, serve_sigstore
 
 ACTION = ROOT / "deploy" / "github" / "action.yml"
+CLAIM = ROOT / "deploy" / "github" / "claim" / "action.yml"
 TEMPLATE = ROOT / "deploy" / "gitlab" / "publish.yml"
 TIMEOUT_S = 60
 
@@ -54,8 +55,8 @@ def publisher_key(desk: ReleaseDesk) -> str:
     return (desk.folder / "keys/publisher/publisher-1.pem").read_text("utf-8")
 
 
-def action() -> Any:
-    return yaml.safe_load(ACTION.read_text("utf-8"))
+def action(path: Path = ACTION) -> Any:
+    return yaml.safe_load(path.read_text("utf-8"))
 
 
 def operations_of(desk: ReleaseDesk) -> list[str]:
@@ -65,16 +66,21 @@ def operations_of(desk: ReleaseDesk) -> list[str]:
 
 
 def run_action(
-    desk: ReleaseDesk, service: Mapping[str, str] = MappingProxyType({}), /, **inputs: str
+    desk: ReleaseDesk,
+    service: Mapping[str, str] = MappingProxyType({}),
+    path: Path = ACTION,
+    /,
+    **inputs: str,
 ) -> Ran:
     """Run the action's last step as a runner does: its inputs and defaults, its files.
 
     Args:
         desk: Where it publishes.
         service: What else the CI service puts into the environment.
+        path: The action.
         inputs: The action's.
     """
-    said = action()
+    said = action(path)
     defaults = {name: item.get("default", "") for name, item in said["inputs"].items()}
     values = {**defaults, **{name.replace("_", "-"): value for name, value in inputs.items()}}
     step = said["runs"]["steps"][-1]
@@ -84,8 +90,8 @@ def run_action(
     if not program.exists():
         program.symlink_to(Path(sys.executable).with_name("lockgate"))
     files = {name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-    for path in files.values():
-        path.write_text("", "utf-8")
+    for file in files.values():
+        file.write_text("", "utf-8")
     environ = {
         **os.environ,
         "RUNNER_TEMP": str(folder),
@@ -170,9 +176,31 @@ def test_the_action_signs_as_the_job_it_runs_in_and_attaches_what_others_made(
     assert ran.code == 0, ran.err
     assert f"signed by {WORKFLOW.identity} (by {WORKFLOW.issuer})" in ran.err
     found = json.loads(ran.result)["attestations"]
-    assert sorted(item["predicate_type"] for item in found) == ["", SLSA]
+    assert sorted(item["predicate_type"] for item in found) == ["", "", SLSA]
     assert "audience=sigstore" in asked.path
     assert asked.headers["authorization"] == "bearer of-the-job"
+
+
+def test_the_action_for_builders_writes_the_claims_of_trees(refusing_desk: ReleaseDesk) -> None:
+    names = ("demo-7.2.0.tar.gz", "demo-7.3.0.tar.gz")
+    for version in ("7.2.0", "7.3.0"):
+        refusing_desk.build(version)
+    lines = f"linux-x86_64={names[0]}\r\n\n{names[1]}\n"
+    ran = run_action(refusing_desk, {}, CLAIM, artifacts=lines)
+    assert ran.code == 0, ran.err
+    for name in names:
+        claim = (refusing_desk.folder / f"{name}.tree-claim").read_text("ascii")
+        sha256 = digest_bytes((refusing_desk.folder / name).read_bytes())
+        assert claim.startswith(f"lockgate-tree-claim-1\nartifact {sha256}\ntree ")
+
+
+@pytest.mark.parametrize("text", ["$(touch pwned)", "--json", "x; touch pwned", "`touch pwned`"])
+def test_the_action_for_builders_runs_nothing_that_a_stranger_names(
+    refusing_desk: ReleaseDesk, text: str
+) -> None:
+    ran = run_action(refusing_desk, {}, CLAIM, artifacts=text)
+    assert ran.code != 0
+    assert not list(refusing_desk.folder.rglob("pwned*"))
 
 
 def _token(sigstore: SigstoreSimulator) -> Answer:

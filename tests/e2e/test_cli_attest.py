@@ -68,13 +68,15 @@ def test_a_release_is_signed_by_the_job_that_publishes_it(
     job: ReleaseDesk, sigstore: SigstoreSimulator
 ) -> None:
     ended = job.publish("1.0.0", *KEYLESS, "--json")
-    (item,) = listed(job, "1.0.0")
+    item, tree = listed(job, "1.0.0")
     sha256 = digest_of(job, "1.0.0")
     assert (item.kind, item.artifacts, item.predicate_type) == ("sigstore", (sha256,), "")
     proven = BundleVerifier(sigstore.trusted_root).verify(content(job, item), sha256)
     assert (proven.identity, proven.issuer) == (WORKFLOW.identity, WORKFLOW.issuer)
     assert f"signed by {WORKFLOW.identity} (by {WORKFLOW.issuer})" in ended.err
-    assert [said["sha256"] for said in ended.json()["attestations"]] == [item.sha256]
+    said = ended.json()
+    assert [one["sha256"] for one in said["attestations"]] == [item.sha256, tree.sha256]
+    assert said["signs"] == [f"{APP}-1.0.0.tar.gz", f"{APP}-1.0.0.tar.gz.tree-claim"]
 
 
 def test_the_same_publish_again_signs_nothing_again(
@@ -91,7 +93,7 @@ def test_a_live_release_is_signed_by_publishing_it_again(job: ReleaseDesk) -> No
     job.publish("1.0.0")
     assert listed(job, "1.0.0") == ()
     job.publish("1.0.0", *KEYLESS)
-    assert len(listed(job, "1.0.0")) == 1
+    assert len(listed(job, "1.0.0")) == 2
 
 
 def test_a_dry_run_leaves_no_trace_in_the_log(
@@ -112,7 +114,7 @@ def test_what_waits_for_signatures_is_not_signed_again(
     assert "waits for signatures already, just so" in ended.err
     assert len(sigstore.log.entries) == entries
     job.person.must("sign", APP, "1.0.0", "--yes")
-    assert len(listed(job, "1.0.0")) == 1
+    assert len(listed(job, "1.0.0")) == 2
 
 
 def test_nothing_is_signed_by_sigstore_that_no_publisher_s_key_could_follow(
@@ -143,7 +145,7 @@ def test_settings_can_ask_for_signatures_and_an_option_can_do_without(job: Relea
     )
     job.publish("1.0.0")
     job.publish("1.1.0", "--no-sigstore")
-    assert (len(listed(job, "1.0.0")), len(listed(job, "1.1.0"))) == (1, 0)
+    assert (len(listed(job, "1.0.0")), len(listed(job, "1.1.0"))) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +257,8 @@ def test_what_is_attached_to_a_live_release_joins_what_it_has(desk: ReleaseDesk)
 def test_add_signs_a_live_release_and_once_only(job: ReleaseDesk) -> None:
     job.publish("1.0.0")
     job.person.must("attest", "add", "1.0.0", *KEYLESS)
-    assert [item.artifacts for item in listed(job, "1.0.0")] == [(digest_of(job, "1.0.0"),)]
+    artifact, tree = [item.artifacts for item in listed(job, "1.0.0")]
+    assert artifact == (digest_of(job, "1.0.0"),) != tree
     ended = job.person.must("attest", "add", "1.0.0", *KEYLESS)
     assert "Nothing to do" in ended.err
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lockgate_cli.api import Api
+from lockgate_cli.attesting.foreseeing import find_useless_in
 from lockgate_cli.context import Call
 from lockgate_cli.defaults import read_floors
 from lockgate_cli.deltas.adding import (
@@ -36,7 +37,7 @@ from lockgate_cli.rollout_words import describe_plan_steps
 from lockgate_cli.submitting import Outcome, Plan, Publishers, load_keys, load_publishers
 from lockgate_release.documents import parse_extras
 from lockgate_release.durations import format_duration
-from lockgate_release.errors import UsageError
+from lockgate_release.errors import LockgateError, UsageError
 from lockgate_release.instants import format_instant
 from lockgate_release.names import ChannelName, Sha256Hex, format_percentage
 from lockgate_release.requests import OfferRequest
@@ -83,6 +84,7 @@ def carry_out(
                 prepared = add_deltas(call, api, prepared, pairs, folder)
                 plan = make_plan(base, prepared, None) if pairs else plan
                 outcome = submit(call, api, prepared, plan, pinned, uploads)
+                warnings += _warn_of_deltas(api, wish, outcome.plan)
             if outcome.pending is not None:
                 say_waiting(wish.app, outcome.pending)
             else:
@@ -94,6 +96,20 @@ def carry_out(
     if as_json:
         found = _outcome_json(prepared, plan, outcome, warnings, done=not dry_run)
         show_json({**found, "operation_id": call.around.operation})
+
+
+def _warn_of_deltas(api: Api, wish: Publication | Promotion, plan: Plan) -> tuple[str, ...]:
+    """Say which of the deltas that were made no client may use, and return it.
+
+    The release is published: what cannot be found out now is no failure of that.
+    """
+    try:
+        useless = find_useless_in(api, plan.base, wish.channels, plan.documents)
+    except LockgateError as exc:
+        useless = (f"who may use its deltas could not be found out: {exc}",)
+    for text in useless:
+        warn(text)
+    return useless
 
 
 def _settle(
@@ -177,7 +193,7 @@ def describe_plan(plan: Plan, prepared: Prepared) -> list[str]:
             lines.append(f"  {artifact.platform}: {artifact.name}, {size}, {artifact.sha256}")
         lines += _describe_notes(prepared.wish)
     lines += describe_list(plan.following)
-    lines += [f"> {artifact.name} is signed by Sigstore" for artifact in plan.to_sign]
+    lines += [f"> {one.name} is signed by Sigstore" for one in plan.to_sign]
     for offer in plan.offers:
         ends = ""
         if offer.lifetime_s:
@@ -227,7 +243,7 @@ def _outcome_json(
         "changes": list(plan.following.changes),
         "offers": [dict(offer.to_json()) for offer in plan.offers],
         "unapproved": list(plan.unapproved),
-        "signs": [artifact.name for artifact in plan.to_sign],
+        "signs": [one.name for one in plan.to_sign],
         **_extras_json(outcome.plan),
         "timestamp_version": outcome.timestamp_version,
         "releases_version": outcome.releases_version,

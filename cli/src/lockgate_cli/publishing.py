@@ -23,6 +23,7 @@ from lockgate_cli.attesting.attaching import (
     with_attached,
 )
 from lockgate_cli.attesting.foreseeing import check_demands
+from lockgate_cli.attesting.matching import Signable
 from lockgate_cli.context import Call
 from lockgate_cli.deltas.wish import DeltaWish
 from lockgate_cli.extras import describe_change, join_extras
@@ -40,7 +41,6 @@ from lockgate_cli.scratch import scratch_folder
 from lockgate_cli.submitting import Outcome, Plan, load_keys, load_publishers, submit_plan
 from lockgate_cli.uploading.session import Outgoing, Uploads
 from lockgate_release.documents import (
-    Artifact,
     ExtrasDocument,
     Install,
     ReleaseDocument,
@@ -251,7 +251,7 @@ def make_plan(base: Base, prepared: Prepared, stored: Stored | None) -> Plan:
     )
 
 
-def _find_unsigned(prepared: Prepared, stored: Stored | None) -> tuple[Artifact, ...]:
+def _find_unsigned(prepared: Prepared, stored: Stored | None) -> tuple[Signable, ...]:
     """Return what is still to be signed by Sigstore; nothing where that was not asked for."""
     wish, document = prepared.wish, prepared.document
     if not isinstance(wish, Publication) or wish.attest.keyless is None or document is None:
@@ -334,7 +334,7 @@ def submit(
 
 
 def _sign(call: Call, api: Api, prepared: Prepared, plan: Plan) -> Prepared:
-    """Return the publication with a bundle over each artifact that nobody has signed yet."""
+    """Return the publication with a bundle over each file and tree that nobody has signed yet."""
     wish, extras = prepared.wish, prepared.extras
     assert isinstance(wish, Publication)
     assert wish.attest.keyless is not None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from lockgate_cli.answers import table_of
 from lockgate_cli.api import Api, JsonDict
+from lockgate_cli.attesting.matching import Signable
 from lockgate_cli.context import Call
 from lockgate_cli.listing import NextList, describe_list
 from lockgate_cli.output import say, say_again
@@ -21,7 +22,6 @@ from lockgate_cli.problems import UnableError
 from lockgate_cli.remembering import note_signed
 from lockgate_cli.repository import Base
 from lockgate_cli.signing import keys_of, load_signers, sign_next_list
-from lockgate_release.documents import Artifact
 from lockgate_release.errors import ConflictError, PendingError, TransportError
 from lockgate_release.names import ChannelName
 from lockgate_release.pending_requests import MAX_TITLE, LiftWish, PendingRequest, Wishes
@@ -58,7 +58,7 @@ class Plan:
         lifts: The revocations that are taken back with it.
         title: What it is, for those who are to sign it.
         unapproved: Channels that cannot offer it before people have approved it for them.
-        to_sign: Artifacts that are to be signed by Sigstore before the list is.
+        to_sign: What is to be signed by Sigstore before the list is.
     """
 
     base: Base
@@ -68,7 +68,7 @@ class Plan:
     lifts: tuple[LiftWish, ...] = ()
     title: str = ""
     unapproved: tuple[ChannelName, ...] = ()
-    to_sign: tuple[Artifact, ...] = ()
+    to_sign: tuple[Signable, ...] = ()
 
     @property
     def changed(self) -> bool:

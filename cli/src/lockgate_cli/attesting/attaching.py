@@ -3,8 +3,8 @@
 1. Files are read, and held against the artifacts, before anything is uploaded. One that is about
    none of them is refused where a person named it, or where its name says that it should.
 2. Signing by Sigstore leaves a public trace for ever. So it comes after the last question, and only
-   for artifacts over which no signature is listed: neither in the release as it is live, nor in one
-   that waits for signatures.
+   for what no signature is listed over: neither in the release as it is live, nor in one that waits
+   for signatures. Signed are each artifact, and the claim of the tree in it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from lockgate_cli.api import Api
 from lockgate_cli.attesting.files import BUNDLE_ENDING, find_files, read_attestation_file
 from lockgate_cli.attesting.keyless import KeylessWish, Signed, open_keyless
 from lockgate_cli.attesting.matching import (
+    Signable,
     attestation_of,
     find_subjects,
     lacks_signature,
     refuse_stranger,
+    signables_of,
 )
 from lockgate_cli.attesting.reading import Said
 from lockgate_cli.extras import join_extras
@@ -111,7 +113,7 @@ def attach(wish: AttestWish, artifacts: Sequence[Artifact], version: str) -> tup
         if about is None:
             raise refuse_stranger(said, artifacts, version)
         found.setdefault(said.sha256, _attached(said, about))
-    names = {f"{item.name}{BUNDLE_ENDING}" for item in artifacts}
+    names = {f"{one.name}{BUNDLE_ENDING}" for item in artifacts for one in signables_of(item)}
     for said in wish.beside:
         about = find_subjects(said, artifacts, attached=False)
         if about is not None:
@@ -127,51 +129,53 @@ def _attached(said: Said, about: tuple[Sha256Hex, ...]) -> Attached:
 
 def find_unsigned(
     artifacts: Sequence[Artifact], *known: ExtrasDocument | None
-) -> tuple[Artifact, ...]:
-    """Return the artifacts over which none of these extras lists a signature, each file once."""
+) -> tuple[Signable, ...]:
+    """Return what none of these extras lists a signature over: artifacts, and claims of trees."""
     found = {
-        item.sha256: item
+        one.sha256: one
         for item in artifacts
-        if all(extras is None or lacks_signature(extras, item.sha256) for extras in known)
+        for one in signables_of(item)
+        if all(extras is None or lacks_signature(extras, one.sha256) for extras in known)
     }
     return tuple(found.values())
 
 
 def sign_all(
-    artifacts: Sequence[Artifact], sign: Callable[[Sha256Hex], Signed]
+    unsigned: Sequence[Signable], sign: Callable[[Sha256Hex], Signed]
 ) -> Iterator[Attached]:
-    """Yield a bundle over each artifact, as it is made, and say who signed it."""
-    for artifact in artifacts:
-        signed = sign(artifact.sha256)
-        say(f"{artifact.name}: signed by {signed.identity} (by {signed.issuer})")
-        said = replace(signed.said, subject=f"{artifact.name}{BUNDLE_ENDING}")
-        yield _attached(said, (artifact.sha256,))
+    """Yield a bundle over each of these, as it is made, and say who signed it."""
+    for one in unsigned:
+        signed = sign(one.sha256)
+        say(f"{one.name}: signed by {signed.identity} (by {signed.issuer})")
+        said = replace(signed.said, subject=f"{one.name}{BUNDLE_ENDING}")
+        yield _attached(said, (one.sha256,))
 
 
 def sign_missing(
     api: Api,
     keyless: KeylessWish,
     environ: Mapping[str, str],
-    artifacts: Sequence[Artifact],
+    unsigned: Sequence[Signable],
     release: tuple[AppName, str, str],
 ) -> tuple[Attached, ...]:
-    """Return bundles over those of the artifacts that a release which waits has none of (rule 2).
+    """Return bundles over those of these that a release which waits has none of (rule 2).
 
     Args:
         api: The server.
         keyless: How to sign.
         environ: The environment.
-        artifacts: What has no signature in the release as it is live.
+        unsigned: What has no signature in the release as it is live.
         release: Its app, its role of releases, and its version.
 
     Raises:
         UsageError: There is no identity to sign with.
         LockgateError: Sigstore's instance, or the server, refused or could not be reached.
     """
-    unsigned = find_unsigned(artifacts, waiting_extras(api, *release))
-    if not unsigned:
+    waiting = waiting_extras(api, *release)
+    left = [one for one in unsigned if waiting is None or lacks_signature(waiting, one.sha256)]
+    if not left:
         return ()
-    return tuple(sign_all(unsigned, open_keyless(keyless, environ)))
+    return tuple(sign_all(left, open_keyless(keyless, environ)))
 
 
 def waiting_extras(api: Api, app: AppName, role: str, version: str) -> ExtrasDocument | None:

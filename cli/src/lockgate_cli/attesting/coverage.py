@@ -59,12 +59,14 @@ class Covered:
         artifact: The artifact.
         attestations: What is listed about it.
         lacks: What is missing, a sentence each; empty: it is covered.
+        tree_lacks: The same of the tree in it: clients take deltas to it only where nothing is.
     """
 
     live: Live
     artifact: Artifact
     attestations: tuple[Attestation, ...]
     lacks: tuple[str, ...]
+    tree_lacks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return it as data for programs."""
@@ -76,6 +78,7 @@ class Covered:
             "attestations": [dict(item.to_json()) for item in self.attestations],
             "covered": not self.lacks,
             "lacks": list(self.lacks),
+            "tree_lacks": list(self.tree_lacks),
         }
 
 
@@ -130,14 +133,17 @@ def judge_listed(live: Live, artifact: Artifact) -> tuple[str, ...]:
     return ("no Sigstore bundle speaks about it",)
 
 
-def survey(releases: Sequence[Live], judge: Judge) -> tuple[Covered, ...]:
-    """Return how it stands with each artifact of these releases."""
+def survey(
+    releases: Sequence[Live], judge: Judge, judge_tree: Judge | None = None
+) -> tuple[Covered, ...]:
+    """Return how it stands with each artifact of these releases, and the tree in it."""
     return tuple(
         Covered(
             live=live,
             artifact=artifact,
             attestations=about(live.extras, artifact.sha256),
             lacks=judge(live, artifact),
+            tree_lacks=() if judge_tree is None else judge_tree(live, artifact),
         )
         for live in releases
         for artifact in live.artifacts

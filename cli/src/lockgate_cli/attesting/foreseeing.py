@@ -1,12 +1,12 @@
-"""What the server would refuse for lack of proofs, found before anything is sent.
+"""What the server, or clients, would refuse for lack of proofs.
 
-It is judged here as the server and every client judge it. Where no channel demands anything, this
-costs nothing; sigstore is not imported then.
+It is judged here as the server and every client judge it: a release before anything is sent, deltas
+as they are made. Where no channel demands anything, this costs nothing; sigstore is not imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lockgate_cli.api import Api
 from lockgate_cli.attesting.attaching import Attached
@@ -16,14 +16,20 @@ from lockgate_cli.attesting.judging import (
     read_trusted_root_bytes,
     rule_judge,
     rules_in_force,
+    tree_judge,
 )
 from lockgate_cli.extras import join_extras
 from lockgate_cli.repository import Base, load_stored
-from lockgate_release.documents import ExtrasDocument, ReleaseDocument
+from lockgate_release.documents import (
+    ExtrasDocument,
+    ReleaseDocument,
+    parse_extras,
+    parse_release,
+)
 from lockgate_release.errors import UsageError
-from lockgate_release.names import ChannelName
+from lockgate_release.names import ChannelName, Platform
 
-__all__ = ["check_demands"]
+__all__ = ["check_demands", "find_useless_deltas", "find_useless_in"]
 
 
 def check_demands(
@@ -71,3 +77,59 @@ def check_demands(
                 found="; ".join(lacks),
                 hint="--sigstore signs it, --attestation attaches what others signed.",
             )
+
+
+def find_useless_in(
+    api: Api, base: Base, channels: Sequence[ChannelName], documents: Mapping[str, bytes]
+) -> tuple[str, ...]:
+    """Return the same of the deltas in documents that have just been put in force.
+
+    Args:
+        api: Where bundles are read.
+        base: The state in force.
+        channels: Where the release is offered.
+        documents: A release's document and its extras, by path; without both, nothing is found.
+
+    Raises:
+        ProvenanceError: The app's trusted root is none.
+        LockgateError: What is live cannot be read.
+    """
+    found = {path.rpartition("/")[2]: data for path, data in documents.items()}
+    if not {"release.json", "extras.json"} <= found.keys():
+        return ()
+    document, extras = parse_release(found["release.json"]), parse_extras(found["extras.json"])
+    live = Live(
+        version=document.version,
+        channels=tuple(channels),
+        artifacts=document.artifacts,
+        extras=extras,
+    )
+    return find_useless_deltas(api, base, live, {delta.platform for delta in extras.deltas})
+
+
+def find_useless_deltas(
+    api: Api, base: Base, live: Live, platforms: Collection[Platform]
+) -> tuple[str, ...]:
+    """Return which clients may use no delta to a release, a sentence for each channel and platform.
+
+    Args:
+        api: Where bundles are read.
+        base: The state in force.
+        live: The release, with all that is attested of it.
+        platforms: For which machines there are deltas.
+
+    Raises:
+        ProvenanceError: The app's trusted root is none.
+        LockgateError: What is live cannot be read.
+    """
+    rules = rules_in_force(base)
+    if not platforms or not rules(live):
+        return ()
+    reader = BundleReader(api=api, app=base.app)
+    judge = tree_judge(rules, read_trusted_root_bytes(api, base), reader)
+    return tuple(
+        f"{live.version} {artifact.platform}: clients can use none of its deltas. {lack}"
+        for artifact in live.artifacts
+        if artifact.platform in platforms
+        for lack in judge(live, artifact)
+    )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from lockgate_cli.api import Api
 from lockgate_cli.attesting.coverage import Judge, Live, judge_listed
+from lockgate_cli.attesting.matching import claim_of
 from lockgate_cli.attesting.reading import MAX_FILE_BYTES
 from lockgate_cli.repository import Base, FileReader, read_document
 from lockgate_release.digests import digest_bytes
@@ -24,7 +25,14 @@ from lockgate_release.provenance.choosing import bundles_about
 from lockgate_release.provenance.judging import judge_attestations
 from lockgate_release.trust.verify import NotFoundError
 
-__all__ = ["BundleReader", "Rules", "read_trusted_root_bytes", "rule_judge", "rules_in_force"]
+__all__ = [
+    "BundleReader",
+    "Rules",
+    "read_trusted_root_bytes",
+    "rule_judge",
+    "rules_in_force",
+    "tree_judge",
+]
 
 Rules = Callable[[Live], Sequence[tuple[str, AttestationRule]]]
 """Returns which rules hold for a release, each with the channel that demands it."""
@@ -68,13 +76,13 @@ class BundleReader:
             return None
         return self.held.setdefault(item.sha256, bytes(data))
 
-    def bundles(self, live: Live, artifact: Artifact) -> list[bytes]:
-        """Return the Sigstore bundles that are listed about an artifact, as far as they are there.
+    def bundles(self, live: Live, sha256: Sha256Hex) -> list[bytes]:
+        """Return the Sigstore bundles that are listed about a digest, as far as they are there.
 
         Raises:
             TransportError: One could not be fetched.
         """
-        listed = bundles_about(live.extras.attestations, artifact.sha256)
+        listed = bundles_about(live.extras.attestations, sha256)
         return [data for item in listed if (data := self.read(item)) is not None]
 
 
@@ -116,11 +124,34 @@ def rule_judge(rules: Rules, trusted_root: bytes | None, reader: BundleReader) -
             return otherwise(live, artifact)
         if trusted_root is None:
             return (_NO_ROOT,)
-        bundles = reader.bundles(live, artifact)
+        bundles = reader.bundles(live, artifact.sha256)
         return tuple(
             f"{name}: {lack}"
             for name, rule in demanded
             for lack in find_lacks(rule, bundles, artifact.sha256, trusted_root)
+        )
+
+    return judge
+
+
+def tree_judge(rules: Rules, trusted_root: bytes | None, reader: BundleReader) -> Judge:
+    """Return what judges the tree in an artifact: what its claim lacks of the rules that hold.
+
+    Where no rule holds it lacks nothing: clients take deltas then.
+    """
+
+    def judge(live: Live, artifact: Artifact) -> tuple[str, ...]:
+        demanded = rules(live)
+        claim = claim_of(artifact).sha256
+        bundles = reader.bundles(live, claim) if demanded and trusted_root is not None else []
+        if not demanded:
+            return ()
+        if trusted_root is None or not bundles:
+            return tuple(f"{name}: nobody has vouched for its tree" for name, _ in demanded)
+        return tuple(
+            f"{name}: {lack}"
+            for name, rule in demanded
+            for lack in find_lacks(rule, bundles, claim, trusted_root)
         )
 
     return judge
@@ -154,7 +185,7 @@ def genuine_judge(trusted_root: bytes | None, reader: BundleReader) -> Judge:
         if lacks or verifier is None:
             return lacks
         refused = []
-        for data in reader.bundles(live, artifact):
+        for data in reader.bundles(live, artifact.sha256):
             try:
                 verifier.verify(data, artifact.sha256)
             except ProvenanceError as exc:

@@ -23,7 +23,8 @@ _SIGNING = (
     click.option(
         "--sigstore/--no-sigstore",
         default=None,
-        help="Sign each artifact by Sigstore, as the job that this runs in.",
+        help="Sign each artifact, and the claim of the tree in it, by Sigstore, as the job that "
+        "this runs in.",
     ),
     click.option(
         "--identity-token-file",

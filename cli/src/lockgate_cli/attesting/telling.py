@@ -61,6 +61,11 @@ def say_covered(covered: Sequence[Covered]) -> None:
     """Say how many artifacts are covered, of how many."""
     done = sum(not item.lacks for item in covered)
     say(f"{done} of {len(covered)} artifacts are covered.")
+    lacking = [item for item in covered if item.tree_lacks]
+    if lacking:
+        named = [f"{item.live.version} {item.artifact.platform}" for item in lacking[:_SHOWN]]
+        more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+        say(f"No client takes deltas to {', '.join(named)}{more}: nobody vouches for those trees.")
 
 
 def say_backfill(backfill: Backfill, broken: Sequence[str]) -> None:

@@ -29,8 +29,9 @@ from lockgate_cli.attesting.enforcing import (
     trusted_root_for,
 )
 from lockgate_cli.attesting.files import read_folder
-from lockgate_cli.attesting.judging import BundleReader, rule_judge, rules_in_force
+from lockgate_cli.attesting.judging import BundleReader, rule_judge, rules_in_force, tree_judge
 from lockgate_cli.attesting.keyless import open_keyless
+from lockgate_cli.attesting.matching import claim_of
 from lockgate_cli.attesting.options import AttestOptions, takes_attestations
 from lockgate_cli.attesting.telling import (
     added_json,
@@ -40,6 +41,7 @@ from lockgate_cli.attesting.telling import (
     say_covered,
     show_covered,
 )
+from lockgate_cli.attesting.trees import make_claims, prove_trees
 from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony
 from lockgate_cli.commands.attest_options import Attests, attest_options, rule_of
@@ -114,7 +116,8 @@ def _survey(
     rules = rules_in_force(base) if demand is None else demand.rules(base)
     if demand is not None:
         releases = [live for live in releases if demand.concerns(base, live)]
-    return survey(releases, rule_judge(rules, trusted_root_for(api, base, require), reader))
+    root = trusted_root_for(api, base, require)
+    return survey(releases, rule_judge(rules, root, reader), tree_judge(rules, root, reader))
 
 
 @attest.command()
@@ -135,7 +138,8 @@ def add(
 ) -> None:
     """Add the attestations in FILES to the live release VERSION, or sign it by Sigstore.
 
-    Each file has to speak about one of its artifacts. What it has already is not added again.
+    Each file has to speak about one of its artifacts, or the claim of a tree in one. What it has
+    already is not added again.
     """
     wish = attesting.read(call, parse_options(call.settings))
     named = read_files(call.around.folder / path for path in files)
@@ -167,12 +171,14 @@ def _sign(
     known = with_attached(live.extras, found)
     waiting = waiting_extras(api, base.app, role, live.version)
     unsigned = find_unsigned(live.artifacts, known, waiting)
-    for artifact in unsigned:
-        say(f"> {artifact.name} is signed by Sigstore")
+    for one in unsigned:
+        say(f"> {one.name} is signed by Sigstore")
     if dry_run or not unsigned:
         return ()
     # Keys first: what Sigstore has signed is in a public log for ever.
     load_keys(call, base.chain, role)
+    claimed = [item for item in live.artifacts if claim_of(item) in unsigned]
+    prove_trees(api, base.app, claimed, call.progress())
     return tuple(sign_all(unsigned, open_keyless(wish.keyless, call.around.environ)))
 
 
@@ -190,6 +196,29 @@ def _carry_out(
     say_added(base.app, new, outcomes, dry_run=dry_run)
     if as_json:
         show_json(added_json(base.app, new, outcomes, dry_run=dry_run))
+
+
+@attest.command()
+@click.argument("artifacts", nargs=-1, required=True, type=_PATH)
+@_DRY_RUN
+@_JSON
+@takes()
+def claim(call: Call, *, artifacts: tuple[Path, ...], dry_run: bool, as_json: bool) -> None:
+    """Write the claim of the tree in each of ARTIFACTS beside it: what your builder signs too.
+
+    Each is unpacked for it, and its claim has its name with .tree-claim behind it. No server is
+    asked. Clients of a channel that demands proofs of origin take deltas to no other release than
+    one whose trees were vouched for so.
+    """
+    made = make_claims([call.around.folder / path for path in artifacts], call.progress())
+    for one in made:
+        if not dry_run:
+            one.write()
+        say(f"{one.file}: {one.claim_sha256}")
+    if dry_run:
+        say("Nothing was done: this was --dry-run.")
+    if as_json:
+        show_json({"claims": [one.to_json() for one in made], "dry_run": dry_run})
 
 
 @attest.command()

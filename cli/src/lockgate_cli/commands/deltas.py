@@ -126,6 +126,7 @@ def add_to(
                 ],
                 "deltas": [dict(delta.to_json()) for delta in added.deltas],
                 "left_out": list(added.reasons),
+                "warnings": list(added.useless),
                 "pending": added.outcome.pending if added.outcome else None,
             }
         )

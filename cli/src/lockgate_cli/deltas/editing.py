@@ -6,12 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lockgate_cli.api import Api
+from lockgate_cli.attesting.coverage import load_live
+from lockgate_cli.attesting.foreseeing import find_useless_deltas
 from lockgate_cli.context import Call
 from lockgate_cli.deltas.adding import choose_named, choose_useful, delta_folder
 from lockgate_cli.deltas.sources import Pair
 from lockgate_cli.deltas.wish import DeltaWish
 from lockgate_cli.extras import join_extras
 from lockgate_cli.joining import refuse_while_signed
+from lockgate_cli.output import warn
 from lockgate_cli.reissuing import reissue
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base, Stored, load_stored
@@ -72,11 +75,13 @@ class Added:
         outcome: What was put in force; None: there was nothing to make, or it was not agreed to.
         deltas: The deltas that were made.
         reasons: Why others were not.
+        useless: Which clients may use none of them, and why, a sentence each.
     """
 
     outcome: Outcome | None = None
     deltas: tuple[Delta, ...] = ()
     reasons: tuple[str, ...] = ()
+    useless: tuple[str, ...] = ()
 
 
 def list_deltas(api: Api, base: Base, version: str | None) -> Iterator[Listed]:
@@ -146,8 +151,9 @@ def add(
         found = base.find(version)
         channels = found[1].channels if found else ()
         pairs = choose_useful(api, base, stored.document, channels, wish, live)
+    useless = _warn_of_useless(api, base, version, pairs)
     if not pairs or not agree(pairs):
-        return Added()
+        return Added(useless=useless)
     _check_signing(call, api, base, version)
     with delta_folder(pairs) as folder:
         made = make_deltas(call, api, app, pairs, folder, wish=wish, files={})
@@ -167,7 +173,16 @@ def add(
                 beside=[one.file for one in made if one.file is not None],
             )
     reasons = tuple(one.line() for one in made if one.delta is None)
-    return Added(outcome=outcome, deltas=deltas, reasons=reasons)
+    return Added(outcome=outcome, deltas=deltas, reasons=reasons, useless=useless)
+
+
+def _warn_of_useless(api: Api, base: Base, version: str, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Say, before they are made, which of these deltas no client may use, and return it."""
+    (live,) = load_live(api, base, [version])
+    useless = find_useless_deltas(api, base, live, {pair.new.platform for pair in pairs})
+    for text in useless:
+        warn(text)
+    return useless
 
 
 def _check_signing(call: Call, api: Api, base: Base, version: str) -> None:
