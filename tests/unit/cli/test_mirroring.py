@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lockgate_cli.mirroring.contents import Blob, blobs_of
+from lockgate_cli.mirroring.contents import Blob, Contents, blobs_of, others_in
 from lockgate_cli.mirroring.fetching import Fetching, fetch_all
 from lockgate_cli.mirroring.folder import MirrorFolder
+from lockgate_cli.mirroring.pruning import unreached
 from lockgate_cli.waits import WaitRules
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import ExtrasDocument
@@ -18,6 +19,7 @@ from lockgate_release.errors import DigestMismatchError, ExitCode
 from lockgate_release.instants import utc_now
 from lockgate_release.layout import artifact_path, target_key
 from lockgate_release.names import AppName
+from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.sign import Document
 from tests.simulators.command_line import CommandLine
 from tests.simulators.extras import a_delta, an_attestation
@@ -193,6 +195,37 @@ def test_patches_and_proofs_are_copied_with_their_release() -> None:
     _, delta, proof = blobs_of(document, extras)
     assert (delta.path, delta.size_bytes) == (artifact_path(one), 7)
     assert (proof.path, proof.size_bytes) == (artifact_path(two), 8)
+
+
+def test_what_only_a_newer_version_has_a_word_for_is_copied_too_and_never_pruned(
+    tmp_path: Path,
+) -> None:
+    sized, bare, free = (digest_bytes(data) for data in (b"1", b"2", b"3"))
+    document = RepositorySimulator().publish("1.0.0")
+    unknown: JsonObject = {
+        "sboms": [{"path": artifact_path(sized), "sha256": sized, "size": 9}],
+        "icon": artifact_path(bare),
+    }
+    extras = ExtrasDocument(app=document.app, version="1.0.0", unknown=unknown)
+    _, blob = blobs_of(document, extras)
+    assert (blob.path, blob.size_bytes) == (artifact_path(sized), 9)
+    named = {one.sha256 for one in others_in(document, extras)}
+    assert named - {one.sha256 for one in document.artifacts} == {sized, bare}
+    folder = tmp_path / "copy" / document.app
+    for sha256 in (sized, bare, free):
+        place = folder / artifact_path(sha256)
+        place.parent.mkdir(parents=True)
+        place.write_bytes(b"x")
+    contents = Contents(
+        pointer=b"",
+        files={},
+        copies={},
+        blobs=(blob,),
+        kept=frozenset(map(artifact_path, named)),
+        roots_missing=(),
+    )
+    held = MirrorFolder(tmp_path / "copy", document.app)
+    assert unreached(held, document.app, contents, utc_now()) == (artifact_path(free),)
 
 
 @pytest.mark.parametrize("steps", ["../../../../..", "..", "."])

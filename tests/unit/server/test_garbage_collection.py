@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import (
-    StaleMirrorError,
-    TransportError,
-)
-from lockgate_release.layout import artifact_key, condemned_key, timestamp_key
+from lockgate_release.errors import StaleMirrorError, TransportError, UsageError
+from lockgate_release.layout import artifact_key, artifact_path, condemned_key, timestamp_key
+from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.chain import load_chain
 from lockgate_server.ports import Always, IfAbsent, ObjectInfo
 from lockgate_server.services.collect.collecting import (
@@ -21,6 +19,7 @@ from lockgate_server.services.collect.collecting import (
     look_over,
 )
 from lockgate_server.services.collect.reachability import Why
+from lockgate_server.services.collect.verifying import verify_app
 from lockgate_server.services.write.renewing import renew, resign
 from tests.simulators.collected_scene import (
     LATER,
@@ -151,6 +150,29 @@ def test_what_the_extras_of_a_live_release_name_stays(tmp_path: Path) -> None:
     found = look_over(scene.deps(), APP, grace=timedelta(0))
     assert artifact_of(scene, "1.3.0") not in going(found)
     assert not going(found) & {artifact_key(APP, delta), artifact_key(APP, proof)}
+
+
+def test_what_only_a_newer_version_has_a_word_for_stays_and_must_be_there(tmp_path: Path) -> None:
+    scene = with_a_past(tmp_path)
+    new, deep = digest_bytes(b"a new kind"), digest_bytes(b"deep inside")
+    build = scene.publisher.build("1.3.0")
+    unknown: JsonObject = {
+        "sboms": [{"path": artifact_path(new), "sha256": new, "size": 10}],
+        "later": {"any": [["x", {"where": artifact_path(deep)}]]},
+    }
+    build = replace(build, extras=replace(build.extras, unknown=unknown))
+    scene.upload(build)
+    with pytest.raises(UsageError, match="the file that it names is not on the server"):
+        scene.send(scene.publisher.publish(scene.look().chain, build))
+    for sha256, data in ((new, b"a new kind"), (deep, b"deep inside")):
+        scene.store.put(artifact_key(APP, sha256), data, IfAbsent())
+    scene.send(scene.publisher.publish(scene.look().chain, build))
+    scene.pass_time(LATER + timedelta(days=20))
+    gc(scene, grace=timedelta(0))
+    assert {artifact_key(APP, new), artifact_key(APP, deep)} <= keys_of(scene)
+    assert verify_app(scene.deps(), APP).is_whole
+    scene.store.delete(artifact_key(APP, deep))
+    assert not verify_app(scene.deps(), APP).is_whole
 
 
 def test_every_root_stays_for_ever(tmp_path: Path) -> None:

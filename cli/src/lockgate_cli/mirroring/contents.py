@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,12 +11,13 @@ from tuf.api.metadata import Root
 from lockgate_cli.mirroring.sources import POINTER, CheapReader
 from lockgate_cli.repository import Base, Stored, load_stored, read_document
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
+from lockgate_release.documents.references import Reference, references_in
 from lockgate_release.errors import LockgateError, TrustError, UsageError
 from lockgate_release.layout import artifact_path, channel_path, target_key
 from lockgate_release.names import ChannelName, Sha256Hex
 from lockgate_release.trust.chain import follow_roots, parse_metadata
 
-__all__ = ["Blob", "Contents", "blobs_of", "gather"]
+__all__ = ["Blob", "Contents", "blobs_of", "gather", "others_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ class Contents:
         files: Metadata and documents but the pointer, by their path below the app's address.
         copies: The channels' documents, by the path of their stable address.
         blobs: The large files, each once.
+        kept: Where further files lie that are named by what this version has no word for: where
+            they are in a folder, they stay.
         roots_missing: Numbers of older roots that the repository has lost.
     """
 
@@ -54,6 +58,7 @@ class Contents:
     files: Mapping[str, bytes]
     copies: Mapping[str, bytes]
     blobs: tuple[Blob, ...]
+    kept: frozenset[str]
     roots_missing: tuple[int, ...]
 
 
@@ -82,10 +87,13 @@ def gather(reader: CheapReader, base: Base, channels: tuple[ChannelName, ...]) -
         # Beside the policy, what proofs of origin are verified with: the reader keeps it.
         read_document(reader, base.app, base.chain, path)
     blobs: dict[str, Blob] = {}
+    kept: set[str] = set()
     for version in _wanted_versions(base, channels):
         stored = load_stored(reader, base, version)
         if stored is not None:
             blobs.update({blob.path: blob for blob in blobs_of_stored(stored)})
+            named = others_in(stored.document, stored.extras)
+            kept.update(artifact_path(one.sha256) for one in named)
     files = dict(reader.files)
     pointer = files.pop(POINTER)
     copies = {}
@@ -100,6 +108,7 @@ def gather(reader: CheapReader, base: Base, channels: tuple[ChannelName, ...]) -
         files=files,
         copies=copies,
         blobs=tuple(blobs.values()),
+        kept=frozenset(kept),
         roots_missing=missing,
     )
 
@@ -160,10 +169,26 @@ def blobs_of_stored(stored: Stored) -> Iterator[Blob]:
 
 
 def blobs_of(document: ReleaseDocument, extras: ExtrasDocument | None) -> Iterator[Blob]:
-    """Yield the large files that a release names: artifacts, patches and proofs of origin.
+    """Yield the large files that a release names, each once.
 
-    Every one lies at the address of its content: the documents were refused else.
+    Also those that only a newer version has a word for, where their size is said. Every one lies
+    at the address of its content: the documents were refused else.
     """
+    known = {blob.sha256: blob for blob in _known_blobs(document, extras)}
+    yield from known.values()
+    for one in others_in(document, extras):
+        if one.sha256 not in known and one.size_bytes is not None:
+            label = f"{document.version} file that this version has no word for"
+            yield Blob(sha256=one.sha256, size_bytes=one.size_bytes, label=label)
+
+
+def others_in(document: ReleaseDocument, extras: ExtrasDocument | None) -> Iterator[Reference]:
+    """Yield every file that the documents of a release name, whatever for."""
+    for data in (document.to_json(), None if extras is None else json.loads(extras.to_bytes())):
+        yield from references_in(data or {}).values()
+
+
+def _known_blobs(document: ReleaseDocument, extras: ExtrasDocument | None) -> Iterator[Blob]:
     for artifact in document.artifacts:
         yield Blob(
             sha256=artifact.sha256,

@@ -14,12 +14,12 @@ from datetime import datetime
 from tuf.api.metadata import Snapshot, Targets
 
 from lockgate_cli.mirroring.addresses import is_address
-from lockgate_cli.mirroring.contents import Contents, blobs_of
+from lockgate_cli.mirroring.contents import Contents, blobs_of, others_in
 from lockgate_cli.mirroring.folder import MirrorFolder
 from lockgate_cli.mirroring.sources import POINTER
 from lockgate_release.documents import parse_extras, parse_release
 from lockgate_release.errors import DocumentError
-from lockgate_release.layout import target_key
+from lockgate_release.layout import artifact_path, target_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.chain import parse_metadata
 
@@ -38,7 +38,8 @@ def unreached(
         LocalError: One cannot be read.
     """
     there = tuple(folder.paths())
-    kept = {POINTER, *contents.files, *contents.copies, *(blob.path for blob in contents.blobs)}
+    kept = {POINTER, *contents.files, *contents.copies, *contents.kept}
+    kept.update(blob.path for blob in contents.blobs)
     for path in there:
         if _SNAPSHOT.fullmatch(path) and path not in kept:
             kept.update(_reached_from(folder, app, path, now))
@@ -89,5 +90,6 @@ def _blob_paths(folder: MirrorFolder, documents: Mapping[str, str]) -> Iterable[
             release = parse_release(folder.read(place) or b"")
             found = None if extras is None else parse_extras(extras)
             yield from [blob.path for blob in blobs_of(release, found)]
+            yield from [artifact_path(one.sha256) for one in others_in(release, found)]
         except DocumentError:
             continue

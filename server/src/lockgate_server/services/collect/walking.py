@@ -6,7 +6,6 @@ hash that is. Bytes are kept only while they are read; what was read once is not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Targets
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Attestation, Delta, parse_extras, parse_release
 from lockgate_release.documents.common import MAX_DOCUMENT_BYTES
+from lockgate_release.documents.references import references_in
 from lockgate_release.errors import RepositoryError
 from lockgate_release.layout import (
     artifact_key,
@@ -26,7 +26,7 @@ from lockgate_release.layout import (
     timestamp_key,
 )
 from lockgate_release.names import AppName, Sha256Hex
-from lockgate_release.strict_json import Json
+from lockgate_release.strict_json import parse_json
 from lockgate_release.trust.chain import (
     named_in,
     numbers_in_force,
@@ -41,8 +41,6 @@ from lockgate_server.services.objects import read_held
 from lockgate_server.services.write.base import Base, read_target
 
 __all__ = ["Fault", "Walker", "claims_of_waiting"]
-
-_ARTIFACT_PATH = re.compile(r"artifacts/[0-9a-f]{2}/([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,28 +250,16 @@ def _artifacts_in(path: str, data: bytes) -> Iterator[_Named]:
     Raises:
         DocumentError: It is no such document.
     """
+    known: dict[Sha256Hex, int] = {}
     if path.endswith("/release.json"):
-        for artifact in parse_release(data, subject=path).artifacts:
-            yield _Named(artifact.sha256, artifact.size)
-        return
-    extras = parse_extras(data, subject=path)
-    listed: tuple[Delta | Attestation, ...] = (*extras.deltas, *extras.attestations)
-    for item in listed:
-        yield _Named(item.sha256, item.size)
-        for sha256 in _digests_in(dict(item.unknown)):
+        known = {one.sha256: one.size for one in parse_release(data, subject=path).artifacts}
+    else:
+        extras = parse_extras(data, subject=path)
+        listed: tuple[Delta | Attestation, ...] = (*extras.deltas, *extras.attestations)
+        known = {item.sha256: item.size for item in listed}
+    for sha256, size in known.items():
+        yield _Named(sha256, size)
+    # What a newer publisher lists is not held to a size that may mean something else there.
+    for sha256 in references_in(parse_json(data, subject=path).raw()):
+        if sha256 not in known:
             yield _Named(sha256, None)
-
-
-def _digests_in(value: Json) -> Iterator[Sha256Hex]:
-    match value:
-        case str():
-            if found := _ARTIFACT_PATH.fullmatch(value):
-                yield Sha256Hex(found[1])
-        case dict():
-            for inner in value.values():
-                yield from _digests_in(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from _digests_in(inner)
-        case _:
-            return

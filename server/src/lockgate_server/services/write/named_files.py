@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
+from lockgate_release.documents.references import references_in
 from lockgate_release.errors import RepositoryError, UsageError
 from lockgate_release.layout import artifact_key
 from lockgate_release.names import AppName, Sha256Hex
+from lockgate_release.strict_json import JsonObject
 
-__all__ = ["NamedFile", "artifact_keys", "check_artifacts", "files_of_extras", "files_of_release"]
+__all__ = [
+    "NamedFile",
+    "artifact_keys",
+    "check_artifacts",
+    "files_of_extras",
+    "files_of_others",
+    "files_of_release",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +30,13 @@ class NamedFile:
         subject: Which one, for people.
         what: What it is.
         sha256: Its digest, of which its address is made.
-        size: Its size in bytes.
+        size: Its size in bytes, or None where nobody here knows what says it.
     """
 
     subject: str
     what: str
     sha256: Sha256Hex
-    size: int
+    size: int | None
 
 
 def files_of_release(document: ReleaseDocument) -> Iterator[NamedFile]:
@@ -59,6 +68,25 @@ def files_of_extras(extras: ExtrasDocument) -> Iterator[NamedFile]:
         )
 
 
+def files_of_others(
+    document: JsonObject, known: Iterable[NamedFile], subject: str
+) -> Iterator[NamedFile]:
+    """Yield the files that a document names besides: in lists that this version has no word for.
+
+    They must be there as well, and must not be collected while they are published: whoever reads
+    those lists will ask for them.
+
+    Args:
+        document: As it was read, nothing of it left out.
+        known: What has been found in it.
+        subject: Which document, for people.
+    """
+    seen = {file.sha256 for file in known}
+    for sha256 in references_in(document):
+        if sha256 not in seen:
+            yield NamedFile(subject=subject, what="file that it names", sha256=sha256, size=None)
+
+
 def check_artifacts(files: Iterable[NamedFile], size_of: Callable[[Sha256Hex], int | None]) -> None:
     """Refuse documents whose files are not all there.
 
@@ -75,7 +103,7 @@ def check_artifacts(files: Iterable[NamedFile], size_of: Callable[[Sha256Hex], i
                 expected=file.sha256,
                 hint="Upload it first.",
             )
-        if size != file.size:
+        if file.size is not None and size != file.size:
             raise RepositoryError(
                 f"the {file.what} has another size",
                 subject=file.subject,

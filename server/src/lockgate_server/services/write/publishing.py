@@ -16,7 +16,8 @@ Of the list of releases (its signatures and its number are checked by `trust.cha
 Of each document that is new or changed:
 
 7. It has the length and the digest that the list names, and its own app and version agree.
-8. Every artifact, delta and attestation it names is in the store, with its size.
+8. Every artifact, delta and attestation it names is in the store, with its size; and so is every
+   other file that it names, in lists that this version has no word for.
 
 What the caller must still do: fetch the bytes of every document that is new or changed, and ask
 the store for the size of every file it names.
@@ -49,6 +50,7 @@ from lockgate_release.errors import (
 )
 from lockgate_release.instants import format_instant
 from lockgate_release.names import AppName, ChannelName
+from lockgate_release.strict_json import parse_json
 from lockgate_release.trust.chain import Verified
 from lockgate_release.trust.partial import check_plain
 from lockgate_release.trust.roles import Role, paths_of
@@ -58,6 +60,7 @@ from lockgate_server.services.write.named_files import (
     artifact_keys,
     check_artifacts,
     files_of_extras,
+    files_of_others,
     files_of_release,
 )
 
@@ -348,11 +351,13 @@ def check_documents(
         if path.endswith(f"/{_RELEASE}"):
             release = parse_release(data, subject=path)
             _check_words(app, path, release.app, release.version)
-            named += files_of_release(release)
+            known = tuple(files_of_release(release))
         else:
             extras = parse_extras(data, subject=path)
             _check_words(app, path, extras.app, extras.version)
-            named += files_of_extras(extras)
+            known = tuple(files_of_extras(extras))
+        others = files_of_others(parse_json(data, subject=path).raw(), known, path)
+        named += (*known, *others)
     return tuple(named)
 
 
