@@ -159,7 +159,7 @@ def test_what_the_release_has_is_not_made_again_and_counts() -> None:
 
 
 def test_memory_follows_from_sizes_and_ceiling_alone() -> None:
-    assert memory_for(1 << 20, 10 << 20, 1 << 31) == (64 << 20) + 8 * (10 << 20)
+    assert memory_for(1 << 20, 10 << 20, 1 << 31) == (64 << 20) + 6 * (10 << 20)
     assert memory_for(1 << 40, 1, 1 << 31) == 1 << 31
 
 

@@ -22,7 +22,7 @@ from lockgate_release.names import Sha256Hex
 __all__ = ["Workers", "memory_for"]
 
 _FIXED_BYTES = 64 << 20
-_BYTES_A_BYTE = 8
+_BYTES_A_BYTE = 6
 _CARRIED = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
 """What a worker sees of the environment: no token, no passphrase."""
 

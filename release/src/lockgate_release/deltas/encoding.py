@@ -5,85 +5,67 @@ Reproducible: the same bytes and the same ceiling give the same delta.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
+from lockgate_release.deltas.blocks import cut_blocks, cut_covers
 from lockgate_release.deltas.columns import pack_column, write_varint, write_varints
 from lockgate_release.deltas.decoding import (
     COLUMNS,
     MAX_COVERS,
     MAX_PIECE_BYTES,
+    MAX_STRETCHES,
     MAX_TABLE_BITS,
     MIN_CELL_BITS,
 )
 from lockgate_release.deltas.file_bytes import OldBytes
-from lockgate_release.deltas.matching import Cover, find_covers, without_noise
+from lockgate_release.deltas.grouping import find_all_covers
+from lockgate_release.deltas.matching import Cover, without_noise
 from lockgate_release.deltas.predicting import Predictor
-from lockgate_release.deltas.references import RegionKind, literal_addresses
+from lockgate_release.deltas.references import RegionKind, Segment, literal_addresses
 from lockgate_release.deltas.regions import Layout, find_layout
 from lockgate_release.deltas.rematching import rematch_tables
+from lockgate_release.deltas.stretches import Stretches
 
 __all__ = ["encode_solid"]
 
-_FIXED_BYTES = 50 << 20
-_BYTES_A_BYTE = 7
-"""What matching takes for each byte of the larger side: suffixes, both sides, the plain patch."""
-_MIN_BLOCK_BYTES = 1 << 20
-_READ_BYTES = 1 << 20
+_PROGRAM_BYTES = 32 << 20
+"""What the interpreter takes, and the covers."""
+_ENOUGH_BYTES, _ENOUGH_PERCENT = 48_000_000, 570
+"""What is taken at most, and for each byte of the larger side, whatever the ceiling."""
+_LEAST_ROOM_BYTES = 8 << 20
+_MOST_FOUND = MAX_COVERS // 4 * 3
+"""Covers of a block before they are cut where regions begin, and tables are matched anew."""
 
 
 def encode_solid(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int) -> None:
     """Write what makes `new` of `old`, taking about `memory_bytes` at most.
 
-    Where that is not enough to match everything with everything, the new bytes are cut into blocks
-    and each is matched with the stretch of old bytes at the same height.
+    Where that is not enough to match everything with everything, like is matched with like; where
+    it is not enough to hold everything, the new bytes are cut into blocks.
     """
-    block_bytes = max((memory_bytes - _FIXED_BYTES) // _BYTES_A_BYTE, _MIN_BLOCK_BYTES)
-    for old_at, old_size, new_at, new_size in _blocks(old.size, new.size, block_bytes):
-        old_part = _read(old, old_at, old_size)
-        new_part = _read(new, new_at, new_size)
-        out.write(_encode_block(old_part, new_part, old_at))
+    enough = _ENOUGH_BYTES + _ENOUGH_PERCENT * max(old.size, new.size) // 100
+    room = max(min(memory_bytes, enough) - _PROGRAM_BYTES, _LEAST_ROOM_BYTES)
+    for block in cut_blocks(old, new, memory_bytes=memory_bytes):
+        found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
+        old_part = block.old.read()
+        for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
+            new_part = block.new.read_at(start, end - start)
+            out.write(_encode_block(old_part, new_part, covers, block.old))
 
 
-def _blocks(old: int, new: int, most: int) -> Iterator[tuple[int, int, int, int]]:
-    count = -(-max(old, new) // most)
-    if count <= 1:
-        if new:
-            yield 0, old, 0, new
-        return
-    # Neighbours overlap in the old bytes: what was moved a little is still found.
-    count = -(-3 * max(old, new) // (2 * most))
-    for index in range(count):
-        new_at, new_end = new * index // count, new * (index + 1) // count
-        old_at = max(0, old * (4 * index - 1) // (4 * count))
-        old_end = min(old, old * (4 * index + 5) // (4 * count))
-        if new_end > new_at:
-            yield old_at, old_end - old_at, new_at, new_end - new_at
-
-
-def _read(source: OldBytes, at: int, size: int) -> bytes:
-    pieces = []
-    while size:
-        piece = source.read_at(at, min(size, _READ_BYTES))
-        pieces.append(piece)
-        at += len(piece)
-        size -= len(piece)
-    return b"".join(pieces)
-
-
-def _encode_block(old: bytes, new: bytes, old_base: int) -> bytes:
-    found = without_noise(find_covers(old, new))
+def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) -> bytes:
     layout = find_layout(old, new, found)
     table_bits, cell_bits = _table_size(len(old)) if layout.regions else (0, MIN_CELL_BITS)
     if layout.tables:
         moves = layout.moves(found, table_bits=table_bits, cell_bits=cell_bits)
         found = rematch_tables(old, new, found, layout, moves)
-    covers = list(_split(found, layout))[:MAX_COVERS]
+    covers = list(_split(_unbroken(found, row), layout))[:MAX_COVERS]
     moves = layout.moves(covers, table_bits=table_bits, cell_bits=cell_bits)
     predictor = Predictor(layout, moves)
     predictor.work(old, new, covers)
-    edges = [Cover(-old_base, 0, 0), *covers]
+    edges = [Cover(0, 0, 0), *(Cover(row.place(c.old), c.new, c.length) for c in covers)]
     columns = {
         "gaps": write_varints(c.new - a.new - a.length for a, c in pairwise(edges)),
         "lengths": write_varints(c.length for c in covers),
@@ -95,24 +77,34 @@ def _encode_block(old: bytes, new: bytes, old_base: int) -> bytes:
         **predictor.columns(),
     }
     packed = [pack_column(columns[name], spec) for name, spec in COLUMNS]
-    head = [len(new), len(covers), table_bits, cell_bits, *_layout_numbers(layout, old_base)]
+    head = [len(new), len(covers), table_bits, cell_bits, *_layout_numbers(layout, row)]
     for (name, _), data in zip(COLUMNS, packed, strict=True):
         head += [len(data), len(columns[name])]
     return b"".join([*map(write_varint, head), *packed])
 
 
-def _layout_numbers(layout: Layout, old_base: int) -> Iterator[int]:
-    yield len(layout.segments)
+def _layout_numbers(layout: Layout, row: Stretches) -> Iterator[int]:
+    segments = _segments_in_place(layout, row)
+    yield len(segments)
     at = 0
-    for segment in layout.segments:
-        yield from (segment.start + old_base - at, _fold(segment.bias - old_base))
-        at = segment.start + old_base
+    for segment in segments:
+        yield from (segment.start - at, _fold(segment.bias))
+        at = segment.start
     yield len(layout.regions)
     at = 0
     for region in layout.regions:
         yield from (region.start - at, _fold(region.bias), region.kind)
         yield from (_fold(region.first), _fold(region.second))
         at = region.start
+
+
+def _segments_in_place(layout: Layout, row: Stretches) -> list[Segment]:
+    """Return the segments as they are seen by who counts in the whole row of old bytes."""
+    if not layout.segments:
+        return []
+    starts = sorted({segment.start for segment in layout.segments}.union(row.starts))
+    places = ((row.place(at), layout.old_bias(at) + at - row.place(at)) for at in starts)
+    return [Segment(place, bias) for place, bias in places][:MAX_STRETCHES]
 
 
 def _table_size(old_bytes: int) -> tuple[int, int]:
@@ -124,7 +116,17 @@ def _table_size(old_bytes: int) -> tuple[int, int]:
     return table_bits, cell_bits
 
 
-def _split(covers: list[Cover], layout: Layout) -> Iterator[Cover]:
+def _unbroken(covers: Iterable[Cover], row: Stretches) -> Iterator[Cover]:
+    """Cut covers where another stretch of the old bytes begins."""
+    for cover in covers:
+        at = 0
+        while at < cover.length:
+            length = min(cover.length - at, row.left(cover.old + at))
+            yield Cover(cover.old + at, cover.new + at, length)
+            at += length
+
+
+def _split(covers: Iterable[Cover], layout: Layout) -> Iterator[Cover]:
     """Cut covers where a region begins, and into pieces."""
     for cover in covers:
         at, end = cover.new, cover.new + cover.length

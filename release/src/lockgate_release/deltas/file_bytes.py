@@ -35,6 +35,7 @@ class FileBytes:
 
     Attributes:
         size: How many bytes there are.
+        ends: Where each file that is not empty ends, in order.
     """
 
     def __init__(self, root: Path, files: Iterable[tuple[str, int]]) -> None:
@@ -46,8 +47,8 @@ class FileBytes:
             if size_bytes:
                 self._paths.append(path)
                 sizes.append(size_bytes)
-        self._ends = list(accumulate(sizes))
-        self.size = self._ends[-1] if self._ends else 0
+        self.ends = list(accumulate(sizes))
+        self.size = self.ends[-1] if self.ends else 0
         self._open: dict[int, int] = {}
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -64,10 +65,10 @@ class FileBytes:
                 found=f"{size} from {offset} on",
             )
         pieces = []
-        index = bisect_right(self._ends, offset)
+        index = bisect_right(self.ends, offset)
         while size:
-            start = self._ends[index - 1] if index else 0
-            wanted = min(size, self._ends[index] - offset)
+            start = self.ends[index - 1] if index else 0
+            wanted = min(size, self.ends[index] - offset)
             pieces.append(self._read(index, offset - start, wanted))
             offset += wanted
             size -= wanted
