@@ -19,10 +19,9 @@ who gets to the tree at all is said by the folder it lies in.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +37,10 @@ _FILE_MODE = 0o644
 _PROGRAM_MODE = 0o755
 _MAX_PART_BYTES = 255
 _MAX_PATH_BYTES = 1024
+# What nearly every name is, known at one look: it says no more than `_check_name` does.
+_PART = r"(?!\.{1,2}(?:/|\Z))[^\0/\\:]{1,255}"
+_PLAIN_NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,9 @@ class SafeTree:
         self._entries: dict[str, tuple[str, EntryKind]] = {}
         self._links: dict[str, str] = {}
         self._size_bytes = 0
+        # The folder that is known to be there; and whether a mode of 755 has come out as asked for.
+        self._last_folder = ""
+        self._has_usual_modes = False
 
     @property
     def has_all_wanted(self) -> bool:
@@ -110,11 +116,14 @@ class SafeTree:
         """
         path = self._claim(name, EntryKind.FILE)
         size_bytes = 0
-        with self._create(path, executable=executable) as target:
+        target = self._open(path, executable=executable)
+        try:
             while chunk := content.read(CHUNK_BYTES):
                 size_bytes += len(chunk)
                 self._count(len(chunk), name)
-                target.write(chunk)
+                _write(target, chunk)
+        finally:
+            os.close(target)
         self._lacking.discard(path)
         return size_bytes
 
@@ -178,8 +187,10 @@ class SafeTree:
             except LinkError as exc:
                 raise self._refuse(str(exc), f"{path} -> {target}") from exc
         for path, target in self._links.items():
-            with self._as_collision(path):
-                (self._root / path).symlink_to(target)
+            try:
+                os.symlink(target, self._base + path)  # noqa: PTH211 (a plain text, see above)
+            except FileExistsError as exc:
+                raise self._collision(path) from exc
 
     def _refuse(self, what: str, found: str) -> ArchiveError:
         return ArchiveError(what, subject=self._subject, found=ascii(found[:200]))
@@ -191,6 +202,8 @@ class SafeTree:
             raise self._refuse("name that is not UTF-8", name) from exc
 
     def _check_name(self, name: str) -> str:
+        if name.isascii() and len(name) <= _MAX_PATH_BYTES and _PLAIN_NAME.fullmatch(name):
+            return name
         length = self._length(name)
         if not name or name.startswith("/") or "\\" in name or "\0" in name or ":" in name[:2]:
             raise self._refuse("name that is not a relative path", name)
@@ -201,11 +214,15 @@ class SafeTree:
             raise self._refuse("name too long", name)
         return "/".join(parts)
 
-    def _register(self, path: str, kind: EntryKind) -> None:
-        """Give the path to an entry that is new under every spelling."""
-        known, _ = self._entries.setdefault(spell(path), (path, kind))
-        if known != path:
-            raise self._refuse("two names that differ only by case or form", f"{known}, {path}")
+    def _register(self, path: str, kind: EntryKind, twice: str) -> None:
+        """Give the path to an entry, new under every spelling; `twice` says that it is there."""
+        entry = path, kind
+        found = self._entries.setdefault(spell(path), entry)
+        if found is not entry:
+            if found[0] == path:
+                raise self._refuse(twice, path)
+            differ = "two names that differ only by case or form"
+            raise self._refuse(differ, f"{found[0]}, {path}")
         if len(self._entries) > self._limits.entries:
             raise ArchiveError(
                 "holds more entries than it may",
@@ -216,49 +233,42 @@ class SafeTree:
 
     def _claim(self, name: str, kind: EntryKind) -> str:
         path = self._check_name(name)
-        self._make_folders(path.rpartition("/")[0])
-        known, _ = self._entries.get(spell(path), ("", kind))
-        if known == path:
-            raise self._refuse("name that appears twice", name)
-        self._register(path, kind)
+        folder = path.rpartition("/")[0]
+        if folder != self._last_folder:
+            self._make_folders(folder)
+            self._last_folder = folder
+        self._register(path, kind, "name that appears twice")
         return path
 
     def _make_folders(self, path: str) -> None:
         if not path or self._entries.get(spell(path)) == (path, EntryKind.DIRECTORY):
             return
         self._make_folders(path.rpartition("/")[0])
-        known, kind = self._entries.get(spell(path), ("", EntryKind.DIRECTORY))
-        if known == path and kind is not EntryKind.DIRECTORY:
-            raise self._refuse("folder that is also a file or a link", path)
-        self._register(path, EntryKind.DIRECTORY)
-        if self._only is None:
-            with self._as_collision(path):
-                create_folder(self._base + path)
-
-    def _create(self, path: str, *, executable: bool) -> BinaryIO:
-        return os.fdopen(self._open(path, executable=executable), "wb")
+        self._register(path, EntryKind.DIRECTORY, "folder that is also a file or a link")
+        if self._only is not None:
+            return
+        try:
+            if create_folder(self._base + path, trust_umask=self._has_usual_modes):
+                self._has_usual_modes = True
+        except FileExistsError as exc:
+            raise self._collision(path) from exc
 
     def _open(self, path: str, *, executable: bool) -> int:
         mode = _PROGRAM_MODE if executable else _FILE_MODE
         if self._only is not None:
             (self._root / path).parent.mkdir(parents=True, exist_ok=True)
-        with self._as_collision(path):
-            handle = os.open(
-                self._base + path,
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-                mode,
-            )
-        if stat.S_IMODE(os.fstat(handle).st_mode) != mode:  # Seldom: asking is cheaper than doing.
+        try:
+            handle = os.open(self._base + path, _NEW, mode)
+        except FileExistsError as exc:
+            raise self._collision(path) from exc
+        # One for whom 755 came out has no umask that takes of it: it need not be asked each time.
+        if not self._has_usual_modes and stat.S_IMODE(os.fstat(handle).st_mode) != mode:
             os.fchmod(handle, mode)
         return handle
 
-    @contextmanager
-    def _as_collision(self, path: str) -> Iterator[None]:
+    def _collision(self, path: str) -> ArchiveError:
         """Whatever else a file system takes for one name, nothing that exists is written over."""
-        try:
-            yield
-        except FileExistsError as exc:
-            raise self._refuse("name that the file system takes for another", path) from exc
+        return self._refuse("name that the file system takes for another", path)
 
     def _count(self, size_bytes: int, name: str) -> None:
         self._size_bytes += size_bytes
@@ -271,19 +281,38 @@ class SafeTree:
             )
 
 
-def create_folder(path: Path | str) -> None:
+def create_folder(path: Path | str, *, trust_umask: bool = False) -> bool:
     """Create one folder of a tree: everybody may enter it, also where the umask says otherwise.
 
     That its group is to be that of the folder above, as an operator may have it, stays.
+
+    Args:
+        path: The folder.
+        trust_umask: It is known to take nothing away.
+
+    Returns:
+        Whether the umask took nothing away.
 
     Raises:
         FileExistsError: There is something already.
         OSError: It cannot be made.
     """
     os.mkdir(path, _PROGRAM_MODE)  # noqa: PTH102 (a plain text for many, see above)
+    if trust_umask:
+        return True
     found = stat.S_IMODE(os.lstat(path).st_mode)
-    if found & ~stat.S_ISGID != _PROGRAM_MODE:
-        os.chmod(path, found & stat.S_ISGID | _PROGRAM_MODE)  # noqa: PTH101 (as above)
+    if found & ~stat.S_ISGID == _PROGRAM_MODE:
+        return True
+    os.chmod(path, found & stat.S_ISGID | _PROGRAM_MODE)  # noqa: PTH101 (as above)
+    return False
+
+
+def _write(target: int, data: bytes) -> None:
+    """Write all of `data`: the system may take less of it at once."""
+    written = os.write(target, data)
+    while written < len(data):
+        data = data[written:]
+        written = os.write(target, data)
 
 
 def open_tree(root: Path) -> None:

@@ -23,7 +23,7 @@ from lockgate_release.deltas.container import read_head
 from lockgate_release.deltas.file_bytes import FileBytes
 from lockgate_release.deltas.listing import OldEntry, list_tree
 from lockgate_release.deltas.plan_reading import decode_plan
-from lockgate_release.deltas.tree_plan import NewEntry, TreePlan
+from lockgate_release.deltas.tree_plan import TreePlan
 from lockgate_release.digests import EntryKind
 from lockgate_release.errors import ArchiveError
 
@@ -78,24 +78,19 @@ def _damage_as_error(subject: str) -> Iterator[None]:
 def _fill(
     tree: SafeTree, plan: TreePlan, listing: list[OldEntry], old: Path, content: _Row
 ) -> None:
-    for entry in plan.entries:
-        if entry.kind is EntryKind.DIRECTORY:
-            tree.add_folder(entry.path)
-        elif entry.kind is EntryKind.LINK:
-            tree.add_link(entry.path, entry.target)
-        elif entry.old is not None:
-            source = f"{old}/{listing[entry.old].path}"
-            tree.add_copy_of(entry.path, source, entry.size_bytes, executable=entry.executable)
-        elif entry.twin is not None:
-            original = plan.entries[entry.twin].path
-            tree.add_copy(entry.path, original, executable=entry.executable)
+    for path, kind, executable, size_bytes, target, source, twin, _ in plan.entries:
+        if kind is EntryKind.DIRECTORY:
+            tree.add_folder(path)
+        elif kind is EntryKind.LINK:
+            tree.add_link(path, target)
+        elif source is not None:
+            original = f"{old}/{listing[source].path}"
+            tree.add_copy_of(path, original, size_bytes, executable=executable)
+        elif twin is not None:
+            tree.add_copy(path, plan.entries[twin].path, executable=executable)
         else:
-            _add_new(tree, entry, content)
-
-
-def _add_new(tree: SafeTree, entry: NewEntry, content: _Row) -> None:
-    piece = cast("BinaryIO", content.piece(entry.size_bytes))
-    tree.add_file(entry.path, piece, executable=entry.executable)
+            piece = cast("BinaryIO", content.piece(size_bytes))
+            tree.add_file(path, piece, executable=executable)
 
 
 class _Row:

@@ -95,7 +95,7 @@ class FileBytes:
         if handle is None:
             while len(self._open) >= _MAX_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))
-            path = self._root / self._paths[index]
+            path = f"{self._root}/{self._paths[index]}"
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         # The last used stands last, so that the first is the one to close.
         self._open[index] = handle

@@ -51,7 +51,7 @@ def _walk(root: Path) -> Iterator[OldEntry]:
     pending = [""]
     while pending:
         folder = pending.pop()
-        with os.scandir(root / folder) as found:
+        with os.scandir(f"{root}/{folder}") as found:
             for item in found:
                 entry = _describe(item, folder + item.name)
                 if entry.kind is EntryKind.DIRECTORY:
@@ -60,12 +60,13 @@ def _walk(root: Path) -> Iterator[OldEntry]:
 
 
 def _describe(item: os.DirEntry[str], path: str) -> OldEntry:
-    found = item.stat(follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
+    if item.is_dir(follow_symlinks=False):
+        return OldEntry(path, EntryKind.DIRECTORY)
+    if item.is_symlink():
         target = os.readlink(item.path)  # noqa: PTH115 (objects for thousands of paths cost)
         return OldEntry(path, EntryKind.LINK, target=target)
-    if stat.S_ISDIR(found.st_mode):
-        return OldEntry(path, EntryKind.DIRECTORY)
-    if not stat.S_ISREG(found.st_mode):
+    found = item.stat(follow_symlinks=False)
+    mode = found.st_mode
+    if not stat.S_ISREG(mode):
         raise ArchiveError("not a file, folder or link", subject=item.path)
-    return OldEntry(path, EntryKind.FILE, bool(found.st_mode & _EXECUTABLE), found.st_size)
+    return OldEntry(path, EntryKind.FILE, mode & _EXECUTABLE != 0, found.st_size)

@@ -89,8 +89,11 @@ class _Decoder:
                 raise self._refuse("more entries than the old tree has", f"{count}")
             if what is not Run.GONE:
                 self._expect(count)
-                for number in range(at, at + count):
-                    self._keep(number, with_new_content=what is Run.CHANGE)
+                if what is Run.STAY:
+                    self._stay(at, at + count)
+                else:
+                    for number in range(at, at + count):
+                        self._change(number)
             at += count
         if at != len(self._old) or len(self._entries) != self._count:
             raise self._refuse("not as many entries as announced", f"{len(self._entries)}")
@@ -127,25 +130,48 @@ class _Decoder:
 
     def _append(self, entry: NewEntry) -> None:
         self._entries.append(entry)
-        self._size_bytes += entry.size_bytes
+        self._count_bytes(entry.size_bytes, entry.path)
+
+    def _count_bytes(self, size_bytes: int, path: str) -> None:
+        self._size_bytes += size_bytes
         if self._size_bytes > self._limits.size_bytes:
             raise ArchiveError(
                 "leads to more than it may",
                 subject=self._subject,
                 expected=f"at most {self._limits.size_bytes} bytes",
-                found=f"more, at {entry.path[:200]!a}",
+                found=f"more, at {path[:200]!a}",
             )
 
-    def _keep(self, number: int, *, with_new_content: bool) -> None:
-        known = self._old[number]
-        path, kind, executable, size_bytes, target = known
-        source = number if kind is EntryKind.FILE else None
-        if with_new_content:
-            if source is None:
-                raise self._refuse("new content for what is no file", ascii(path[:200]))
-            source, size_bytes = None, self._size(number)
+    def _stay(self, start: int, end: int) -> None:
+        """Take entries as they are: nearly all of a tree, so it is done at one go."""
+        if start == end:
+            return
+        stays = self._old[start:end]
+        is_file = EntryKind.FILE
+        self._entries += [
+            NewEntry(
+                path,
+                kind,
+                executable,
+                size_bytes,
+                target,
+                at if kind is is_file else None,
+                None,
+                at,
+            )
+            for at, (path, kind, executable, size_bytes, target) in enumerate(stays, start)
+        ]
+        last = stays[-1].path
+        self._last_path = last.encode("utf-8", "surrogateescape")
+        self._count_bytes(sum(entry.size_bytes for entry in stays), last)
+
+    def _change(self, number: int) -> None:
+        path, kind, executable, _, _ = self._old[number]
+        if kind is not EntryKind.FILE:
+            raise self._refuse("new content for what is no file", ascii(path[:200]))
         self._last_path = path.encode("utf-8", "surrogateescape")
-        self._append(NewEntry(path, kind, executable, size_bytes, target, source, model=number))
+        size_bytes = self._size(number)
+        self._append(NewEntry(path, kind, executable, size_bytes, model=number))
 
     def _come(self) -> None:
         number = len(self._entries)
