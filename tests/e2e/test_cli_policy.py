@@ -111,6 +111,14 @@ def test_a_policy_that_would_take_an_offer_away_is_found_before_anybody_signs(
     assert "meets these rules" in desk.person.must("policy", "check", "policy.json").err
 
 
+def test_a_rule_that_is_weaker_than_that_for_all_others_is_doubted(desk: ReleaseDesk) -> None:
+    edit = ("policy", "edit", "c.json", "--manual-check", "wait")
+    desk.person.must(*edit, "--channel", "*")
+    weaker = ("policy", "edit", "c.json", "--channel", "beta", "--manual-check", "pass")
+    said = desk.person.must(*weaker)
+    assert "beta: has a rule of its own, so nothing of *'s counts there" in said.err
+
+
 def test_more_signatures_than_publishers_are_doubted(desk: ReleaseDesk) -> None:
     edit = ("policy", "edit", "c.json", "--channel", "beta", "--signatures", "2", "--dry-run")
     said = desk.person.must(*edit)

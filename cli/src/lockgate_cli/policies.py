@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from securesystemslib.signer import Key
 
 from lockgate_cli.repository import Base
+from lockgate_cli.weaker import weaker_rules
 from lockgate_release.documents import (
     ApprovalRule,
     ChannelPolicy,
@@ -178,7 +179,7 @@ def find_doubts(base: Base, policy: PolicyDocument) -> list[str]:
         if rule.approvals is not None and online & set(rule.approvals.keys):
             doubts.append(f"{name}: the server's own key approves: whoever steals it does too")
         doubts += _doubt_attestations(name, rule)
-    return doubts
+    return doubts + weaker_rules(policy)
 
 
 def _doubt_attestations(name: str, rule: ChannelPolicy) -> list[str]:
