@@ -299,3 +299,26 @@ def test_a_tree_that_was_unpacked_of_the_artifact_is_not_fetched_again(
     assert client.update() == "updated"
     asked = [key.rpartition("/")[2] for key in attested.repository.requests]
     assert document.artifacts[0].sha256 not in asked
+
+
+def test_a_tree_that_is_vouched_for_no_more_is_made_again_of_the_artifact(
+    client: SimulatedClient, attested: Attested
+) -> None:
+    """Two are demanded while it is being made by a delta: both attested the artifact alone."""
+    ann = SignerRule(identity=ANN.identity, issuer=ANN.issuer)
+    repository = attested.repository
+    repository.publish("2.0.0", BUILT, offered=False)
+    words = attested.vouch("2.0.0", BUILT), attested.bundle("2.0.0", ANN)
+    attested.attach("2.0.0", *words)
+    add_delta_beside(attested, read_extras(attested).attestations, BUILT)
+    made: list[StepName] = []
+
+    def raise_the_bar(event: Event) -> None:
+        if isinstance(event, Step):
+            made.append(event.name)
+            if event.name is StepName.PATCHING:
+                attested.demand(signers=(RELEASE_WORKFLOW, ann), threshold=2)
+
+    assert client.updater.update(progress=raise_the_bar).outcome == "updated"
+    assert is_whole(client, "2.0.0", BUILT)
+    assert made.index(StepName.PATCHING) < made.index(StepName.UNPACKING)

@@ -97,6 +97,7 @@ def test_what_ci_signs_while_it_publishes_is_reached_by_a_delta(desk: ReleaseDes
     said = desk.publish("2.0.0", *KEYLESS, "--json")
     assert len(said.json()["deltas"]) == 1
     assert said.json()["warnings"] == []
+    assert "the tree in it: proven" in desk.person.must("verify", "2.0.0").out
     plan = taken(desk)
     assert (plan.kind, plan.no_deltas) == ("delta", "")
     sections = {section.title: section.lines for section in client_of(desk).explain().sections}
@@ -113,6 +114,7 @@ def test_of_what_is_attested_of_an_artifact_alone_clients_take_the_whole_and_it_
     said = desk.publish("2.0.0", "--attestation", attested(desk, sigstore).name, "--json")
     assert [text.startswith(USELESS) for text in said.json()["warnings"]] == [True]
     assert USELESS in said.err
+    assert "not proven, so clients take no deltas" in desk.person.must("verify", "2.0.0").out
     end = client_of(desk).explain().sections[-1].lines
     assert any("no delta: who vouches for the tree of 2.0.0 is not proven" in one for one in end)
     assert taken(desk).kind == "full"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lockgate_cli.attesting.files import read_attestation_file
+from lockgate_cli.attesting.matching import claim_of
 from lockgate_cli.mirroring.sources import Source
 from lockgate_cli.repository import Base, load_stored, read_document
 from lockgate_release.digests import digest_bytes, digest_file
@@ -55,6 +56,8 @@ class Verdict:
         sha256: Its digest.
         demanded_by: Whose rule it is: a channel, or "" for the one that was typed.
         judgement: What was found.
+        tree: The same of the tree in it, or None where that was not asked for. Clients take deltas
+            to it only where this is met too; nothing else hangs on it.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Verdict:
     sha256: Sha256Hex
     demanded_by: str = ""
     judgement: Judgement
+    tree: Judgement | None = None
 
     def to_json(self) -> dict[str, object]:
         """Return it as data for programs."""
@@ -77,6 +81,7 @@ class Verdict:
                 for one in self.judgement.lacks
             ],
             "refused": list(self.judgement.refused),
+            "tree_proven": None if self.tree is None else self.tree.is_met,
         }
 
 
@@ -189,18 +194,19 @@ def verify_release(
     listed = () if stored.extras is None else stored.extras.attestations
     # One bundle may speak of every artifact, and is asked of by every rule.
     fetched: dict[Sha256Hex, bytes] = {}
+
+    def judge(rule: AttestationRule, sha256: Sha256Hex) -> Judgement:
+        bundles = _bundles(source, base.app, bundles_about(listed, sha256, rule), fetched)
+        return judge_attestations(rule, bundles, sha256, trusted_root)
+
     return tuple(
         Verdict(
             name=artifact.name,
             platform=artifact.platform,
             sha256=artifact.sha256,
             demanded_by=name,
-            judgement=judge_attestations(
-                rule,
-                _bundles(source, base.app, bundles_about(listed, artifact.sha256, rule), fetched),
-                artifact.sha256,
-                trusted_root,
-            ),
+            judgement=judge(rule, artifact.sha256),
+            tree=judge(rule, claim_of(artifact).sha256),
         )
         for artifact in stored.document.artifacts
         if only in {None, artifact.sha256}

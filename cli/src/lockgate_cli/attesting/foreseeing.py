@@ -128,7 +128,8 @@ def find_useless_deltas(
     reader = BundleReader(api=api, app=base.app)
     judge = tree_judge(rules, read_trusted_root_bytes(api, base), reader)
     return tuple(
-        f"{live.version} {artifact.platform}: clients can use none of its deltas. {lack}"
+        f"{live.version} {artifact.platform}: clients can use none of its deltas. {lack}. "
+        "`lockgate attest claim` writes what your builder signs for that."
         for artifact in live.artifacts
         if artifact.platform in platforms
         for lack in judge(live, artifact)

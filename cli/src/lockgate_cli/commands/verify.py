@@ -263,6 +263,9 @@ def _show(verdicts: Iterable[Verdict]) -> None:
         show(f"{label}: {'proven' if one.judgement.is_met else 'not proven'}{demanded}")
         for proof in one.judgement.found:
             show(f"  {proof.in_words()}")
+        if one.tree is not None and one.judgement.is_met:
+            why = "proven" if one.tree.is_met else "not proven, so clients take no deltas to it"
+            show(f"  the tree in it: {why}")
         if not one.judgement.is_met:
             show(f"  {one.judgement.why_not()}")
 
