@@ -25,6 +25,7 @@ ACTION = ROOT / "deploy" / "github" / "action.yml"
 CLAIM = ROOT / "deploy" / "github" / "claim" / "action.yml"
 TEMPLATE = ROOT / "deploy" / "gitlab" / "publish.yml"
 TIMEOUT_S = 60
+LOCKGATE = Path(sys.executable).with_name("lockgate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ def run_action(
     desk: ReleaseDesk,
     service: Mapping[str, str] = MappingProxyType({}),
     path: Path = ACTION,
+    runs: Path = LOCKGATE,
     /,
     **inputs: str,
 ) -> Ran:
@@ -78,6 +80,7 @@ def run_action(
         desk: Where it publishes.
         service: What else the CI service puts into the environment.
         path: The action.
+        runs: The program that the action has installed as `lockgate`.
         inputs: The action's.
     """
     said = action(path)
@@ -87,8 +90,8 @@ def run_action(
     folder = desk.folder.parent / "runner"
     (folder / "lockgate" / "bin").mkdir(parents=True, exist_ok=True)
     program = folder / "lockgate" / "bin" / "lockgate"
-    if not program.exists():
-        program.symlink_to(Path(sys.executable).with_name("lockgate"))
+    program.unlink(missing_ok=True)
+    program.symlink_to(runs)
     files = {name: folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     for file in files.values():
         file.write_text("", "utf-8")
@@ -246,25 +249,45 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(
-    "name", ["version", "channel", "artifacts", "arguments", "server", "attestations"]
-)
-@pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_that_a_stranger_names_is_run(
-    refusing_desk: ReleaseDesk, name: str, text: str
-) -> None:
+NAMED = ["version", "channel", "artifacts", "arguments", "server", "attestations"]
+
+
+def _named_by_a_stranger(desk: ReleaseDesk, name: str, text: str) -> dict[str, str]:
     """A tag is named by whoever may push one, and it becomes an input."""
-    inputs = {
+    return {
         "version": "8.0.0",
         "channel": "stable",
         "artifacts": "linux-x86_64=not-there.tar.gz",
-        "token": refusing_desk.person.environ["LOCKGATE_TOKEN"],
-        "publisher_key": publisher_key(refusing_desk),
+        "token": desk.person.environ["LOCKGATE_TOKEN"],
+        "publisher_key": publisher_key(desk),
         name: text,
     }
-    ran = run_action(refusing_desk, **inputs)
-    assert ran.code != 0
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_nothing_that_a_stranger_names_is_published(refusing_desk: ReleaseDesk, name: str) -> None:
+    inputs = _named_by_a_stranger(refusing_desk, name, HOSTILE[NAMED.index(name) % len(HOSTILE)])
+    assert run_action(refusing_desk, **inputs).code != 0
     assert not list(refusing_desk.folder.rglob("pwned*"))
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_stranger_names_reaches_the_command_as_words_and_nothing_of_it_is_run(
+    refusing_desk: ReleaseDesk, tmp_path: Path, name: str, text: str
+) -> None:
+    said = tmp_path / "said"
+    program = tmp_path / "lockgate"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" "$LOCKGATE_SERVER" >{said}\nexit 2\n')
+    program.chmod(0o755)
+    inputs = _named_by_a_stranger(refusing_desk, name, text)
+    ran = run_action(refusing_desk, {}, ACTION, program, **inputs)
+    assert ran.code == 2, ran.err
+    assert not list(refusing_desk.folder.rglob("pwned*"))
+    words = said.read_text("utf-8").split("\0")
+    # Channels are parted by spaces; of everything else, the words stay together.
+    expected = {"touch", "pwned"} if name == "channel" else {"touch pwned"}
+    assert all(any(part in word for word in words) for part in expected), words
 
 
 def test_no_input_is_text_of_a_script() -> None:

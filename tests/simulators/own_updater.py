@@ -18,6 +18,7 @@ _START = f"""#!{sys.executable}
 import sys
 from pathlib import Path
 sys.dont_write_bytecode = True
+sys.modules["boto3"] = None  # no client has it, and where tests have, each start would import it
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 from lockgate_updater.command import main
 sys.exit(main())
