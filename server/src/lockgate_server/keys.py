@@ -5,7 +5,7 @@ Of either, in this order:
 
 1. `LOCKGATE_ONLINE_KEY_<APP>` in the environment, and `LOCKGATE_ONLINE_KEY_<APP>_NEXT`: a PEM, or a
    URI as `lockgate_release.trust.keys` reads it. `<APP>` is the app's name in capitals, with `_`
-   for everything else than A-Z and 0-9.
+   for everything else than A-Z and 0-9. No app is begun that would share one with another.
 2. `<data>/keys/<app>.pem`, made when the app is about to be registered, and
    `<data>/keys/<app>+next.pem`, made when a rotation begins. No app's name has
    a plus sign in it, so no two apps share a file. When it ends, the next takes the place
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from lockgate_release.log.server_events import KEY_NOT_USED
 from lockgate_release.log.telling import tell
 from lockgate_release.names import AppName
 from lockgate_release.trust.keys import generate_signer, load_signer, write_private_key
-from lockgate_server.services.write.server_keys import HeldKey
+from lockgate_server.services.write.server_keys import HeldKey, variable_of
 
 __all__ = ["KeyRing", "variable_of"]
 
@@ -43,12 +42,6 @@ _PROBE = b"lockgate: which key is this?"
 """What a key service signs to prove that it is the key it is taken for. It is no metadata."""
 
 _log = logging.getLogger(__name__)
-
-
-def variable_of(app: AppName, *, is_next: bool = False) -> str:
-    """Return the environment variable that may hold the app's key, or its next one."""
-    name = "LOCKGATE_ONLINE_KEY_" + re.sub(r"[^A-Z0-9]", "_", app.upper())
-    return f"{name}_NEXT" if is_next else name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

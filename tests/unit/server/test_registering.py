@@ -82,6 +82,28 @@ def test_an_app_without_an_online_key_is_refused(scene: Scene) -> None:
         register(scene.deps(), APP, request, CALLER)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("x", "x-next"), ("x-next", "x"), ("a.b", "a-b"), ("x", "x_public"), ("x", "x-next-public")],
+)
+def test_an_app_whose_keys_could_be_taken_for_anothers_is_refused(
+    scene: Scene, first: str, second: str
+) -> None:
+    scene.ledger.pin_app(AppName(first), b"root")
+    with pytest.raises(ConflictError, match=f"told from those of {first}.*Choose another name"):
+        make_online_key(scene.deps(), AppName(second))
+    for free in (first, "next", "xnext", "y-next"):
+        make_online_key(scene.deps(), AppName(free))
+
+
+def test_it_is_refused_too_where_its_key_is_there_already(scene: Scene) -> None:
+    request = scene.publisher.register(online_key(scene))
+    scene.ledger.pin_app(AppName(f"{APP}-next"), b"root")
+    with pytest.raises(ConflictError, match=f"LOCKGATE_ONLINE_KEY_{APP.upper()}_NEXT"):
+        register(scene.deps(), APP, request, CALLER)
+    assert scene.ledger.pinned_root(APP) is None
+
+
 def test_metadata_of_an_app_with_another_name_is_refused(tmp_path: Path) -> None:
     scene = Scene(folder=tmp_path, publisher=PublisherSimulator("other"))
     request = scene.publisher.register(online_key(scene))

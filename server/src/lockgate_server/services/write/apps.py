@@ -30,6 +30,7 @@ from lockgate_server.services.write.renewal_rules import (
     check_targets,
     check_trusted_root,
 )
+from lockgate_server.services.write.server_keys import shared_variable
 
 __all__ = ["make_online_key", "register"]
 
@@ -40,11 +41,13 @@ def make_online_key(deps: WriteDeps, app: AppName) -> Key:
     """Return the public half of the server's key for an app that is about to be registered.
 
     Raises:
-        ConflictError: The app is registered: its root already says which key it is.
+        ConflictError: The app is registered: its root already says which key it is. Or another one
+            is, with which it would share the variables of its keys.
         LocalError: The key can be neither read nor written.
     """
     if deps.ledger.highest(app) is not None:
         raise ConflictError("registered already", subject=app)
+    _check_name(deps, app)
     return deps.keys.create(app)
 
 
@@ -94,6 +97,7 @@ def register(
 
 def _pin(deps: WriteDeps, app: AppName, root: bytes) -> None:
     if deps.ledger.pinned_root(app) is None:
+        _check_name(deps, app)
         check_database_not_lost(deps.store, app)
     try:
         deps.ledger.pin_app(app, root)
@@ -101,6 +105,23 @@ def _pin(deps: WriteDeps, app: AppName, root: bytes) -> None:
         raise ConflictError(
             "registered with another root", subject=app, found=digest_bytes(root)
         ) from exc
+
+
+def _check_name(deps: WriteDeps, app: AppName) -> None:
+    """Refuse a name by which another app's keys would be found, or the other way round.
+
+    Raises:
+        ConflictError: There is such an app.
+    """
+    for other in deps.ledger.apps():
+        variable = "" if other == app else shared_variable(app, other)
+        if variable:
+            raise ConflictError(
+                f"its keys could not be told from those of {other}",
+                subject=app,
+                found=f"{variable} would be a variable of both",
+                hint="Choose another name.",
+            )
 
 
 def _check_request(deps: WriteDeps, app: AppName, request: RegisterRequest) -> None:

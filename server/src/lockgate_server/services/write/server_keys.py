@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +11,26 @@ from securesystemslib.signer import Key, Signer
 
 from lockgate_release.names import AppName
 
-__all__ = ["HeldKey", "OnlineKeys"]
+__all__ = ["HeldKey", "OnlineKeys", "shared_variable", "variable_of"]
+
+
+def variable_of(app: AppName, *, is_next: bool = False) -> str:
+    """Return the environment variable that may hold the app's key, or its next one."""
+    name = "LOCKGATE_ONLINE_KEY_" + re.sub(r"[^A-Z0-9]", "_", app.upper())
+    return f"{name}_NEXT" if is_next else name
+
+
+def shared_variable(app: AppName, other: AppName) -> str:
+    """Return a variable that would name keys of both apps, or "" where there is none.
+
+    Such as `x-next` and `x`, of which one's key would be the other's next one; or `a.b` and `a-b`.
+    """
+    return min(_variables(app) & _variables(other), default="")
+
+
+def _variables(app: AppName) -> frozenset[str]:
+    names = (variable_of(app), variable_of(app, is_next=True))
+    return frozenset({*names, *(f"{name}_PUBLIC" for name in names)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
