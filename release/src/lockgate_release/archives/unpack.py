@@ -6,43 +6,13 @@ by `SafeTree` alone.
 
 from __future__ import annotations
 
-import gzip
-import lzma
-import struct
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, assert_never
+from typing import BinaryIO
 
 from lockgate_release.archives.safe_tree import Limits, SafeTree
-from lockgate_release.archives.streams import LimitedStream, Readable, XzStream, ZstdStream
-from lockgate_release.archives.tar_archive import unpack_tar
-from lockgate_release.archives.zip_archive import unpack_zip
-from lockgate_release.errors import ArchiveError
 
 __all__ = ["ArchiveKind", "Limits", "guess_kind", "unpack", "unpack_some", "unpack_stream"]
-
-# Headers and padding of a tar come on top of the files: what a stream may hold beyond them.
-_TAR_OVERHEAD_BYTES = 16 << 20
-_TAR_ENTRY_OVERHEAD_BYTES = 4096
-# What the standard library's readers say of hostile bytes. They promise less than they raise.
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    gzip.BadGzipFile,
-    struct.error,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    ArithmeticError,
-    LookupError,
-)
 
 
 class ArchiveKind(StrEnum):
@@ -141,41 +111,7 @@ def unpack_some(
 
 
 def _fill(tree: SafeTree, stream: BinaryIO, kind: ArchiveKind, limits: Limits, name: str) -> None:
-    with _damage_as_error(name):
-        match kind:
-            case ArchiveKind.TAR_GZ:
-                with gzip.GzipFile(fileobj=stream) as inner:
-                    unpack_tar(_limited(inner, limits, name), tree, subject=name)
-            case ArchiveKind.TAR_XZ:
-                unpack_tar(_limited(XzStream(stream), limits, name), tree, subject=name)
-            case ArchiveKind.TAR_ZST:
-                frame = ZstdStream(stream, subject=name)
-                unpack_tar(_limited(frame, limits, name), tree, subject=name)
-            case ArchiveKind.ZIP:
-                unpack_zip(stream, tree, subject=name)
-            case ArchiveKind.FILE:
-                _add_single_file(stream, tree, name)
-            case _:
-                assert_never(kind)
-        tree.finish()
+    # Who only applies deltas needs a tree, and none of the formats.
+    from lockgate_release.archives.formats import fill_tree  # noqa: PLC0415 (only for archives)
 
-
-@contextmanager
-def _damage_as_error(name: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as exc:
-        raise ArchiveError("damaged", subject=name, found=ascii(str(exc))[1:200]) from exc
-
-
-def _limited(stream: Readable, limits: Limits, name: str) -> LimitedStream:
-    limit_bytes = (
-        limits.size_bytes + _TAR_OVERHEAD_BYTES + limits.entries * _TAR_ENTRY_OVERHEAD_BYTES
-    )
-    return LimitedStream(stream, limit_bytes, subject=name)
-
-
-def _add_single_file(stream: BinaryIO, tree: SafeTree, name: str) -> None:
-    if "/" in name:
-        raise ArchiveError("name that is not one of a file", subject=name)
-    tree.add_file(name, stream, executable=True)
+    fill_tree(tree, stream, kind, limits, name)
