@@ -14,7 +14,7 @@ TYPED := tests/docs/test_tutorial.py tests/docs/test_recovery.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test r2 crash faults ordeals check format docs conformance bench release-check lock clean
+.PHONY: help setup demo test r2 crash faults ordeals lint check format docs conformance bench release-check lock clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -35,7 +35,7 @@ demo: setup  ## Publish, update, break, roll back and revoke a real program (KEE
 	$(BIN)/python demo/demo.py $(if $(KEEP),--keep)
 
 test: setup  ## Run every test in random order, with coverage (ARGS="-k gate" picks some)
-	$(BIN)/python -m pytest --cov -n 3 $(ARGS)
+	$(BIN)/python -m pytest --cov -n 3 --dist worksteal $(ARGS)
 
 r2: $(R2)/node_modules/.package-lock.json  ## Install Cloudflare's R2 emulator, which some tests need (takes node and npm)
 
@@ -55,11 +55,13 @@ faults: setup  ## Let the object store fail at every request of a change, in eve
 ordeals: setup  ## Kill, starve and damage a running server at every write, and print the table (ARGS="kill publish" picks)
 	$(BIN)/python -m tests.faults.ordeals $(if $(ARGS),"$(ARGS)")
 
-check: setup  ## Check format, lint, types, imports and docs
+lint: setup  ## Check format, lint, types and imports
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
+
+check: lint  ## The same, and the docs, which are among the tests too
 	$(BIN)/python -m pytest tests/docs $(TYPED:%=--ignore=%)
 
 format: setup  ## Format the code and fix what can be fixed
