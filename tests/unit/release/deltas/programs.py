@@ -14,8 +14,13 @@ _PROGRAM = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
 
 
-def program(machine: int, *, functions: int = 400, inserted_bytes: int = 0) -> bytes:
-    """Return a program; `inserted_bytes` stand in front of every tenth function."""
+def program(
+    machine: int, *, functions: int = 400, inserted_bytes: int = 0, turned: int = 0
+) -> bytes:
+    """Return a program; `inserted_bytes` stand in front of every tenth function.
+
+    The last `turned` addresses of its table are the first ones instead.
+    """
     chance = random.Random(machine)
     bodies = [chance.randbytes(4 * chance.randrange(8, 30)) for _ in range(functions)]
     calls = [[chance.randrange(functions) for _ in range(6)] for _ in range(functions)]
@@ -35,7 +40,8 @@ def program(machine: int, *, functions: int = 400, inserted_bytes: int = 0) -> b
         for slot, callee in enumerate(calls[index]):
             here = place + len(body) + 8 * slot
             code[here : here + 8] = _call(machine, here + _BASE, starts[callee])
-    table = struct.pack(f"<{functions}Q", *(start + _APART for start in starts))
+    order = starts[functions - turned :] + starts[: functions - turned]
+    table = struct.pack(f"<{functions}Q", *(start + _APART for start in order))
     return _elf(machine, bytes(code), table)
 
 
