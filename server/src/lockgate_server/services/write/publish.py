@@ -41,7 +41,7 @@ from lockgate_server.services.write.publishing import (
     check_marks,
     read_verified,
 )
-from lockgate_server.services.write.recovery import size_in_store
+from lockgate_server.services.write.sizes import sizes_in_store
 from lockgate_server.services.write.steering import check_no_evidence_elsewhere
 from lockgate_server.services.write.waiting import refuse_while_pending
 
@@ -171,7 +171,8 @@ def check_releases(
         for path, target in changed.items()
     }
     named = check_documents(base.app, changed, documents)
-    check_artifacts(named, lambda sha256: size_in_store(deps, base, sha256))
+    sizes = sizes_in_store(deps.store, base.app, (file.sha256 for file in named))
+    check_artifacts(named, sizes.__getitem__)
     return documents, artifact_keys(base.app, named)
 
 

@@ -33,7 +33,6 @@ from lockgate_release.errors import (
 from lockgate_release.layout import (
     POLICY_PATH,
     TRUSTED_ROOT_PATH,
-    artifact_key,
     metadata_key,
     target_key,
 )
@@ -61,10 +60,11 @@ from lockgate_server.services.write.renewal_rules import (
     check_targets,
     check_trusted_root,
 )
+from lockgate_server.services.write.sizes import sizes_in_store
 from lockgate_server.services.write.standing import standing_of
 from lockgate_server.services.write.waiting import check_not_withdrawn, is_waiting
 
-__all__ = ["PATIENCE", "find_leftovers", "settle_intents", "size_in_store"]
+__all__ = ["PATIENCE", "find_leftovers", "settle_intents"]
 
 PATIENCE = timedelta(minutes=15)
 """After this, whoever wrote an intent is no longer working on it."""
@@ -195,7 +195,8 @@ def _find_releases(deps: WriteDeps, base: Base, data: bytes, role: str) -> Chang
         path: read_target(deps.store, base.app, path, target) for path, target in changed.items()
     }
     releases = check_documents(base.app, changed, documents)
-    check_artifacts(releases, lambda sha256: size_in_store(deps, base, sha256))
+    sizes = sizes_in_store(deps.store, base.app, (file.sha256 for file in releases))
+    check_artifacts(releases, sizes.__getitem__)
     return Change(
         action=f"adopt.{role}",
         details=_describe(verified),
@@ -214,9 +215,3 @@ def _document_keys(base: Base, targets: Mapping[str, TargetFile]) -> frozenset[s
 
 def _describe(verified: Verified[Targets]) -> dict[str, str | int]:
     return {"version": verified.version, "why": "written by a change that broke off"}
-
-
-def size_in_store(deps: WriteDeps, base: Base, sha256: Sha256Hex) -> int | None:
-    """Return the size of an artifact in bytes, or None where there is none."""
-    info = deps.store.head(artifact_key(base.app, sha256))
-    return None if info is None else info.size_bytes
