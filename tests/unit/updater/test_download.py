@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,36 @@ def test_a_file_that_is_all_there_is_not_asked_for(
     _download(repository, part)
     assert part.read_bytes() == CONTENT
     assert repository.requests == []
+
+
+@pytest.mark.parametrize(
+    "planted", [b"", CONTENT[: 2 * MIB + 5], CONTENT[: 2 * MIB] + b"bad", CONTENT]
+)
+def test_right_chunks_of_another_file_are_refused_wherever_they_came_from(
+    repository: RepositorySimulator, part: Path, planted: bytes
+) -> None:
+    part.write_bytes(planted)
+    artifact = replace(_artifact(), sha256=digest_bytes(b"what builders vouch for"))
+    with pytest.raises(DigestMismatchError, match="chunks are those of another file") as caught:
+        download_artifact(repository, (GOOD,), artifact, part, version="1", observe=lambda _: None)
+    assert caught.value.found == digest_bytes(CONTENT)
+    assert not part.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts what is read")
+@pytest.mark.parametrize("here_bytes", [0, MIB, len(CONTENT)])
+def test_what_arrives_is_not_read_again_and_what_is_here_is_read_once(
+    repository: RepositorySimulator, part: Path, here_bytes: int
+) -> None:
+    part.write_bytes(CONTENT[:here_bytes])
+    before = _read_bytes()
+    _download(repository, part)
+    assert here_bytes <= _read_bytes() - before < here_bytes + MIB // 2
+
+
+def _read_bytes() -> int:
+    """How much this process has read from files so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def test_a_server_without_ranges_sends_all_and_what_was_verified_is_kept_meanwhile(

@@ -4,8 +4,9 @@
    longest verified beginning counts, and what lies behind a bad chunk is cut off.
 2. A bad chunk is found as soon as it is complete: the connection is closed before the rest comes.
 3. The file holds verified chunks, and at most one unverified piece of the chunk in progress.
-4. No more than the signed size is written. Once every chunk is right, the whole is read once more:
-   chunks and file are two digests by the same publishers, and others vouch for the file alone.
+4. No more than the signed size is written. Once every chunk is right, the whole must be so too, as
+   it was hashed on its way: chunks and file are two digests by the same publishers, and others
+   vouch for the file alone.
 5. Where one source fails or is wrong, the next one goes on from the same byte.
 """
 
@@ -20,7 +21,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from lockgate_release.digests import CHUNK_BYTES, digest_file
+from lockgate_release.digests import CHUNK_BYTES
 from lockgate_release.documents import Artifact
 from lockgate_release.errors import DigestMismatchError, LockgateError, TransportError
 from lockgate_updater.events import Observer, Progress
@@ -93,18 +94,10 @@ def download_artifact(
         LocalError: The disk refuses.
     """
     plan = ChunkPlan.of(artifact)
-    download_file(
+    found = download_file(
         transport, urls, plan, part, version=version, observe=observe, monotonic=monotonic
     )
-    if artifact.chunks is not None:
-        _check_whole(artifact, part)
-
-
-def _check_whole(artifact: Artifact, part: Path) -> None:
-    """Hold the file whose chunks are right to its own digest (rule 4)."""
-    with local_errors("cannot be read", part):
-        found = digest_file(part)
-    if found != artifact.sha256:
+    if found != artifact.sha256:  # Its chunks are right, and it is not (rule 4).
         remove_file(part)
         raise DigestMismatchError(
             "the signed chunks are those of another file",
@@ -123,8 +116,8 @@ def download_file(
     version: str,
     observe: Observer,
     monotonic: Callable[[], float] = time.monotonic,
-) -> None:
-    """Do the same for any file whose size and digests are signed.
+) -> str:
+    """Do the same for any file whose size and digests are signed; return the whole file's SHA-256.
 
     Raises:
         DigestMismatchError: Every source sent other bytes than were signed, or more of them.
@@ -148,6 +141,7 @@ def download_file(
             if gathered.is_complete or not gathered.had_bytes:
                 remove_file(part)
             raise most_telling(failures)
+        return gathered.sha256
 
 
 @contextmanager
@@ -181,6 +175,11 @@ class _Part:
         self.size_bytes = plan.size_bytes
         self._index = 0
         self._digest = hashlib.sha256()
+        # Of all that is there, and of what is verified of it: so no byte has to be read again.
+        # A file that is one chunk needs neither.
+        self._hashes_whole = len(plan.digests) > 1
+        self._whole = hashlib.sha256()
+        self._verified = hashlib.sha256()
         self.had_bytes = 0
         self._end_chunk()  # An empty file is whole before the first byte.
         stream.seek(0)
@@ -190,6 +189,11 @@ class _Part:
         if self._is_bad():
             self.cut()
         self._cut_at(self.had_bytes)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the whole file, once it is complete."""
+        return self._verified.hexdigest() if self._hashes_whole else self._plan.digests[0]
 
     @property
     def verified_bytes(self) -> int:
@@ -225,6 +229,7 @@ class _Part:
     def cut(self) -> None:
         """Drop what is not verified (rule 3)."""
         self._digest = hashlib.sha256()
+        self._whole = self._verified.copy()
         self._cut_at(self.verified_bytes)
 
     def _cut_at(self, offset: int) -> None:
@@ -238,6 +243,8 @@ class _Part:
         while rest and not self.is_complete and not self._is_bad():
             piece = rest[: self._plan.end(self._index) - self.had_bytes]
             self._digest.update(piece)
+            if self._hashes_whole:
+                self._whole.update(piece)
             self.had_bytes += len(piece)
             rest = rest[len(piece) :]
             self._end_chunk()
@@ -249,6 +256,7 @@ class _Part:
         if is_whole and self._digest.hexdigest() == self._plan.digests[self._index]:
             self._index += 1
             self._digest = hashlib.sha256()
+            self._verified = self._whole.copy()
 
     def _is_bad(self) -> bool:
         """Whether the chunk in progress is complete: one that was right is not in progress."""
