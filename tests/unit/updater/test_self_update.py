@@ -19,6 +19,7 @@ from lockgate_updater.state.journal import State, load_record, store_record
 from tests.simulators.client import SimulatedClient, make_client
 from tests.simulators.http_server import serve
 from tests.simulators.own_updater import PROGRAM, as_updater, updater_tree
+from tests.simulators.patching import add_delta
 from tests.simulators.repository import HEALTHY, RepositorySimulator, confirmed_by_itself
 
 TALKER = b"import sys; print(sys.argv[1:]); raise SystemExit(0)\n"
@@ -73,6 +74,31 @@ def test_the_new_updater_is_used_from_the_next_start(scene: Scene) -> None:
     assert scene.own.versions() == {"1.0.0", "1.1.0"}
     # And back, by hand, as with any app.
     scene.own.updater.rollback()
+    assert scene.starts() == "1.0.0"
+
+
+def test_the_updater_is_made_by_a_delta_of_the_one_that_runs(scene: Scene) -> None:
+    scene.publish("1.1.0")
+    before, after = (("1.0.0", updater_tree("1.0.0")), ("1.1.0", updater_tree("1.1.0")))
+    delta = add_delta(scene.releases, before, after)
+    scene.releases.requests.clear()
+    result = scene.update_itself()
+    assert (result.outcome.value, result.version) == ("updated", "1.1.0")
+    fetched = [key for key in scene.releases.requests if "/artifacts/" in key]
+    assert [key.rpartition("/")[2] for key in fetched] == [delta.sha256]
+    assert scene.starts() == "1.1.0"
+    assert scene.own.updater.verify() == "1.1.0"
+
+
+def test_an_updater_that_a_delta_made_and_that_fails_is_left(scene: Scene) -> None:
+    broken = {"lockgate_updater__command__main": b"def main(:\n"}
+    scene.publish("1.1.0", **broken)
+    before, after = (("1.0.0", updater_tree("1.0.0")), ("1.1.0", updater_tree("1.1.0", **broken)))
+    delta = add_delta(scene.releases, before, after)
+    scene.releases.requests.clear()
+    assert scene.update_itself().outcome.value == "rolled-back"
+    fetched = [key for key in scene.releases.requests if "/artifacts/" in key]
+    assert [key.rpartition("/")[2] for key in fetched] == [delta.sha256]
     assert scene.starts() == "1.0.0"
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from lockgate_release.documents import HealthCheck, Install, PythonWheels
 from lockgate_release.errors import ArchiveError, DigestMismatchError, LocalError
+from lockgate_release.layout import artifact_path
 from lockgate_updater import Updater
 from tests.simulators.archives import Tree
 from tests.simulators.client import SimulatedClient, make_client
+from tests.simulators.patching import COLUMNS, ZSTD, add_delta
 from tests.simulators.repository import RepositorySimulator
 from tests.simulators.wheels import make_wheel
 
@@ -120,6 +122,42 @@ def test_an_environment_can_be_entered_and_read_by_everybody_whatever_the_umask(
     assert {modes[path] for path in modes if path.is_file()} == {0o644, 0o755}
     assert modes[environment / "bin" / "myapp"] == 0o755
     assert client.updater.verify() == "1.0.0"
+
+
+@pytest.mark.parametrize("algorithm", [COLUMNS, ZSTD])
+def test_an_update_by_a_delta_makes_the_environment_of_the_wheels_that_it_made(
+    client: SimulatedClient, repository: RepositorySimulator, algorithm: str
+) -> None:
+    client.update()
+    old, new = _tree("1.0.0"), _tree("2.0.0", words="servus")
+    repository.publish("2.0.0", new, install=MYAPP)
+    delta = add_delta(repository, ("1.0.0", old), ("2.0.0", new), algorithm=algorithm)
+    repository.requests.clear()
+    result = client.updater.update()
+    assert result.outcome == "updated"
+    assert result.plan is not None
+    assert result.plan.kind == "delta"
+    assert [key for key in repository.requests if "/artifacts/" in key] == [
+        f"{repository.app}/{artifact_path(delta.sha256)}"
+    ]
+    assert _say(client) == "myapp 2.0.0 servus"
+    assert client.updater.verify() == "2.0.0"
+    client.updater.rollback()
+    assert _say(client) == "myapp 1.0.0 hello"
+    assert client.leftovers() == []
+
+
+def test_a_program_of_wheels_that_writes_into_its_tree_is_updated_by_the_archive(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    client.update()
+    (client.home / "current" / "wheels" / "cache").write_bytes(b"the program's own")
+    old, new = _tree("1.0.0"), _tree("2.0.0", words="servus")
+    repository.publish("2.0.0", new, install=MYAPP)
+    add_delta(repository, ("1.0.0", old), ("2.0.0", new))
+    result = client.updater.update()
+    assert (result.outcome, result.plan and result.plan.kind) == ("updated", "full")
+    assert _say(client) == "myapp 2.0.0 servus"
 
 
 def test_an_environment_goes_with_its_tree(
