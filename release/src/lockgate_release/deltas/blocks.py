@@ -20,12 +20,13 @@ from lockgate_release.deltas.stretches import Stretches
 
 __all__ = ["Block", "cut_blocks", "cut_covers"]
 
-_FIXED_BYTES = 64 << 20
-_BYTES_A_NEW_BYTE = 4
+_FIXED_BYTES = 40 << 20
+_BYTES_A_NEW_BYTE = 5
 """What encoding takes for each new byte: itself, columns, covers; and one for each old byte."""
 _OLD_SHARE = 2
 """A block of several has at most so many times as many old bytes as new ones."""
-_MIN_BLOCK_BYTES = 1 << 20
+_MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 1 << 20, 128 << 20
+"""Of several blocks. The more old bytes, the coarser the table of what moved in them."""
 _PARTS = 8
 """A file that is larger than a block's old bytes is offered in so many parts of them."""
 
@@ -38,23 +39,26 @@ class Block:
     new: Stretches
 
 
-def cut_blocks(old: OldBytes, new: OldBytes, *, memory_bytes: int) -> Iterator[Block]:
-    """Yield blocks that can be encoded in about so much memory, in the order of the new bytes."""
+def cut_blocks(old: OldBytes, new: OldBytes, *, memory_bytes: int) -> list[Block]:
+    """Return blocks that can be encoded in about so much memory, in the order of the new bytes."""
     most = memory_bytes - _FIXED_BYTES
+    if not new.size:
+        return []
     if old.size + _BYTES_A_NEW_BYTE * new.size <= most:
-        if new.size:
-            yield Block(Stretches(old, [(0, old.size)]), Stretches(new, [(0, new.size)]))
-        return
+        return [Block(Stretches(old, [(0, old.size)]), Stretches(new, [(0, new.size)]))]
     size = max(most // (_BYTES_A_NEW_BYTE + _OLD_SHARE), _MIN_BLOCK_BYTES)
+    size = min(size, _MAX_BLOCK_BYTES)
     places = find_places(old, new)
     old_parts = list(_parts(_ends(old), _OLD_SHARE * size, _OLD_SHARE * size // _PARTS))
+    blocks = []
     for start, end in _packed(_parts(_ends(new), size, size), size):
         met: Counter[int] = Counter()
         for number in range(start // GRANULE_BYTES, -(-end // GRANULE_BYTES)):
             met.update(places[number])
         height = start * old.size // new.size
         olds = sorted(_most_alike(old_parts, met, height, _OLD_SHARE * size))
-        yield Block(Stretches(old, olds), Stretches(new, [(start, end)]))
+        blocks.append(Block(Stretches(old, olds), Stretches(new, [(start, end)])))
+    return blocks
 
 
 def cut_covers(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
-from lockgate_release.deltas.blocks import cut_blocks, cut_covers
+from lockgate_release.deltas.blocks import Block, cut_blocks, cut_covers
 from lockgate_release.deltas.columns import pack_column, write_varint, write_varints
 from lockgate_release.deltas.decoding import (
     COLUMNS,
@@ -31,7 +31,7 @@ from lockgate_release.deltas.stretches import Stretches
 __all__ = ["encode_solid"]
 
 _PROGRAM_BYTES = 32 << 20
-"""What the interpreter takes, and the covers."""
+"""What the interpreter takes; covers take about a byte for each new one."""
 _ENOUGH_BYTES, _ENOUGH_PERCENT = 48_000_000, 570
 """What is taken at most, and for each byte of the larger side, whatever the ceiling."""
 _LEAST_ROOM_BYTES = 8 << 20
@@ -46,13 +46,19 @@ def encode_solid(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: i
     it is not enough to hold everything, the new bytes are cut into blocks.
     """
     enough = _ENOUGH_BYTES + _ENOUGH_PERCENT * max(old.size, new.size) // 100
-    room = max(min(memory_bytes, enough) - _PROGRAM_BYTES, _LEAST_ROOM_BYTES)
+    room = min(memory_bytes, enough) - _PROGRAM_BYTES
     for block in cut_blocks(old, new, memory_bytes=memory_bytes):
-        found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
-        old_part = block.old.read()
-        for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
-            new_part = block.new.read_at(start, end - start)
-            out.write(_encode_block(old_part, new_part, covers, block.old))
+        _encode(block, out, room - block.new.size)
+
+
+def _encode(block: Block, out: BinaryIO, room: int) -> None:
+    """Write one block, and let go of all that it took."""
+    room = max(room, _LEAST_ROOM_BYTES)
+    found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
+    old = block.old.read()
+    for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
+        new = block.new.read_at(start, end - start)
+        out.write(_encode_block(old, new, covers, block.old))
 
 
 def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) -> bytes:
