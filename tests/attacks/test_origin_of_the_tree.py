@@ -197,6 +197,21 @@ def test_a_tree_that_was_vouched_for_is_made_by_a_delta(
     assert attested.artifact("2.0.0") not in asked
 
 
+def test_what_was_proven_of_a_tree_costs_the_next_look_nothing(
+    client: SimulatedClient, attested: Attested
+) -> None:
+    publish_honestly(attested)
+    asked = []
+    for _ in range(2):
+        attested.repository.requests.clear()
+        plan = client.updater.update(dry_run=True).plan
+        assert plan is not None
+        assert plan.kind == "delta"
+        asked.append([key for key in attested.repository.requests if "/artifacts/" in key])
+    bundle = artifact_key(attested.repository.app, read_extras(attested).attestations[0].sha256)
+    assert (set(asked[0]), asked[1]) == ({bundle}, [])
+
+
 def test_an_evil_delta_to_a_tree_that_was_vouched_for_brings_no_other_tree(
     client: SimulatedClient, attested: Attested
 ) -> None:

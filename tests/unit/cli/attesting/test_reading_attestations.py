@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lockgate_cli.attesting.attaching import AttestWish, attach
 from lockgate_cli.attesting.matching import find_subjects
 from lockgate_cli.attesting.reading import CYCLONEDX, SPDX, read_attestations
 from lockgate_release.digests import digest_bytes
@@ -12,6 +13,7 @@ from lockgate_release.documents.attestation import SIGSTORE
 from lockgate_release.errors import UsageError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import Platform, Sha256Hex
+from lockgate_release.provenance.tree_claims import digest_tree_claim
 from tests.simulators.attestations import BUNDLE, SLSA, as_bytes, signature, statement
 
 ONE = digest_bytes(b"one")
@@ -148,6 +150,25 @@ def test_a_bundle_of_another_s_artifact_is_about_none_whatever_it_is_called() ->
 def test_a_statement_is_about_those_of_its_subjects_that_the_release_has() -> None:
     (said,) = read_attestations(as_bytes(statement(OTHER, ONE)), subject="x")
     assert find_subjects(said, ARTIFACTS, attached=False) == (ONE,)
+
+
+def test_a_bundle_can_be_about_the_claim_of_a_tree_and_then_about_no_other_artifact_s() -> None:
+    tree = ARTIFACTS[0].tree_sha256
+    claims = [digest_tree_claim(item.sha256, tree) for item in ARTIFACTS]
+    (said,) = read_attestations(as_bytes(statement(OTHER, ONE, claims[0])), subject="x")
+    assert find_subjects(said, ARTIFACTS, attached=True) == (ONE, claims[0])
+    (said,) = read_attestations(as_bytes(signature(claims[1])), subject="x")
+    assert find_subjects(said, ARTIFACTS, attached=False) == (claims[1],)
+    assert find_subjects(said, ARTIFACTS[:1], attached=True) is None
+    (said,) = read_attestations(as_bytes(signature(tree)), subject="x")
+    assert find_subjects(said, ARTIFACTS, attached=True) is None
+
+
+def test_the_bundle_of_a_claim_of_other_bytes_is_refused_by_its_name() -> None:
+    name = "dist/app-1.tar.gz.tree-claim.sigstore.json"
+    beside = read_attestations(as_bytes(signature(OTHER)), subject=name)
+    with pytest.raises(UsageError, match="speaks about none"):
+        attach(AttestWish(beside=beside), ARTIFACTS, "1.0.0")
 
 
 def test_an_sbom_is_about_the_file_it_is_named_after_or_about_all_that_it_was_attached_to() -> None:
