@@ -1,8 +1,10 @@
 """Holds for every test: no socket leaves this machine, and a failure can be repeated."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from tests.guard import sitecustomize as guard
@@ -18,3 +20,30 @@ if not os.environ.get("LOCKGATE_TEST_S3"):
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+HERE = Path(__file__).parent
+MEASURED = frozenset(
+    {
+        HERE / "unit",
+        HERE / "contracts",
+        HERE / "e2e" / "test_server_command.py",
+        HERE / "e2e" / "test_server_on_s3.py",
+        HERE / "e2e" / "test_server_reports.py",
+        HERE / "e2e" / "test_server_runs.py",
+        HERE / "e2e" / "test_server_steers.py",
+        HERE / "docs" / "test_tutorial.py",
+    }
+)
+"""Tests whose processes are measured: what runs in processes runs in those of these at least.
+
+Coverage is a third of the processor time of a server's start, and more of a command's.
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Coverage of the processes that a test starts, where there is something to learn from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if MEASURED.isdisjoint([request.path, *request.path.parents]):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
