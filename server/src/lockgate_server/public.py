@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import Flask, Response
 
@@ -15,6 +16,7 @@ from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers, problem
 from lockgate_server.views.reports import ReportsDoor, reports_blueprint
 from lockgate_server.views.requests import install_request_logging
+from lockgate_server.views.slow_bodies import BodyWatch
 
 __all__ = ["PublicDeps", "create_public_app"]
 
@@ -33,6 +35,7 @@ class PublicDeps:
         redirect_to: Where artifacts are to be had: who asks for one is sent there. "": here.
         intake: Takes reports in; None where this server takes none.
         find_block: Returns the number of the block of addresses that a request comes from.
+        bodies: Watches over bodies that come slowly.
     """
 
     store: ObjectStore
@@ -42,6 +45,9 @@ class PublicDeps:
     redirect_to: str = ""
     intake: Intake | None = None
     find_block: Callable[[str, str], int] = lambda _peer, _forwarded: 0
+    bodies: BodyWatch = field(
+        default_factory=lambda: BodyWatch(most=32, monotonic_s=time.monotonic)
+    )
 
 
 def create_public_app(deps: PublicDeps) -> Flask:
@@ -76,5 +82,6 @@ def create_public_app(deps: PublicDeps) -> Flask:
             intake=deps.intake,
             find_block=deps.find_block,
             new_id=deps.new_id,
+            bodies=deps.bodies,
         )
     return app

@@ -32,6 +32,7 @@ from lockgate_server.services.reports.shared import SharedCounts
 from lockgate_server.stores.factory import open_store
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from lockgate_server.stores.sqlite_reports import SqliteReportLedger
+from lockgate_server.views.slow_bodies import BodyWatch
 
 __all__ = ["main"]
 
@@ -45,12 +46,15 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> None:
     workers = size_setting(environ, "LOCKGATE_PUBLIC_WORKERS", _WORKERS)
     # Made before the processes are, so that they know a block by the same number.
     secret = _Secret(salt=secrets.token_bytes(16), shared=SharedCounts())
+    threads = size_setting(environ, "LOCKGATE_PUBLIC_THREADS", _THREADS)
+    # Files are served on, however many bodies of reports do not come.
+    most = max(1, threads // 2)
     serve(
         "public",
         told.fd,
-        lambda: _make_app(told, workers, secret),
+        lambda: _make_app(told, workers, secret, BodyWatch(most=most, monotonic_s=time.monotonic)),
         workers=workers,
-        threads=size_setting(environ, "LOCKGATE_PUBLIC_THREADS", _THREADS),
+        threads=threads,
     )
 
 
@@ -62,7 +66,7 @@ class _Secret:
     shared: SharedCounts
 
 
-def _make_app(told: ChildArguments, workers: int, secret: _Secret) -> Flask:
+def _make_app(told: ChildArguments, workers: int, secret: _Secret, bodies: BodyWatch) -> Flask:
     """Return the app; what it holds is let go of when the process ends."""
     store, serving = open_store(told.settings.store_address), told.settings.serving
     ledger = SqliteLedger(told.settings.ledger_path)
@@ -83,6 +87,7 @@ def _make_app(told: ChildArguments, workers: int, secret: _Secret) -> Flask:
                 workers,
                 secret.shared,
             ),
+            bodies=bodies,
             find_block=_block_finder(told.settings.reporting.trusted_proxies, secret.salt),
         )
     )

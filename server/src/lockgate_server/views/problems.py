@@ -156,9 +156,9 @@ def _on_http_exception(error: HTTPException) -> Response:
 
 
 def _on_silence(error: BlockingIOError) -> Response:
-    # The supervisor has set for how long a connection may be silent.
+    # The supervisor has set for how long a connection may be silent; `slow_bodies` does for all.
     del error
-    return problem(408, "http.408", "The body did not come: nothing was sent for too long.")
+    return problem(408, "http.408", "The body did not come in time.")
 
 
 def _on_bug(error: Exception) -> Response:

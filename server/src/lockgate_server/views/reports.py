@@ -24,6 +24,7 @@ from lockgate_server.ports.reports import Drop
 from lockgate_server.services.reports.intake import Intake
 from lockgate_server.views.doors import REFUSAL, Exchange, begin_exchange
 from lockgate_server.views.problems import RETRY_AFTER_S, problem
+from lockgate_server.views.slow_bodies import BodyWatch
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -67,12 +68,14 @@ class ReportsDoor:
         find_block: Returns the number of the block of addresses that a request comes from, given
             its peer and its `X-Forwarded-For`.
         new_id: Returns an id for a request that has none.
+        bodies: Watches over bodies that come slowly.
     """
 
     inside: WSGIApplication
     intake: Intake
     find_block: Callable[[str, str], int]
     new_id: Callable[[], str]
+    bodies: BodyWatch
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
@@ -104,11 +107,27 @@ class ReportsDoor:
             words = "too many reports are waiting"
             raise _BusyError(HTTPStatus.SERVICE_UNAVAILABLE, "full", words, RETRY_AFTER_S)
         try:
-            batch = self.intake.read(_read_body(environ))
+            batch = self.intake.read(self._read_body(environ))
         except (DocumentError, TooLargeError):
             self.intake.drop(Drop.MALFORMED)
             raise
         return self.intake.receive(app, batch, block)
+
+    def _read_body(self, environ: WSGIEnvironment) -> bytes:
+        size = _body_size(environ)
+        ticket = self.bodies.begin(environ.get("gunicorn.socket"))
+        if ticket is None:
+            words = "too many bodies are being waited for"
+            raise _BusyError(HTTPStatus.SERVICE_UNAVAILABLE, "full", words, RETRY_AFTER_S)
+        in_time = False
+        try:
+            body: bytes = environ["wsgi.input"].read(size)
+        finally:
+            in_time = self.bodies.end(ticket)
+        if not in_time:
+            # As where nothing comes at all: what fits there, says it here.
+            raise BlockingIOError("the body did not come in time")
+        return body
 
 
 def _answer_busy(
@@ -136,7 +155,7 @@ def _addressed_app(environ: WSGIEnvironment) -> str:
     return "" if "/" in app or app == "api" else app
 
 
-def _read_body(environ: WSGIEnvironment) -> bytes:
+def _body_size(environ: WSGIEnvironment) -> int:
     said = environ.get("CONTENT_LENGTH", "")
     if not said.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
         raise LengthRequiredError("how long the body is was not said")
@@ -144,8 +163,7 @@ def _read_body(environ: WSGIEnvironment) -> bytes:
         raise TooLargeError(
             "too large", expected=f"at most {MAX_BATCH_BYTES} bytes", found=said[:18]
         )
-    body: bytes = environ["wsgi.input"].read(int(said))
-    return body
+    return int(said)
 
 
 def _body_of(receipt: Receipt) -> bytes:
