@@ -283,6 +283,27 @@ def test_deltas_are_added_listed_and_dropped_without_publishing_again(
     assert desk.chain().target("releases/1.1.0/release.json") == pinned
 
 
+def test_deltas_for_clients_of_a_channel_are_there_before_the_release_is_promoted_there(
+    desk: ReleaseDesk,
+) -> None:
+    def publish_to(channel: str, version: str) -> None:
+        artifact = f"{PLATFORM}={build(desk.folder, version).name}"
+        command = ("publish", "--app", APP, "--version", version, "--channel", channel)
+        desk.person.must(*command, "--artifact", artifact)
+
+    publish_to("stable", "1.0.0")
+    publish_to("beta", "1.0.5")
+    publish_to("beta", "1.1.0")
+    command = ["deltas", "add", "1.1.0", "--app", APP]
+    assert "Nothing to do" in desk.person.must(*command).err
+    desk.person.must_end(ExitCode.USAGE, [*command, "--for", "nightly"], "beta or stable")
+    desk.person.must_end(ExitCode.USAGE, [*command, "--for", "beta", "--from", "1.0.0"], "either")
+    added = desk.person.must(*command, "--for", "stable", "--json").json()
+    assert [item["from_version"] for item in added["deltas"]] == ["1.0.0"]
+    desk.person.must("promote", "1.1.0", "--app", APP, "--from", "beta", "--to", "stable")
+    assert sorted(steps(listed(desk))) == [("1.0.0", "1.1.0"), ("1.0.5", "1.1.0")]
+
+
 def test_both_algorithms_stand_beside_each_other(desk: ReleaseDesk) -> None:
     publish(desk, "1.0.0")
     publish(desk, "1.1.0")

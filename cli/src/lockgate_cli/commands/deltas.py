@@ -7,9 +7,10 @@ import click
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import parse_options
 from lockgate_cli.deltas.adding import describe_pairs
-from lockgate_cli.deltas.editing import Listed, Which, add, drop, list_deltas
+from lockgate_cli.deltas.editing import Added, Listed, Which, add, drop, list_deltas
 from lockgate_cli.deltas.options import DEFAULT_DELTAS, DeltaOptions, takes_deltas
 from lockgate_cli.deltas.sources import Pair
+from lockgate_cli.fields import parse_channels
 from lockgate_cli.listing import describe_list
 from lockgate_cli.output import format_size, say, show, show_json, show_table
 from lockgate_cli.pending_words import say_waiting
@@ -78,6 +79,13 @@ def _json(item: Listed) -> dict[str, object]:
     metavar="VERSION",
     help="The release it begins at; repeatable. Default: those that save clients most.",
 )
+@click.option(
+    "--for",
+    "wanted",
+    multiple=True,
+    metavar="CHANNEL",
+    help="Count its clients too: VERSION will be promoted there. Repeatable.",
+)
 @takes_deltas(f"From how many releases, where none is named. Default: {DEFAULT_DELTAS}.")
 @click.option("--dry-run", is_flag=True, help="Show what would be made, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
@@ -87,6 +95,7 @@ def add_to(
     *,
     version: str,
     named: tuple[str, ...],
+    wanted: tuple[str, ...],
     delta_options: DeltaOptions,
     dry_run: bool,
     as_json: bool,
@@ -98,6 +107,9 @@ def add_to(
     """
     if named and delta_options.deltas is not None:
         raise click.UsageError("Say either --from or --deltas.")
+    if named and wanted:
+        raise click.UsageError("Say either --from or --for.")
+    channels = parse_channels("--for", wanted)
     planned: list[Pair] = []
 
     def agree(pairs: tuple[Pair, ...]) -> bool:
@@ -108,28 +120,29 @@ def add_to(
 
     wish = delta_options.over(parse_options(call.settings))
     with call.api() as api:
-        added = add(call, api, call.app, version, named=named, wish=wish, agree=agree)
+        added = add(
+            call, api, call.app, version, named=named, wanted=channels, wish=wish, agree=agree
+        )
     if dry_run:
         say("Nothing was done: this was --dry-run.")
     elif not planned:
         say(f"Nothing to do: {version} has every delta that is worth one.")
     _say_outcome(call, version, added.outcome)
     if as_json:
-        show_json(
-            {
-                "app": call.app,
-                "version": version,
-                "dry_run": dry_run,
-                "planned": [
-                    {"from_version": pair.from_version, "platform": pair.new.platform}
-                    for pair in planned
-                ],
-                "deltas": [dict(delta.to_json()) for delta in added.deltas],
-                "left_out": list(added.reasons),
-                "warnings": list(added.useless),
-                "pending": added.outcome.pending if added.outcome else None,
-            }
-        )
+        head = {"app": call.app, "version": version, "dry_run": dry_run}
+        show_json({**head, **_added_json(planned, added)})
+
+
+def _added_json(planned: list[Pair], added: Added) -> dict[str, object]:
+    return {
+        "planned": [
+            {"from_version": pair.from_version, "platform": pair.new.platform} for pair in planned
+        ],
+        "deltas": [dict(delta.to_json()) for delta in added.deltas],
+        "left_out": list(added.reasons),
+        "warnings": list(added.useless),
+        "pending": added.outcome.pending if added.outcome else None,
+    }
 
 
 @deltas.command("drop")

@@ -22,7 +22,7 @@ from lockgate_cli.roles import choose_role
 from lockgate_cli.submitting import Outcome, Plan, load_keys
 from lockgate_release.documents import Delta, ExtrasDocument
 from lockgate_release.errors import LocalError, UsageError
-from lockgate_release.names import AppName
+from lockgate_release.names import AppName, ChannelName
 
 __all__ = ["Added", "Listed", "Which", "add", "drop", "list_deltas"]
 
@@ -119,6 +119,7 @@ def add(
     version: str,
     *,
     named: Sequence[str],
+    wanted: Collection[ChannelName],
     wish: DeltaWish,
     agree: Callable[[tuple[Pair, ...]], bool],
 ) -> Added:
@@ -130,11 +131,13 @@ def add(
         app: The app.
         version: The release that they lead to.
         named: The releases that they begin at; empty: those that save clients most.
+        wanted: Channels that it will be promoted to: their clients count as well.
         wish: How many, and how.
         agree: Is shown what is to be made before anything is fetched.
 
     Raises:
-        UsageError: A release is not live, or there is no key to sign with.
+        UsageError: A release is not live, a channel offers nothing, or there is no key to sign
+            with.
         LocalError: A delta that was asked for by name could not be made.
         PendingError: Another change waits for signatures.
         ConflictError: Others kept publishing first.
@@ -148,8 +151,7 @@ def add(
     if named:
         pairs = choose_named(api, base, stored.document, named, wish, live)
     else:
-        found = base.find(version)
-        channels = found[1].channels if found else ()
+        channels = _channels(base, version, wanted)
         pairs = choose_useful(api, base, stored.document, channels, wish, live)
     useless = _warn_of_useless(api, base, version, pairs)
     if not pairs or not agree(pairs):
@@ -174,6 +176,19 @@ def add(
             )
     reasons = tuple(one.line() for one in made if one.delta is None)
     return Added(outcome=outcome, deltas=deltas, reasons=reasons, useless=useless)
+
+
+def _channels(base: Base, version: str, wanted: Iterable[ChannelName]) -> tuple[ChannelName, ...]:
+    """Return the channels whose clients may come to a release: its own, and the wanted ones."""
+    for name in wanted:
+        if name not in base.channels:
+            raise UsageError(
+                "a channel that offers nothing, so that nobody comes from there",
+                subject=name,
+                expected=" or ".join(sorted(base.channels)),
+            )
+    found = base.find(version)
+    return tuple(dict.fromkeys((*(found[1].channels if found else ()), *wanted)))
 
 
 def _warn_of_useless(api: Api, base: Base, version: str, pairs: Sequence[Pair]) -> tuple[str, ...]:
