@@ -54,11 +54,13 @@ def refuse_to_leave_this_machine() -> None:
 def not_deployed(command: list[str]) -> frozenset[str]:
     """Packages that lie beside these tests, and never beside a program that is started so.
 
-    sqlite-utils imports numpy where it finds it, in each process of a server: a quarter of what
-    starting one costs here, and nothing that anybody's server does.
+    sqlite-utils imports numpy where it finds it, in each process of a server, and securesystemslib
+    boto3, in each command of a publisher: a quarter of what starting one costs here, and nothing
+    that starting one costs anybody else.
     """
-    started = (word.rpartition("/")[2] for word in command)
-    return frozenset({"numpy"} if any(word.startswith(_SERVERS) for word in started) else ())
+    started = [word.rpartition("/")[2] for word in command]
+    absent = {"numpy"} if any(word.startswith(_SERVERS) for word in started) else set()
+    return frozenset(absent | {"boto3"} if "lockgate" in started else absent)
 
 
 if __name__ == "sitecustomize":
