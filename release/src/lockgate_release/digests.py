@@ -226,7 +226,8 @@ def _read_entry(item: os.DirEntry[str], name: str) -> TreeEntry:
 
 def _digest_plain_file(path: str, size_bytes: int) -> Sha256Hex:
     """Return the digest of a file's content, reading a small one at once and without a buffer."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    # A pipe that has come into its place meanwhile is nothing to wait for.
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         digest = hashlib.sha256()
         while chunk := os.read(handle, min(size_bytes + 1, CHUNK_BYTES)):

@@ -7,7 +7,10 @@ import os
 
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["copy_content"]
+__all__ = ["PLAIN_FILE", "copy_content"]
+
+PLAIN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file of a tree is opened: a link is refused, and on a pipe in its place nobody waits."""
 
 _AT_ONCE_BYTES = 1 << 30
 _BUFFER_BYTES = 1 << 18

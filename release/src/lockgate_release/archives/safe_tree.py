@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lockgate_release.archives.copying import copy_content
+from lockgate_release.archives.copying import PLAIN_FILE, copy_content
 from lockgate_release.archives.links import LinkError, LinkMap, spell
 from lockgate_release.digests import CHUNK_BYTES, EntryKind
 from lockgate_release.errors import ArchiveError
@@ -149,7 +149,7 @@ class SafeTree:
         """
         path = self._claim(name, EntryKind.FILE)
         self._count(size_bytes, name)
-        handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(source, PLAIN_FILE)
         try:
             target = self._open(path, executable=executable)
             try:

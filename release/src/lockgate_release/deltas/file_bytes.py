@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Protocol
 
+from lockgate_release.archives.copying import PLAIN_FILE
 from lockgate_release.errors import ArchiveError
 
 __all__ = ["FileBytes", "OldBytes"]
@@ -96,7 +97,7 @@ class FileBytes:
             while len(self._open) >= _MAX_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))
             path = f"{self._root}/{self._paths[index]}"
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            handle = os.open(path, PLAIN_FILE)
         # The last used stands last, so that the first is the one to close.
         self._open[index] = handle
         return handle

@@ -56,3 +56,16 @@ def test_a_full_disk_is_told_as_one(source: int) -> None:
     os.close(source)
 
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_file_with_holes_is_copied_with_what_they_hold(tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.seek(1 << 20)
+        stream.write(b"end")
+        stream.truncate(2 << 20)
+    source = os.open(tmp_path / "sparse", os.O_RDONLY)
+    target = os.open(tmp_path / "copy", os.O_RDWR | os.O_CREAT)
+    copy_content(source, target, 2 << 20, subject="a")
+    os.close(source)
+    os.close(target)
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "sparse").read_bytes()

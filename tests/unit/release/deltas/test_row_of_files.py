@@ -4,6 +4,7 @@ import io
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,12 @@ def test_few_files_are_open_at_once_and_none_after_the_end(row: FileBytes) -> No
 
     assert 0 < during - before <= 16
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_nobody_waits_for_a_pipe_in_the_place_of_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    with closing(FileBytes(tmp_path, [("a", 3)])) as row, pytest.raises((OSError, ArchiveError)):
+        row.read_at(0, 3)
 
 
 def test_a_link_in_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:

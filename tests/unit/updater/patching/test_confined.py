@@ -145,6 +145,16 @@ def test_whatever_happens_there_is_an_ending_here(job: Job, apply: Apply, kind: 
     assert ending.blames_delta is (kind in {Ended.REFUSED, Ended.LIMIT})
 
 
+def _fail_in_a_folder_of_letters(job: Job) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.new / ("\U0001f680" * 600)))
+
+
+def test_a_long_reason_in_any_script_does_not_blame_the_delta(job: Job) -> None:
+    ending = in_child(job, _fail_in_a_folder_of_letters)
+    assert ending.kind is Ended.MACHINE
+    assert os.strerror(errno.ENOSPC) in ending.reason
+
+
 def test_where_no_process_can_be_started_it_has_not_failed_for_the_delta(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:

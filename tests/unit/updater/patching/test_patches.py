@@ -5,12 +5,14 @@ import os
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents.delta import Delta
+from lockgate_release.errors import DiskFullError
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import Sha256Hex
 from lockgate_updater import Event, Step
@@ -327,6 +329,90 @@ def test_a_tree_that_changes_after_its_proof_is_not_held_against_the_delta(
     assert len([step for step in steps if "is damaged" in step.text]) == 1
     memory = json.loads((client.home / "state" / "memory.json").read_bytes())
     assert memory["failed_deltas"] == []
+
+
+def test_what_failed_leaves_its_room_to_the_archive(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    """Where the disk is too small for both; that of a partial archive is not touched."""
+    (artifact,) = repository.publish("2.0.0", TWO, tree_size=1 << 52).artifacts
+    downloads = client.home / "state" / "downloads"
+    mine, other = downloads / f"{artifact.sha256}.part", downloads / f"{'a' * 64}.part"
+    for part in (mine, other):
+        part.write_bytes(b"x")
+    with pytest.raises(DiskFullError):
+        client.update()
+    assert mine.exists()
+    assert not other.exists()
+
+
+def test_a_chain_may_lead_over_a_release_that_was_revoked_and_never_installs_it(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    repository.publish("2.0.0", TWO)
+    repository.publish("3.0.0", THREE)
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    add_delta(repository, ("2.0.0", TWO), ("3.0.0", THREE))
+    repository.revoke("2.0.0")
+    plan, _ = _update(client)
+    assert is_whole(client, "3.0.0", THREE)
+    assert (plan.kind, client.runs()) == ("chain", "3.0.0")
+    assert "2.0.0" not in client.versions()
+
+
+def test_a_chain_does_not_lead_over_a_release_that_is_gone(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    repository.publish("2.0.0", TWO)
+    repository.publish("3.0.0", THREE)
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    add_delta(repository, ("2.0.0", TWO), ("3.0.0", THREE))
+    repository.spoil("releases/2.0.0", Kind.STATUS, 404)
+    plan, _ = _update(client)
+    assert plan.kind == "full"
+    assert is_whole(client, "3.0.0", THREE)
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 1 << 53])
+def test_whatever_memory_a_delta_says_it_takes_the_update_arrives(
+    client: SimulatedClient, repository: RepositorySimulator, memory_bytes: int
+) -> None:
+    repository.publish("2.0.0", TWO)
+    change = partial(replace, memory_bytes=memory_bytes)
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO), change=change)
+    plan, _ = _update(client)
+    assert is_whole(client, "2.0.0", TWO)
+    assert plan.kind == ("full" if memory_bytes else "delta")
+
+
+@pytest.mark.parametrize("name", [b"cache-\xff", b"lib/cache"])
+def test_a_program_that_writes_into_its_own_tree_gets_the_archive_and_is_told_before_any_delta(
+    client: SimulatedClient, repository: RepositorySimulator, name: bytes
+) -> None:
+    tree = os.fsencode((client.home / "current").resolve())
+    with open(os.path.join(tree, name), "wb") as cache:  # noqa: PTH118, PTH123 (bytes)
+        cache.write(b"its own")
+    repository.publish("2.0.0", TWO)
+    delta = add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    plan, steps = _update(client)
+    assert plan.kind == "full"
+    assert is_whole(client, "2.0.0", TWO)
+    assert delta.sha256 not in _fetched(repository)
+    (warning,) = [step.text for step in steps if step.name == StepName.WARNING]
+    assert "1.1.0 on this disk is damaged" in warning
+
+
+def test_a_tree_that_nobody_may_write_is_patched(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    tree = (client.home / "current").resolve()
+    for path in (*tree.rglob("*"), tree):
+        path.chmod(path.stat().st_mode & ~0o222)
+    repository.publish("2.0.0", TWO)
+    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
+    plan, _ = _update(client)
+    assert plan.kind == "delta"
+    assert is_whole(client, "2.0.0", TWO)
 
 
 def test_a_thousand_deltas_that_are_of_no_use_are_told_in_a_few_lines(

@@ -20,7 +20,7 @@ from lockgate_release.archives.unpack import ArchiveKind, Limits, unpack
 from lockgate_release.decision import Offer
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
 from lockgate_release.documents import Artifact
-from lockgate_release.errors import DigestMismatchError, RepositoryError
+from lockgate_release.errors import DigestMismatchError, DiskFullError, RepositoryError
 from lockgate_updater.events import Observer, Step, StepName
 from lockgate_updater.fetch.download import download_artifact
 from lockgate_updater.fetch.transport import Transport
@@ -146,11 +146,15 @@ def _check_space(home: Home, receipt: Receipt, artifact: Artifact, part: Path) -
     with local_errors("cannot be read", part):
         here = part.stat().st_size if part.is_file() else 0
     install = receipt.install
-    check_room(
-        home.root,
-        max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES,
-        starts_programs=bool(install.entrypoint or install.health.command),
-    )
+    needed_bytes = max(artifact.size - here, 0) + artifact.tree_size + _SLACK_BYTES
+    starts_programs = bool(install.entrypoint or install.health.command)
+    try:
+        check_room(home.root, needed_bytes, starts_programs=starts_programs)
+    except DiskFullError:
+        # What is left of other ways, such as a delta that failed, stands in nobody's way.
+        if not _drop_downloads(home, but=part):
+            raise
+        check_room(home.root, needed_bytes, starts_programs=starts_programs)
 
 
 def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
@@ -172,11 +176,16 @@ def _unpack(part: Path, artifact: Artifact, staging: Path) -> bytes:
     return listing
 
 
-def _drop_downloads(home: Home) -> None:
-    """Remove the archive or the deltas that the tree came of, and what is left of other ways."""
+def _drop_downloads(home: Home, *, but: Path | None = None) -> bool:
+    """Remove the archive or the deltas that the tree came of, and what is left of other ways.
+
+    Returns whether there was any, beside `but`.
+    """
     with local_errors("cannot be removed", home.downloads):
-        for path in home.downloads.iterdir():
+        found = [path for path in home.downloads.iterdir() if path != but]
+        for path in found:
             remove_tree(path)
+    return bool(found)
 
 
 def _name(home: Home, staging: Path, receipt: Receipt, listing: bytes) -> None:

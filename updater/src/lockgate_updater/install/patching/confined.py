@@ -30,7 +30,9 @@ from lockgate_release.errors import LockgateError
 
 __all__ = ["Apply", "Ended", "Ending", "Job", "apply_confined", "in_child", "live_alone"]
 
-_MAX_WORDS_BYTES = 4000
+_MAX_REASON = 500
+_MAX_WORDS_BYTES = 16 * _MAX_REASON
+"""What the child says at most: JSON takes up to twelve bytes for a letter. A pipe holds it."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _SLACK_BYTES = 64 << 20
 _WRITE_SLACK_BYTES = 1 << 20
@@ -234,7 +236,7 @@ def live_alone(given: dict[str, Any]) -> None:
 
 
 def _words_of(ending: Ending) -> bytes:
-    return json.dumps({"kind": ending.kind.value, "reason": ending.reason[:500]}).encode()
+    return json.dumps({"kind": ending.kind.value, "reason": ending.reason[:_MAX_REASON]}).encode()
 
 
 def _forget_handlers() -> None:
