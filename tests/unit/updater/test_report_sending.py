@@ -42,7 +42,10 @@ def test_what_is_not_wanted_is_not_sent_again(client: SimulatedClient, status: i
     assert client.updater.status().reports.answer == f"status {status}"
 
 
-@pytest.mark.parametrize("answer", [Answer(status=500), Answer(status=429), Answer(hangs_up=True)])
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(status=500), Answer(status=429), Answer(status=408), Answer(hangs_up=True)],
+)
 def test_what_could_not_be_taken_is_sent_again_as_it_was(
     client: SimulatedClient, repository: RepositorySimulator, answer: Answer
 ) -> None:

@@ -95,7 +95,7 @@ class Answer:
     @property
     def is_final(self) -> bool:
         """Whether the same reports are not to be sent again: taken in, or not wanted."""
-        return 200 <= self.status < 500 and self.status != 429
+        return 200 <= self.status < 500 and self.status not in {408, 429}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
