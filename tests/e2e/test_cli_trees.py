@@ -120,6 +120,19 @@ def test_of_what_is_attested_of_an_artifact_alone_clients_take_the_whole_and_it_
     assert taken(desk).kind == "full"
 
 
+def test_deltas_that_no_client_may_use_are_told_where_a_release_is_promoted_to_a_demand(
+    desk: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    provenance = attested(desk, sigstore).name
+    desk.publish("1.0.0", "--channel", "beta")
+    said = desk.publish("2.0.0", "--channel", "beta", "--attestation", provenance, "--json")
+    assert said.json()["warnings"] == []
+    promote = ("promote", APP, "2.0.0", "--from", "beta", "--to", "stable", "--yes", "--json")
+    assert [text[: len(USELESS)] for text in desk.person.must(*promote).json()["warnings"]] == [
+        USELESS
+    ]
+
+
 def test_deltas_that_no_client_may_use_are_told_before_they_are_made(
     desk: ReleaseDesk, sigstore: SigstoreSimulator
 ) -> None:

@@ -104,7 +104,7 @@ def _warn_of_deltas(api: Api, wish: Publication | Promotion, plan: Plan) -> tupl
     The release is published: what cannot be found out now is no failure of that.
     """
     try:
-        useless = find_useless_in(api, plan.base, wish.channels, plan.documents)
+        useless = find_useless_in(api, plan.base, wish.version, wish.channels, plan.documents)
     except LockgateError as exc:
         useless = (f"who may use its deltas could not be found out: {exc}",)
     for text in useless:

@@ -80,31 +80,42 @@ def check_demands(
 
 
 def find_useless_in(
-    api: Api, base: Base, channels: Sequence[ChannelName], documents: Mapping[str, bytes]
+    api: Api,
+    base: Base,
+    version: str,
+    channels: Sequence[ChannelName],
+    documents: Mapping[str, bytes],
 ) -> tuple[str, ...]:
-    """Return the same of the deltas in documents that have just been put in force.
+    """Return the same of the deltas to a release that has just been put in force, or promoted.
 
     Args:
         api: Where bundles are read.
-        base: The state in force.
-        channels: Where the release is offered.
-        documents: A release's document and its extras, by path; without both, nothing is found.
+        base: The state before.
+        version: The release.
+        channels: Where it is offered.
+        documents: What of it was put in force, by path; what is not there is live already.
 
     Raises:
         ProvenanceError: The app's trusted root is none.
         LockgateError: What is live cannot be read.
     """
-    found = {path.rpartition("/")[2]: data for path, data in documents.items()}
-    if not {"release.json", "extras.json"} <= found.keys():
+    if not any(base.policy.channel(name).attestations for name in channels):
         return ()
-    document, extras = parse_release(found["release.json"]), parse_extras(found["extras.json"])
+    # What was joined with it may bring documents of other releases.
+    parts = {tuple(path.split("/")[-2:]): data for path, data in documents.items()}
+    release, added = (parts.get((version, name)) for name in ("release.json", "extras.json"))
+    stored = load_stored(api, base, version)
+    document = stored.document if stored else release and parse_release(release)
+    if not document:
+        return ()
+    extras = parse_extras(added) if added else stored and stored.extras
     live = Live(
-        version=document.version,
+        version=version,
         channels=tuple(channels),
         artifacts=document.artifacts,
-        extras=extras,
+        extras=extras or ExtrasDocument(app=base.app, version=version),
     )
-    return find_useless_deltas(api, base, live, {delta.platform for delta in extras.deltas})
+    return find_useless_deltas(api, base, live, {delta.platform for delta in live.extras.deltas})
 
 
 def find_useless_deltas(
