@@ -28,7 +28,6 @@ MEASURED = frozenset(
         HERE / "contracts",
         HERE / "e2e" / "test_server_command.py",
         HERE / "e2e" / "test_server_on_s3.py",
-        HERE / "e2e" / "test_server_reports.py",
         HERE / "e2e" / "test_server_runs.py",
         HERE / "e2e" / "test_server_steers.py",
         HERE / "docs" / "test_tutorial.py",

@@ -11,8 +11,8 @@ from lockgate_release.names import AppName
 from lockgate_server.stores.directory import DirectoryStore
 from lockgate_server.stores.sqlite_ledger import SqliteLedger
 from tests.simulators.publisher import PublisherSimulator
-from tests.simulators.server_process import run_command
 from tests.simulators.server_scene import Scene
+from tests.simulators.server_site import type_command
 
 
 @pytest.fixture
@@ -57,29 +57,29 @@ def test_the_list_of_apps_says_of_each_what_is_wrong(scene: Scene) -> None:
 def test_a_command_does_the_others_and_ends_with_the_refusal(
     scene: Scene, command: tuple[str, ...]
 ) -> None:
-    ended = run_command(*command, "--data", str(scene.folder))
-    assert ended.returncode == 20
-    assert "broken: broken: timestamp: the store was put back" in ended.stderr
-    assert "demo: " in ended.stdout
-    assert "broken" not in ended.stdout
-    as_json = run_command(*command, "--json", "--data", str(scene.folder))
-    broken, demo = json.loads(as_json.stdout)["apps"]
+    ended = type_command(*command, "--data", str(scene.folder))
+    assert ended.code == 20
+    assert "broken: broken: timestamp: the store was put back" in ended.err
+    assert "demo: " in ended.out
+    assert "broken" not in ended.out
+    as_json = type_command(*command, "--json", "--data", str(scene.folder))
+    broken, demo = json.loads(as_json.out)["apps"]
     assert broken["error"]["code"] == "repository.stale"
     assert "error" not in demo
 
 
 def test_verify_finds_the_app_that_was_put_back(scene: Scene) -> None:
-    ended = run_command("storage", "verify", "--data", str(scene.folder))
-    assert ended.returncode == 20
-    assert "damaged  broken: timestamp: the store was put back" in ended.stdout
-    assert "demo: 15 objects as signed" in ended.stdout
+    ended = type_command("storage", "verify", "--data", str(scene.folder))
+    assert ended.code == 20
+    assert "damaged  broken: timestamp: the store was put back" in ended.out
+    assert "demo: 15 objects as signed" in ended.out
 
 
 def test_the_audit_log_is_computed_again(scene: Scene) -> None:
-    whole = run_command("audit", "verify", "--data", str(scene.folder), "--json")
-    assert whole.returncode == 0
+    whole = type_command("audit", "verify", "--data", str(scene.folder), "--json")
+    assert whole.code == 0
     (newest,) = scene.ledger.audit(None, limit=1)
-    assert json.loads(whole.stdout) == {
+    assert json.loads(whole.out) == {
         "audit_broken_at": None,
         "entries": newest.number,
         "chain_sha256": newest.chain_sha256,
@@ -88,6 +88,6 @@ def test_the_audit_log_is_computed_again(scene: Scene) -> None:
         db.execute("DROP TRIGGER audit_entries_no_update")
         db.execute("UPDATE audit_entries SET actor = 'nobody' WHERE number = 2")
     db.close()
-    broken = run_command("audit", "verify", "--data", str(scene.folder))
-    assert broken.returncode == 20
-    assert "changed at entry 2" in broken.stderr
+    broken = type_command("audit", "verify", "--data", str(scene.folder))
+    assert broken.code == 20
+    assert "changed at entry 2" in broken.err

@@ -17,6 +17,7 @@ from lockgate_server.services.reports.intake import FLUSH_S
 from lockgate_server.stores.sqlite_reports import SqliteReportLedger
 from tests.simulators.publisher import PublisherSimulator
 from tests.simulators.server_process import Answer, ServerProcess, run_command
+from tests.simulators.server_site import type_command
 
 APP = AppName("demo")
 STABLE = ChannelName("stable")
@@ -131,8 +132,8 @@ def test_what_one_process_has_counted_the_other_one_knows(server: ServerProcess)
     found = counted(server)
     assert found is not None
     assert (found.enrolled, found.healthy) == (50, 50)
-    said = run_command("status", "--data", str(server.data))
-    assert "reports dropped in the last 30 days: 100 repeated" in said.stdout
+    said = type_command("status", "--data", server.data)
+    assert "reports dropped in the last 30 days: 100 repeated" in said.out
 
 
 @pytest.mark.parametrize("server", [{"LOCKGATE_PUBLIC_WORKERS": "4"}], indirect=True)
