@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
 import click
 
+from lockgate_release.ending import exit_code_of, heeding_signals, words_of
 from lockgate_release.errors import ExitCode, LockgateError
 from lockgate_release.log.masking import mask
 from lockgate_server import __version__
@@ -58,18 +60,23 @@ for _command in (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit; the exit code is one of `ExitCode`."""
-    sys.exit(_run(arguments))
+    sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
+    # The server has its own way to end, with its children. All else puts away what it has begun.
+    heeding = nullcontext() if arguments[:1] == [run.name] else heeding_signals()
     try:
-        lockgate_server.main(args=arguments, prog_name="lockgate-server", standalone_mode=False)
+        with heeding:
+            lockgate_server.main(args=arguments, prog_name="lockgate-server", standalone_mode=False)
     except LockgateError as exc:
         say(f"lockgate-server: {mask(str(exc))}")
         return exc.exit_code
     except click.ClickException as exc:
         exc.show(sys.stderr)
         return ExitCode.USAGE
-    except click.Abort:
-        return ExitCode.BUG
+    except (click.Abort, KeyboardInterrupt) as exc:
+        with suppress(OSError):  # The terminal may be what has gone.
+            say(f"lockgate-server: {words_of(exc)}")
+        return exit_code_of(exc)
     return ExitCode.OK
