@@ -39,6 +39,7 @@ __all__ = [
     "digest_tree",
     "encode_listing",
     "parse_listing",
+    "scan_tree",
     "walk_tree",
 ]
 
@@ -191,16 +192,26 @@ def walk_tree(root: Path) -> Iterator[TreeEntry]:
         ArchiveError: It holds a device, a socket, a pipe or a set-id file.
         OSError: It cannot be read.
     """
+    for item, path in scan_tree(root):
+        yield _read_entry(item, path)
+
+
+def scan_tree(root: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Yield what the folders below `root` hold, each with its path there, following no link.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
     # Paths are plain texts here: objects for them would cost more than the hashing of small files.
     pending = [""]
     while pending:
         folder = pending.pop()
-        with os.scandir(root / folder) as found:
+        with os.scandir(f"{root}/{folder}") as found:
             for item in found:
-                entry = _read_entry(item, folder + item.name)
-                if entry.kind is EntryKind.DIRECTORY:
-                    pending.append(f"{entry.path}/")
-                yield entry
+                path = folder + item.name
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(f"{path}/")
+                yield item, path
 
 
 def _read_entry(item: os.DirEntry[str], name: str) -> TreeEntry:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lockgate_release.digests import EntryKind
+from lockgate_release.digests import EntryKind, scan_tree
 from lockgate_release.errors import ArchiveError
 
 __all__ = ["OldEntry", "list_tree"]
@@ -44,19 +43,8 @@ def list_tree(root: Path) -> list[OldEntry]:
         ArchiveError: It holds a device, a socket or a pipe.
         OSError: It cannot be read.
     """
-    return sorted(_walk(root), key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
-
-
-def _walk(root: Path) -> Iterator[OldEntry]:
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(f"{root}/{folder}") as found:
-            for item in found:
-                entry = _describe(item, folder + item.name)
-                if entry.kind is EntryKind.DIRECTORY:
-                    pending.append(f"{entry.path}/")
-                yield entry
+    found = [_describe(item, path) for item, path in scan_tree(root)]
+    return sorted(found, key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
 
 
 def _describe(item: os.DirEntry[str], path: str) -> OldEntry:
