@@ -69,6 +69,45 @@ def test_it_comes_in_one_ceremony_with_the_policy_that_needs_it(desk: ReleaseDes
     )
 
 
+def test_it_goes_by_a_ceremony_and_not_while_a_channel_demands_proofs(desk: ReleaseDesk) -> None:
+    remove = ("policy", "trusted-root", "r.json", "--remove")
+    desk.person.must_end(2, remove, "there is none")
+    desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+    desk.person.must("policy", "edit", "c.json", "--channel", "beta", "--attest", BOTS)
+    put_in_force(desk, "c.json")
+    desk.person.must_end(2, remove, "proofs of origin are demanded", "beta", "--no-attest")
+    assert not (desk.folder / "r.json").exists()
+    desk.person.must("policy", "edit", "r.json", "--channel", "beta", "--no-attest")
+    said = desk.person.must(*remove)
+    assert "nobody's word on who built a release counts any more" in said.err
+    assert "  - certificate authority https://ca.example.test" in said.err
+    both = desk.person.must(
+        "policy", "edit", "r.json", "--channel", "beta", "--manual-check", "wait"
+    )
+    assert "counts any more" in both.err
+    desk.person.must_end(
+        20, ("policy", "edit", "r.json", "--channel", "beta", "--attest", BOTS), "nothing to verify"
+    )
+    put_in_force(desk, "r.json")
+    assert TRUSTED_ROOT_PATH not in desk.chain().targets.signed.targets
+    assert "transparency log" not in desk.person.must("policy", "show").err
+    desk.person.must("policy", "trusted-root", "again.json", "--from-file", "ours.json")
+    put_in_force(desk, "again.json")
+    assert TRUSTED_ROOT_PATH in desk.chain().targets.signed.targets
+
+
+def test_what_was_put_into_the_file_before_is_taken_out_again_or_comes_back(
+    desk: ReleaseDesk,
+) -> None:
+    desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+    put_in_force(desk, "c.json")
+    desk.person.must("policy", "trusted-root", "d.json", "--remove")
+    back = desk.person.must("policy", "trusted-root", "d.json", "--from-file", "ours.json")
+    assert "counts any more" not in back.err
+    put_in_force(desk, "d.json")
+    assert TRUSTED_ROOT_PATH in desk.chain().targets.signed.targets
+
+
 def test_it_is_mirrored_and_never_collected(desk: ReleaseDesk) -> None:
     desk.publish("1.0.0")
     desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")

@@ -24,6 +24,7 @@ from lockgate_release.trust.ceremony import (
     make_first,
     read_arrangement,
 )
+from lockgate_release.trust.ceremony.examining import removed_in
 from lockgate_release.trust.ceremony.file import read_root, read_targets
 from lockgate_release.trust.chain import Chain
 from lockgate_release.trust.roles import Role
@@ -44,6 +45,7 @@ class Change:
         renew: Roles to sign again.
         policy: The policy's bytes, where it changes.
         trusted_root: The bytes of Sigstore's trusted root, where it comes or changes.
+        removed: Documents that go, by path; the policy comes along.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Change:
     renew: frozenset[str] = frozenset()
     policy: bytes | None = None
     trusted_root: bytes | None = None
+    removed: frozenset[str] = frozenset()
 
 
 def begin_or_extend(
@@ -99,13 +102,19 @@ def _make(
             policy=change.policy,
             trusted_root=change.trusted_root,
             renew=change.renew,
+            removed=change.removed,
         )
         return make_ceremony(app, change.title, chain, wish, call.around.now())
     _check_follows(earlier, chain)
+    removed = change.removed | removed_in(chain, read_targets(earlier), earlier.documents)
+    if change.trusted_root is not None:
+        removed -= {TRUSTED_ROOT_PATH}
+    known = change.trusted_root or earlier.documents.get(TRUSTED_ROOT_PATH)
     wish = Wish(
         arrangement=change.edit(_arrangement_in(earlier, chain)),
         policy=change.policy or earlier.documents.get(POLICY_PATH),
-        trusted_root=change.trusted_root or earlier.documents.get(TRUSTED_ROOT_PATH),
+        trusted_root=None if TRUSTED_ROOT_PATH in removed else known,
+        removed=removed,
         renew=change.renew | frozenset(earlier.parts),
     )
     title = _join(earlier.title, change.title)

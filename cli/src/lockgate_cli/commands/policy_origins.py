@@ -14,9 +14,14 @@ from lockgate_cli.commands.root import FILE, source_of
 from lockgate_cli.context import Call, read_file, takes
 from lockgate_cli.output import warn
 from lockgate_cli.public_good import read_public_good
+from lockgate_cli.remembering import load_newest_base
+from lockgate_cli.repository import FileReader, read_document
 from lockgate_release.digests import digest_bytes
+from lockgate_release.documents import parse_policy
 from lockgate_release.documents.trusted_root import MAX_TRUSTED_ROOT_BYTES, parse_trusted_root
 from lockgate_release.errors import DocumentError, UsageError
+from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
+from lockgate_release.trust.ceremony import Ceremony
 
 __all__ = ["policy"]
 
@@ -39,6 +44,11 @@ _PATH = click.Path(dir_okay=False, path_type=Path)
     is_flag=True,
     help="The public Sigstore's, as the sigstore package that is installed here brings it.",
 )
+@click.option(
+    "--remove",
+    is_flag=True,
+    help="Trust nobody's word on who built a release any more; refused while a channel demands it.",
+)
 @FROM
 @click.option("--dry-run", is_flag=True, help="Say what would come of it; write nothing.")
 @_JSON
@@ -49,6 +59,7 @@ def trusted_root(
     file: Path,
     chosen: Path | None,
     public_good: bool,
+    remove: bool,
     address: str | None,
     dry_run: bool,
     as_json: bool,
@@ -58,10 +69,24 @@ def trusted_root(
     Whoever stands in it vouches for who built a release. Clients take it from the app's own signed
     targets, and from nowhere else. Renew it when Sigstore's services change their keys.
     """
-    if public_good == (chosen is not None):
+    if [public_good, chosen is not None, remove].count(True) != 1:
         raise UsageError(
-            "which trusted root?", expected="either --from-file FILE or --sigstore-public-good"
+            "which trusted root?",
+            expected="one of --from-file FILE, --sigstore-public-good and --remove",
         )
+    new = None if remove else _read_new(call, chosen)
+    path = call.around.folder / file
+    earlier = load_ceremony(path) if path.exists() else None
+    check_registered(earlier, file)
+    with source_of(call, earlier, address) as reader:
+        change = Change(title="who vouches for origins", trusted_root=new)
+        if remove:
+            change = _removal(call, reader, earlier)
+        put_into(call, reader, file, change, dry_run=dry_run, as_json=as_json)
+
+
+def _read_new(call: Call, chosen: Path | None) -> bytes:
+    """Return the trusted root to come, and warn of what signing it means."""
     data, source = (
         (read_file(call.around.folder / chosen), chosen.name)
         if chosen is not None
@@ -72,12 +97,35 @@ def trusted_root(
         f"whoever signs this trusts {source} (SHA-256 {digest_bytes(data)}): compare it with what "
         "somebody else has, from another place"
     )
-    path = call.around.folder / file
-    earlier = load_ceremony(path) if path.exists() else None
-    check_registered(earlier, file)
-    with source_of(call, earlier, address) as reader:
-        change = Change(title="who vouches for origins", trusted_root=data)
-        put_into(call, reader, file, change, dry_run=dry_run, as_json=as_json)
+    return data
+
+
+def _removal(call: Call, reader: FileReader, earlier: Ceremony | None) -> Change:
+    """Return the change that takes the trusted root away, with the policy that does without.
+
+    Raises:
+        UsageError: There is none, or a channel demands proofs of origin.
+    """
+    base = load_newest_base(call, reader, call.app, call.pinned_root())
+    known = earlier.documents if earlier is not None else {}
+    if TRUSTED_ROOT_PATH not in {*base.chain.targets.signed.targets, *known}:
+        raise UsageError("there is none", subject=TRUSTED_ROOT_PATH, hint="Nothing is to be done.")
+    policy = known.get(POLICY_PATH) or read_document(reader, base.app, base.chain, POLICY_PATH)
+    rules = parse_policy(policy).channels
+    asking = sorted(name for name, rule in rules.items() if rule.attestations is not None)
+    if asking:
+        raise UsageError(
+            "proofs of origin are demanded, and nobody could verify them any more",
+            subject=TRUSTED_ROOT_PATH,
+            found=", ".join(asking),
+            hint=f"Lift that in the same ceremony first: lockgate policy edit FILE --channel "
+            f"'{asking[0]}' --no-attest.",
+        )
+    return Change(
+        title="nobody vouches for origins",
+        policy=policy,
+        removed=frozenset({TRUSTED_ROOT_PATH}),
+    )
 
 
 def _check(data: bytes, source: str) -> None:

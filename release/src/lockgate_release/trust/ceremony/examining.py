@@ -74,6 +74,7 @@ class Examined:
         releases: The next list of releases, if it has one.
         policy: The policy to come, if it has one.
         trusted_root: Sigstore's trusted root to come, if it has one.
+        removed: Documents that go, by path.
         demands: Which signatures it takes.
     """
 
@@ -86,6 +87,7 @@ class Examined:
     releases: Metadata[Targets] | None
     policy: PolicyDocument | None
     trusted_root: TrustedRoot | None
+    removed: frozenset[str]
     demands: tuple[Demand, ...]
 
     @property
@@ -157,6 +159,7 @@ def examine(ceremony: Ceremony, chain: Chain | None, now: datetime) -> Examined:
         releases=parts.releases,
         policy=policy,
         trusted_root=trusted_root,
+        removed=removed_in(chain, parts.targets, ceremony.documents),
         demands=demands,
     )
 
@@ -229,7 +232,8 @@ def _check_nothing_else(
     if parts.targets is not None:
         signed = parts.targets.signed
         old = chain.targets.signed if chain else None
-        following = compose_targets(old, after, signed.version, signed.expires, documents)
+        removed = removed_in(chain, parts.targets, documents)
+        following = compose_targets(old, after, signed.version, signed.expires, documents, removed)
         _check_same("targets", signed.to_dict(), following.to_dict())
     elif documents:
         raise TrustError("documents that no part names", found=", ".join(sorted(documents)))
@@ -238,6 +242,19 @@ def _check_nothing_else(
         current = chain.releases.signed if chain else None
         same = compose_releases(current, listed.version, listed.expires)
         _check_same("releases", listed.to_dict(), same.to_dict())
+
+
+def removed_in(
+    chain: Chain | None, targets: Metadata[Targets] | None, documents: Mapping[str, bytes]
+) -> frozenset[str]:
+    """Return the documents that a ceremony takes away: at most Sigstore's trusted root.
+
+    Only beside the policy: it is held to what is demanded of origins then, and everybody sees it.
+    """
+    if chain is None or targets is None or POLICY_PATH not in documents:
+        return frozenset()
+    gone = chain.targets.signed.targets.keys() - targets.signed.targets.keys()
+    return frozenset(gone & {TRUSTED_ROOT_PATH})
 
 
 def _check_same(

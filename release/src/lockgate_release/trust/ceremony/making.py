@@ -72,12 +72,15 @@ class Wish:
         policy: The policy's bytes, where it changes.
         trusted_root: The bytes of Sigstore's trusted root, where it comes or changes.
         renew: Roles to sign again though nothing in them changes.
+        removed: Documents that go, by path. Only Sigstore's trusted root can, and the policy comes
+            along, so that everybody sees that nothing in it needs it.
     """
 
     arrangement: Arrangement
     policy: bytes | None = None
     renew: frozenset[str] = frozenset()
     trusted_root: bytes | None = None
+    removed: frozenset[str] = frozenset()
 
     @property
     def documents(self) -> Mapping[str, bytes]:
@@ -185,7 +188,9 @@ def _next_targets(
 ) -> Targets | None:
     base, expires = chain.targets.signed, now + EXPIRY[Role.TARGETS]
     number = base.version + 1
-    following = compose_targets(base, wish.arrangement, number, expires, wish.documents)
+    following = compose_targets(
+        base, wish.arrangement, number, expires, wish.documents, wish.removed
+    )
     same = following == compose_targets(base, before, number, expires, {})
     stays = root is None or can_verify(root, Role.TARGETS, chain.targets)
     return None if same and stays and Role.TARGETS not in wish.renew else following
@@ -240,8 +245,12 @@ def compose_targets(
     version: int,
     expires: datetime,
     documents: Mapping[str, bytes],
+    removed: frozenset[str] = frozenset(),
 ) -> Targets:
-    """Return `base` with these speakers, number, end and documents; without it, the first."""
+    """Return `base` with these speakers, number, end and documents, and without those removed.
+
+    Without a base, the first.
+    """
     delegated = base.delegations.roles if base and base.delegations else None
     roles, keys = {}, dict[str, Key]()
     names = [name for name in arrangement.roles if name not in (Role.ROOT, Role.TARGETS, ONLINE)]
@@ -260,6 +269,8 @@ def compose_targets(
     _put_names(following, keys)
     for path, data in documents.items():
         following.targets[path] = Document(path=path, data=data).to_target()
+    for path in removed:
+        following.targets.pop(path, None)
     return following
 
 

@@ -56,6 +56,8 @@ def tell_changes(
         lines += _tell_policy(policy, examined.policy)
     if examined.trusted_root is not None:
         lines += _tell_trusted_root(trusted_root, examined.trusted_root)
+    if TRUSTED_ROOT_PATH in examined.removed:
+        lines += _tell_no_trusted_root(trusted_root)
     lines += [_tell_part(examined, role) for role in PARTS if role in examined.ceremony.parts]
     return tuple(lines)
 
@@ -121,6 +123,12 @@ def _tell_trusted_root(before: TrustedRoot | None, after: TrustedRoot) -> list[s
     lines = [f"  + {line} comes" for line in new if line not in old]
     lines += [f"  - {line} goes" for line in old if line not in new]
     return [f"{TRUSTED_ROOT_PATH}: {line}" for line in (title, *lines)]
+
+
+def _tell_no_trusted_root(before: TrustedRoot | None) -> list[str]:
+    gone = [f"  - {line} goes" for line in (before.in_words() if before else ())]
+    title = "nobody's word on who built a release counts any more"
+    return [f"{TRUSTED_ROOT_PATH}: {line}" for line in (title, *gone)]
 
 
 def _policy_lines(policy: PolicyDocument) -> list[str]:

@@ -114,6 +114,33 @@ def test_it_cannot_be_taken_away_or_joined_unseen(
         people.examine(changed)
 
 
+def removal(people: People, policy: bytes | None) -> cer.Ceremony:
+    wanted = cer.Wish(
+        arrangement=people.arrangement(), policy=policy, removed=frozenset({TRUSTED_ROOT_PATH})
+    )
+    return cer.make_ceremony(APP, "no origins", people.chain(), wanted, people.now)
+
+
+def test_it_is_taken_away_beside_a_policy_that_does_without_and_is_told(people: People) -> None:
+    put_in_force(people, trusted_root())
+    made = removal(people, PolicyDocument(app=APP).to_bytes())
+    before = parse_trusted_root(trusted_root(), subject="x")
+    told = cer.tell_changes(people.examine(made), None, before)
+    words = [line for line in told if TRUSTED_ROOT_PATH in line]
+    assert "nobody's word" in words[0]
+    assert len(words) == 1 + len(before.in_words())
+    people.submit(people.sign(made))
+    assert people.chain().targets.signed.targets.keys() == {POLICY_PATH}
+
+
+def test_it_is_not_taken_away_while_it_is_needed_or_without_the_policy(people: People) -> None:
+    people.submit(people.sign(wish(people, trusted_root(), DEMANDING.to_bytes())))
+    with pytest.raises(TrustError, match="nobody would be told of"):
+        people.examine(removal(people, None))
+    with pytest.raises(DocumentError, match="nothing to verify them with"):
+        people.examine(removal(people, DEMANDING.to_bytes()))
+
+
 def test_what_is_no_trusted_root_is_not_signed(people: People) -> None:
     with pytest.raises(DocumentError, match="mediaType"):
         people.examine(wish(people, b'{"mediaType": "application/json"}'))
