@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from lockgate_release.digests import digest_bytes
-from lockgate_release.errors import TransportError
-from lockgate_release.layout import artifact_key
+from lockgate_release.errors import DocumentError, TransportError
+from lockgate_release.layout import artifact_key, artifact_path
 from lockgate_release.names import Sha256Hex
 from lockgate_server.ports import IfAbsent, ObjectInfo
+from lockgate_server.services.write.named_files import MAX_OTHERS, files_of_others
 from lockgate_server.services.write.sizes import AT_ONCE, sizes_in_store
 from tests.simulators.faulty_store import FaultyStore, Moment, time_out
 from tests.simulators.memory_store import MemoryStore
@@ -59,6 +60,13 @@ def test_one_alone_needs_no_thread_and_none_asks_nothing() -> None:
     store.put(artifact_key(APP, one), b"abc", IfAbsent())
     assert sizes_in_store(store, APP, [one, one]) == {one: 3}
     assert sizes_in_store(store, APP, []) == {}
+
+
+def test_a_document_cannot_have_the_store_asked_without_end() -> None:
+    paths = [artifact_path(sha256) for sha256 in _digests(MAX_OTHERS + 1)]
+    assert len(list(files_of_others({"new": paths[1:]}, (), "x"))) == MAX_OTHERS
+    with pytest.raises(DocumentError, match="too many files"):
+        list(files_of_others({"new": paths}, (), "x"))
 
 
 def test_a_store_that_fails_for_one_fails_the_publish(tmp_path: Path) -> None:

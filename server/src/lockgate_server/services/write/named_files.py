@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from lockgate_release.documents import ExtrasDocument, ReleaseDocument
 from lockgate_release.documents.references import references_in
-from lockgate_release.errors import RepositoryError, UsageError
+from lockgate_release.errors import DocumentError, RepositoryError, UsageError
 from lockgate_release.layout import artifact_key
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.strict_json import JsonObject
 
 __all__ = [
+    "MAX_OTHERS",
     "NamedFile",
     "artifact_keys",
     "check_artifacts",
@@ -20,6 +21,9 @@ __all__ = [
     "files_of_others",
     "files_of_release",
 ]
+
+MAX_OTHERS = 1000
+"""How many files a document may name that nobody here knows: each is a request to the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +84,21 @@ def files_of_others(
         document: As it was read, nothing of it left out.
         known: What has been found in it.
         subject: Which document, for people.
+
+    Raises:
+        DocumentError: It names more than the store should be asked for.
     """
     seen = {file.sha256 for file in known}
-    for sha256 in references_in(document):
-        if sha256 not in seen:
-            yield NamedFile(subject=subject, what="file that it names", sha256=sha256, size=None)
+    others = [sha256 for sha256 in references_in(document) if sha256 not in seen]
+    if len(others) > MAX_OTHERS:
+        raise DocumentError(
+            "names too many files in lists that this version has no word for",
+            subject=subject,
+            expected=f"at most {MAX_OTHERS}",
+            found=str(len(others)),
+        )
+    for sha256 in others:
+        yield NamedFile(subject=subject, what="file that it names", sha256=sha256, size=None)
 
 
 def check_artifacts(files: Iterable[NamedFile], size_of: Callable[[Sha256Hex], int | None]) -> None:
