@@ -13,7 +13,7 @@ from collections import Counter
 
 from lockgate_release.deltas.file_bytes import OldBytes
 
-__all__ = ["GRANULE_BYTES", "find_places"]
+__all__ = ["GRANULE_BYTES", "find_places", "stride_of"]
 
 GRANULE_BYTES = 1 << 16
 _MIN_STRIDE_BYTES = 512
@@ -37,9 +37,14 @@ def find_places(old: OldBytes, new: OldBytes) -> list[Counter[int]]:
     return places
 
 
+def stride_of(size: int) -> int:
+    """Return how many of so many old bytes one anchor stands for, at least."""
+    return max(_MIN_STRIDE_BYTES, size >> _MOST_ANCHORS_BITS)
+
+
 def _learn(old: OldBytes) -> dict[bytes, int]:
     known: dict[bytes, int] = {}
-    stride = max(_MIN_STRIDE_BYTES, old.size >> _MOST_ANCHORS_BITS)
+    stride = stride_of(old.size)
     for granule, at in enumerate(range(0, old.size, GRANULE_BYTES)):
         data = old.read_at(at, min(GRANULE_BYTES, old.size - at))
         for start in range(0, len(data), stride):

@@ -6,14 +6,16 @@ The libraries that find and pack what is alike are the publisher's alone: see `a
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate_release.deltas.algorithms import check_makeable, find_codec
+from lockgate_release.deltas.borrowing import find_models
 from lockgate_release.deltas.container import Head, write_head
 from lockgate_release.deltas.file_bytes import FileBytes
 from lockgate_release.deltas.plan_writing import encode_plan
 from lockgate_release.deltas.tree_matching import match_trees, to_old_entry
+from lockgate_release.deltas.tree_plan import choose_references
 from lockgate_release.digests import TreeEntry, digest_file, walk_tree
 from lockgate_release.names import Sha256Hex
 
@@ -65,6 +67,8 @@ def make_delta(
     before, after = _list(old), _list(new)
     listing = [to_old_entry(entry) for entry in before]
     plan = match_trees(before, after)
+    models = find_models(old, new, plan, listing)
+    plan = replace(plan, references=choose_references(listing, plan.entries, models))
     codec = find_codec(algorithm, subject=target.name)
     head = Head(algorithm=algorithm, plan=encode_plan(plan, listing))
     old_files = [(listing[n].path, listing[n].size_bytes) for n in plan.references]
