@@ -94,6 +94,14 @@ def test_what_is_no_app_name_is_refused(desk: ReleaseDesk, name: str) -> None:
     assert contents(desk.folder) == {}
 
 
+def test_an_app_whose_keys_could_be_taken_for_anothers_is_refused_in_words(
+    desk: ReleaseDesk,
+) -> None:
+    desk.init()
+    arguments = ["init", f"{APP}-next", "--server", desk.api, "--keys", "others"]
+    desk.person.must_end(ExitCode.USAGE, arguments, "could not be told", "Choose another name")
+
+
 def test_a_second_init_changes_nothing_and_says_so(desk: ReleaseDesk) -> None:
     desk.init()
     before, files = contents(desk.folder), desk.files()

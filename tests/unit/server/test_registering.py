@@ -90,7 +90,7 @@ def test_an_app_whose_keys_could_be_taken_for_anothers_is_refused(
     scene: Scene, first: str, second: str
 ) -> None:
     scene.ledger.pin_app(AppName(first), b"root")
-    with pytest.raises(ConflictError, match=f"told from those of {first}.*Choose another name"):
+    with pytest.raises(UsageError, match=f"told from those of {first}.*Choose another name"):
         make_online_key(scene.deps(), AppName(second))
     for free in (first, "next", "xnext", "y-next"):
         make_online_key(scene.deps(), AppName(free))
@@ -99,7 +99,7 @@ def test_an_app_whose_keys_could_be_taken_for_anothers_is_refused(
 def test_it_is_refused_too_where_its_key_is_there_already(scene: Scene) -> None:
     request = scene.publisher.register(online_key(scene))
     scene.ledger.pin_app(AppName(f"{APP}-next"), b"root")
-    with pytest.raises(ConflictError, match=f"LOCKGATE_ONLINE_KEY_{APP.upper()}_NEXT"):
+    with pytest.raises(UsageError, match=f"LOCKGATE_ONLINE_KEY_{APP.upper()}_NEXT"):
         register(scene.deps(), APP, request, CALLER)
     assert scene.ledger.pinned_root(APP) is None
 

@@ -41,8 +41,8 @@ def make_online_key(deps: WriteDeps, app: AppName) -> Key:
     """Return the public half of the server's key for an app that is about to be registered.
 
     Raises:
-        ConflictError: The app is registered: its root already says which key it is. Or another one
-            is, with which it would share the variables of its keys.
+        ConflictError: The app is registered: its root already says which key it is.
+        UsageError: Another app is there, with which it would share the variables of its keys.
         LocalError: The key can be neither read nor written.
     """
     if deps.ledger.highest(app) is not None:
@@ -111,12 +111,12 @@ def _check_name(deps: WriteDeps, app: AppName) -> None:
     """Refuse a name by which another app's keys would be found, or the other way round.
 
     Raises:
-        ConflictError: There is such an app.
+        UsageError: There is such an app.
     """
     for other in deps.ledger.apps():
         variable = "" if other == app else shared_variable(app, other)
         if variable:
-            raise ConflictError(
+            raise UsageError(
                 f"its keys could not be told from those of {other}",
                 subject=app,
                 found=f"{variable} would be a variable of both",
