@@ -133,6 +133,10 @@ def test_the_status_says_what_every_channel_offers_and_when_each_role_expires(
                 "timestamp_version": 2,
                 "releases": 1,
                 "channels": ["stable"],
+                "offered": {"stable": ["1.0.0"]},
+                "first_to_expire": {"role": "timestamp", "expires_at": "2026-02-07T08:00:00Z"},
+                "pending": 0,
+                "awaited": 0,
             }
         ]
     }
