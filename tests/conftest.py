@@ -1,6 +1,7 @@
 """Holds for every test: no socket leaves this machine, and a failure can be repeated."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,17 @@ def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
         if MEASURED.isdisjoint([request.path, *request.path.parents]):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         yield
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No coverage in the processes of this test: it would hear SIGTERM in their place."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
+@pytest.fixture
+def hearing_hangups() -> Iterator[None]:
+    """What a test starts is told of a lost terminal, also where the tests run under nohup."""
+    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, usual)

@@ -54,10 +54,8 @@ class Scene:
         return str(json.loads(answer.stdout)["updater"])
 
 
-@pytest.fixture(autouse=True)
-def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs here are copies of the updater: coverage learns nothing of them, and costs much."""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+# What runs here are copies of the updater: coverage learns nothing of them, and costs much.
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
 @pytest.fixture
