@@ -46,7 +46,8 @@ def cut_blocks(old: OldBytes, new: OldBytes, *, memory_bytes: int) -> list[Block
         return []
     if old.size + _BYTES_A_NEW_BYTE * new.size <= most:
         return [Block(Stretches(old, [(0, old.size)]), Stretches(new, [(0, new.size)]))]
-    size = max(most // (_BYTES_A_NEW_BYTE + _OLD_SHARE), _MIN_BLOCK_BYTES)
+    # A tenth stays free: a block of nothing but new bytes takes more to pack.
+    size = max(most * 9 // 10 // (_BYTES_A_NEW_BYTE + _OLD_SHARE), _MIN_BLOCK_BYTES)
     size = min(size, _MAX_BLOCK_BYTES)
     places = find_places(old, new)
     old_parts = list(_parts(_ends(old), _OLD_SHARE * size, _OLD_SHARE * size // _PARTS))
