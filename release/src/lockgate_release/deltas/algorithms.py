@@ -39,7 +39,9 @@ class _Encode(Protocol):
 
 
 class _Decode(Protocol):
-    def __call__(self, old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator[bytes]: ...
+    def __call__(
+        self, old: OldBytes, patch: BinaryIO, *, size_bytes: int
+    ) -> Iterator[bytes | bytearray]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

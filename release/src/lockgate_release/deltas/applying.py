@@ -96,7 +96,7 @@ def _fill(
 class _Row:
     """What a codec yields, cut into the files it belongs to."""
 
-    def __init__(self, chunks: Iterator[bytes], subject: str) -> None:
+    def __init__(self, chunks: Iterator[bytes | bytearray], subject: str) -> None:
         self._chunks = chunks
         self._subject = subject
         self._rest = memoryview(b"")

@@ -10,120 +10,131 @@ Source: Arm Architecture Reference Manual for A-profile, C6.2.
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Callable
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
 from re import Match
-from typing import NamedTuple
 
-from lockgate_release.deltas.references import Moves
+from lockgate_release.deltas.references import Span
 
-__all__ = ["Place", "follow", "target_of"]
+__all__ = [
+    "BRANCH_BITS",
+    "BRANCH_SIGN",
+    "CALLS",
+    "PAGES",
+    "aimed",
+    "distance_of",
+    "ends_of",
+    "is_page",
+    "paged_target",
+    "put_words",
+    "turn_literals",
+    "words_of",
+]
 
-_OPERANDS = re.compile(rb"[\x14-\x17\x94-\x97\x90\xb0\xd0\xf0]")
-"""The highest bytes of `B`, `BL` and `ADRP`."""
-_WORD = struct.Struct("<I")
+CALLS = re.compile(rb"[\x94-\x97]")
+"""The highest bytes of `BL`."""
+PAGES = re.compile(rb"[\x90\xb0\xd0\xf0]")
+"""The highest bytes of `ADRP`."""
+BRANCH_BITS = 0x03FFFFFF
+BRANCH_SIGN = 0x02000000
+_OTHER_BITS = 0xFC000000
 _PAGE = 0xFFF
 _WORD_BYTES = 4
-_BRANCH_KIND = 0x7C000000
-_BRANCH = 0x14000000
-_BRANCH_BITS = 0x03FFFFFF
-_BRANCH_SIGN = 0x02000000
 _PAGE_SIGN = 0x00100000
-_PAGE_FIELD = 0x60FFFFE0
-_REST_FIELD = 0xFFF << 10
+_NO_PAGE_FIELD = 0x9F00001F
+_NO_REST_FIELD = 0xFFC003FF
 _ADD = 0x91000000
 _LOAD = 0xF9400000
 _KIND = 0xFFC00000
+_KIND_OF_PAGE = 0x9F000000
+_PAGE_KIND = 0x90000000
 
 
-class Place(NamedTuple):
-    """Where a stretch of code comes from, and where it goes.
-
-    Attributes:
-        address: The old address of its first byte.
-        apart: What to add to an old address of it for the new one.
-        start: How many bytes stand in front of the first whole instruction.
-        first: The address that old pages count from.
-        second: The address that new pages count from.
-    """
-
-    address: int
-    apart: int
-    start: int
-    first: int
-    second: int
+def words_of(made: bytes | bytearray) -> array[int]:
+    """Return the whole words of a piece."""
+    words = array("I", bytes(made[: len(made) // _WORD_BYTES * _WORD_BYTES]))
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
 
 
-Settle = Callable[[int, int, int], int]
+def put_words(made: bytearray, words: array[int]) -> None:
+    """Write the words over the beginning of a piece."""
+    if sys.byteorder == "big":
+        words.byteswap()
+    made[: len(words) * _WORD_BYTES] = words.tobytes()
 
 
-def follow(made: bytearray, place: Place, moves: Moves, settle: Settle) -> None:
-    """Put right all operands of a stretch of code.
+def ends_of(operands: re.Pattern[bytes], highest: bytes | bytearray) -> Iterable[int]:
+    """Return the number of words up to each operand, itself included, in order.
 
     Args:
-        made: What was copied; changed in place.
-        place: Where it comes from and goes to.
-        moves: What moved how far.
-        settle: Is given the cell that an operand points at, its position, and the old address of
-            its target. Returns how far that target moved.
+        operands: The kind that is looked for.
+        highest: The highest byte of each word.
     """
-    mask, shift = moves.mask, moves.shift
-    start, old, apart = place.start, place.address, place.apart
-    size = start + (len(made) - start) // _WORD_BYTES * _WORD_BYTES
-    read, write = _WORD.unpack_from, _WORD.pack_into
-    for end in map(Match.end, _OPERANDS.finditer(bytes(made[start + 3 : size : _WORD_BYTES]))):
-        at = start + (end - 1) * _WORD_BYTES
-        (word,) = read(made, at)
-        if word & _BRANCH_KIND == _BRANCH:
-            distance = (word & _BRANCH_BITS ^ _BRANCH_SIGN) - _BRANCH_SIGN << 2
-            target = old + at + distance
-            move = settle(target >> shift & mask, at, target)
-            if move != apart:
-                distance = distance + move - apart >> 2 & _BRANCH_BITS
-                write(made, at, word & ~_BRANCH_BITS | distance)
-            continue
-        paged = target_of(made, at, old + at, place.first)
-        if paged is not None:
-            move = settle(paged >> shift & mask, at, paged)
-            _aim(made, at, paged + move, old + apart + at, place.second)
+    return map(Match.end, operands.finditer(highest))
 
 
-def target_of(code: bytes | bytearray, at: int, address: int, origin: int) -> int | None:
-    """Return what the operand at `at` points at, or None if it is none.
+def distance_of(call: int) -> int:
+    """Return how far a call leads, in bytes."""
+    return (call & BRANCH_BITS ^ BRANCH_SIGN) - BRANCH_SIGN << 2
+
+
+def is_page(word: int) -> bool:
+    """Return whether an instruction is `ADRP`."""
+    return word & _KIND_OF_PAGE == _PAGE_KIND
+
+
+def paged_target(page: int, rest: int, address: int) -> int | None:
+    """Return what two instructions point at, or None if they do not belong together.
 
     Args:
-        code: The code.
-        at: Where the instruction stands in it.
-        address: The address of that instruction.
-        origin: The address that pages count from.
+        page: The `ADRP`.
+        rest: The instruction behind it.
+        address: Where the `ADRP` stands, counted from the same point as the target.
     """
-    word: int = _WORD.unpack_from(code, at)[0]
-    if word & _BRANCH_KIND == _BRANCH:
-        distance = (word & _BRANCH_BITS ^ _BRANCH_SIGN) - _BRANCH_SIGN
-        return address + (distance << 2)
-    if word & 0x9F000000 != 0x90000000 or at + 2 * _WORD_BYTES > len(code):
-        return None
-    rest: int = _WORD.unpack_from(code, at + _WORD_BYTES)[0]
     scale = _scale(rest)
-    if scale is None or rest >> 5 & 31 != word & 31:
+    if scale is None or rest >> 5 & 31 != page & 31:
         return None
-    pages = word >> 29 & 3 | word >> 3 & 0x1FFFFC
+    pages = page >> 29 & 3 | page >> 3 & 0x1FFFFC
     pages = (pages ^ _PAGE_SIGN) - _PAGE_SIGN
-    page = (address - origin & ~_PAGE) + (pages << 12)
-    return origin + page + ((rest >> 10 & _PAGE) << scale)
+    return (address & ~_PAGE) + (pages << 12) + ((rest >> 10 & _PAGE) << scale)
+
+
+def aimed(page: int, rest: int, address: int, target: int) -> tuple[int, int]:
+    """Return the two instructions, made to point at `target`."""
+    pages = (target >> 12) - (address >> 12)
+    inside = (target & _PAGE) >> (_scale(rest) or 0)
+    return (
+        page & _NO_PAGE_FIELD | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5,
+        rest & _NO_REST_FIELD | inside << 10,
+    )
+
+
+def turn_literals(made: bytearray, spans: Sequence[Span], address: int, *, sign: int) -> None:
+    """Turn the distances of branches that are all literal into addresses (sign 1), or back (-1).
+
+    Args:
+        made: A piece; changed in place.
+        spans: Where its bytes come from.
+        address: The new address of its first byte.
+        sign: 1 or -1.
+    """
+    words = words_of(made)
+    order = iter(spans)
+    start, limit, apart = 0, 0, None
+    base = sign * (address >> 2)
+    for count in ends_of(CALLS, made[3::_WORD_BYTES]):
+        while _WORD_BYTES * count > limit:
+            start = limit
+            limit, apart = next(order)
+        if apart is None and _WORD_BYTES * (count - 1) >= start:
+            word = words[count - 1]
+            words[count - 1] = word & _OTHER_BITS | word + base + sign * count & BRANCH_BITS
+    put_words(made, words)
 
 
 def _scale(word: int) -> int | None:
     kind = word & _KIND
     return 0 if kind == _ADD else 3 if kind == _LOAD else None
-
-
-def _aim(made: bytearray, at: int, target: int, address: int, origin: int) -> None:
-    """Let the page and the rest at `at`, whose new address is `address`, mean `target`."""
-    (word,) = _WORD.unpack_from(made, at)
-    (rest,) = _WORD.unpack_from(made, at + _WORD_BYTES)
-    pages = (target - origin >> 12) - (address - origin >> 12)
-    word = word & ~_PAGE_FIELD | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5
-    _WORD.pack_into(made, at, word & 0xFFFFFFFF)
-    inside = (target - origin & _PAGE) >> (_scale(rest) or 0)
-    _WORD.pack_into(made, at + _WORD_BYTES, rest & ~_REST_FIELD & 0xFFFFFFFF | inside << 10)

@@ -4,22 +4,21 @@
 
     1. A delta is a row of blocks; the sizes of what they make add up to what the caller expects.
     2. A block is its head, the directory of its columns, and the columns.
-    3. Covers say what is copied from where; what no cover makes is taken from the literals.
+    3. What a block makes is made piece by piece. Covers say what is copied from where; what no
+       cover makes is taken from the literals.
     4. Addresses in what was copied are predicted from where their targets went.
-    5. A fix-up adds to one 32-bit word of what was copied and predicted.
+    5. A fix-up adds to one 32-bit word of a piece.
     6. Every length is a limit: it is checked before memory is taken. Nothing may be left over.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from lockgate_release.deltas.arm64 import Place
+from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import (
     ColumnReader,
     ColumnSpec,
@@ -28,22 +27,24 @@ from lockgate_release.deltas.columns import (
     varints_of,
     words_of,
 )
-from lockgate_release.deltas.file_bytes import OldBytes
+from lockgate_release.deltas.covers import CoverTable
+from lockgate_release.deltas.file_bytes import OldBytes, OldPages
 from lockgate_release.deltas.operands import Operands
 from lockgate_release.deltas.references import (
-    NO_REGION,
     Moves,
+    Piece,
     Region,
     RegionKind,
     Segment,
-    literal_addresses,
-    predict_words,
+    Span,
+    literal_places,
+    pieces_of,
 )
+from lockgate_release.deltas.tables import predict_words
 
 __all__ = [
     "COLUMNS",
     "MAX_COVERS",
-    "MAX_PIECE_BYTES",
     "MAX_STRETCHES",
     "MAX_TABLE_BITS",
     "MIN_CELL_BITS",
@@ -53,8 +54,6 @@ __all__ = [
 
 MAX_COVERS = 1 << 19
 """Of one block: what their positions may take is bounded with them."""
-MAX_PIECE_BYTES = 1 << 20
-"""What is made in one piece; a longer cover is written as several."""
 MAX_STRETCHES = 1 << 14
 """How many segments or regions a block may have."""
 MAX_TABLE_BITS = 22
@@ -62,12 +61,8 @@ MIN_CELL_BITS = 4
 _MAX_CELL_BITS = 10
 _WORD_BYTES = 4
 _WORD = struct.Struct("<I")
-_CHUNK_BYTES = 1 << 12
 _MASK = 0xFFFFFFFF
 _FAR = 1 << 62
-_BATCH_BYTES = 1 << 18
-"""Small pieces are put together: whoever takes them has work with each."""
-_HALF = 1 << 31
 _MEMORY_BYTES = 80 << 20
 
 _FLAGS = ColumnSpec(lc=0)
@@ -91,8 +86,8 @@ def decode_memory_bytes(old_bytes: int, new_bytes: int) -> int:
     return _MEMORY_BYTES if old_bytes + new_bytes else 0
 
 
-def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator[bytes]:
-    """Yield the new bytes, `size_bytes` in all, in pieces of little more than `MAX_PIECE_BYTES`.
+def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator[bytearray]:
+    """Yield the new bytes, `size_bytes` in all, in pieces of at most `MAX_PIECE_BYTES`.
 
     `patch` is read from where it stands, by position: it must be able to seek.
 
@@ -171,158 +166,108 @@ class _Block:
     """One block, on its way from old bytes to new ones."""
 
     def __init__(self, old: OldBytes, head: _Head) -> None:
-        self._old = old
+        self._old = OldPages(old)
         self._head = head
-        self._segments = head.segments
-        self._segment_starts = [segment.start for segment in head.segments]
-        self._regions = head.regions
-        self._region_starts = [region.start for region in head.regions]
-        self._last = (0, 0, NO_REGION)
         self._literals = head.columns["literals"]
         self._fixes = _Fixes(head.columns["fix-gaps"], head.columns["fix-values"])
         self._operands = Operands(head.columns, head.moves)
+        self._covers = CoverTable(head.columns, old_bytes=old.size)
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytearray]:
         """Yield what the block makes."""
-        olds, news, lengths = self._cover_table()
-        self._head.moves.seed(self._seeds(olds, news, lengths))
-        ready: list[bytes | bytearray] = []
-        at = ready_bytes = 0
-        for old_at, new_at, length in zip(olds, news, lengths, strict=True):
-            if ready and ready_bytes + new_at - at + length > _BATCH_BYTES:
-                yield b"".join(ready)
-                ready, ready_bytes = [], 0
-            if new_at - at > _BATCH_BYTES:
-                yield from self._pass_on(at, new_at)
-            elif new_at > at:
-                ready += self._pass_on(at, new_at)
-                ready_bytes += new_at - at
-            ready.append(self._copy(old_at, new_at, length))
-            ready_bytes += length
-            at = new_at + length
-        if ready:
-            yield b"".join(ready)
-        yield from self._pass_on(at, self._head.size_bytes)
-        if self._fixes.ahead_bytes:
-            raise damaged("has fix-ups behind the last cover")
-        for column in self._head.columns.values():
+        head, covers = self._head, self._covers
+        pieces = list(pieces_of(head.size_bytes, head.regions))
+        covers.read(head.covers, pieces, head.segments)
+        if head.regions:
+            head.moves.learn(zip(covers.addresses, covers.aparts, covers.lengths, strict=True))
+        done = 0
+        for piece in pieces:
+            until = covers.until(piece, done)
+            made, spans = self._assembled(piece, slice(done, until))
+            self._predict(made, piece, spans)
+            self._fixes.apply(made, piece.start)
+            yield made
+            done = until
+        self._fixes.finish()
+        for column in head.columns.values():
             column.finish()
 
-    def _cover_table(self) -> tuple[array[int], array[int], array[int]]:
-        olds, news, lengths = array("q"), array("q"), array("q")
-        columns = (varints_of(self._head.columns[name]) for name in ("gaps", "lengths", "seeks"))
-        old_at = new_at = 0
-        size_bytes, old_size = self._head.size_bytes, self._old.size
-        for gap, length, seek in zip(*columns, strict=False):
-            new_at += gap
-            old_at += gap + (seek >> 1 ^ -(seek & 1))
-            olds.append(old_at)
-            news.append(new_at)
-            lengths.append(length)
-            if length > MAX_PIECE_BYTES or new_at + length > size_bytes:
-                raise damaged("a cover is too long")
-            if old_at < 0 or old_at + length > old_size:
-                raise damaged("a cover lies outside of the old bytes")
-            if len(olds) > self._head.covers:
-                break
-            new_at += length
-            old_at += length
-        if len(olds) != self._head.covers:
-            raise damaged("has another number of covers than its head says")
-        return olds, news, lengths
+    def _assembled(self, piece: Piece, part: slice) -> tuple[bytearray, list[Span]]:
+        covers, read_at = self._covers, self._old.read_at
+        news, lengths, start = covers.news[part], covers.lengths[part], piece.start
+        literals = self._literals.read(piece.end - start - sum(lengths))
+        if piece.region.kind is RegionKind.X86:
+            places = literal_places(piece, zip(news, lengths, strict=True))
+            literals = x86.turn_literals(literals, places, sign=-1)
+        parts: list[bytes] = []
+        spans: list[Span] = []
+        at = used = 0
+        for old_at, new_at, length, apart in zip(
+            covers.olds[part], news, lengths, covers.aparts[part], strict=True
+        ):
+            gap = new_at - start - at
+            if gap:
+                parts.append(literals[used : used + gap])
+                used += gap
+                spans.append((at + gap, None))
+            parts.append(read_at(old_at, length))
+            at += gap + length
+            spans.append((at, apart))
+        if used < len(literals):
+            parts.append(literals[used:])
+            spans.append((piece.end - start, None))
+        return bytearray(b"".join(parts)), spans
 
-    def _seeds(
-        self, olds: array[int], news: array[int], lengths: array[int]
-    ) -> Iterator[tuple[int, int, int]]:
-        if not self._regions:
-            return
-        for old_at, new_at, length in zip(olds, news, lengths, strict=True):
-            address = old_at + self._old_bias(old_at)
-            yield address, new_at + self._region(new_at).bias - address, length
-
-    def _old_bias(self, at: int) -> int:
-        index = bisect_right(self._segment_starts, at)
-        return self._segments[index - 1].bias if index else 0
-
-    def _region(self, at: int) -> Region:
-        # New positions come in order: nearly always it is the region of the last one.
-        start, end, region = self._last
-        if not start <= at < end:
-            index = bisect_right(self._region_starts, at)
-            region = self._regions[index - 1] if index else NO_REGION
-            end = self._region_starts[index] if index < len(self._regions) else _FAR
-            self._last = (region.start, end, region)
-        return region
-
-    def _pass_on(self, at: int, end: int) -> Iterator[bytes]:
-        while at < end:
-            region = self._region(at)
-            data = self._literals.read(min(end - at, MAX_PIECE_BYTES))
-            if region.kind is RegionKind.X86:
-                data = literal_addresses(data, at + region.bias, sign=-1)
-            at += len(data)
-            yield data
-
-    def _copy(self, old_at: int, new_at: int, length: int) -> bytes | bytearray:
-        copied = self._old.read_at(old_at, length)
-        if len(copied) != length:
-            raise damaged("the old bytes are shorter than they were")
-        region = self._region(new_at)
-        if region.kind is RegionKind.PLAIN:
-            return self._fixes.apply(copied)
-        address = old_at + self._old_bias(old_at)
-        made = bytearray(copied)
-        apart = (new_at + region.bias - address + _HALF & _MASK) - _HALF
-        if region.kind is RegionKind.X86:
-            self._operands.x86(made, copied, address, apart)
-        elif region.kind is RegionKind.ARM64:
-            start = (region.start - new_at) % _WORD_BYTES
-            self._operands.arm64(made, Place(address, apart, start, region.first, region.second))
-        else:
-            predict_words(made, region, self._head.moves, address, new_at)
-        return self._fixes.apply(made)
+    def _predict(self, made: bytearray, piece: Piece, spans: list[Span]) -> None:
+        kind = piece.region.kind
+        if kind is RegionKind.X86:
+            self._operands.x86(made, piece, spans)
+        elif kind is RegionKind.ARM64:
+            arm64.turn_literals(made, spans, piece.address, sign=-1)
+            self._operands.arm64(made, piece, spans)
+        elif kind is not RegionKind.PLAIN:
+            predict_words(made, piece, spans, self._head.moves)
 
 
 class _Fixes:
-    """The fix-ups of a block, in the order of their positions.
-
-    Attributes:
-        ahead_bytes: How many copied bytes come before the next one, or the end.
-    """
+    """The fix-ups of a block, in the order of their positions."""
 
     def __init__(self, gaps: ColumnReader, values: ColumnReader) -> None:
         self._gaps = varints_of(gaps)
         self._values = words_of(values)
-        self.ahead_bytes = next(self._gaps, 0)
+        self._next = next(self._gaps, _FAR)
 
-    def apply(self, made: bytes | bytearray) -> bytes | bytearray:
-        """Return what was copied and predicted, put right.
+    def apply(self, made: bytearray, start: int) -> None:
+        """Put right a piece that was copied and predicted, which begins at `start`.
 
         Raises:
-            ArchiveError: A fix-up has no value, or there is no end of them.
+            ArchiveError: A fix-up has no value.
         """
         size = len(made)
-        at = self.ahead_bytes
-        if at >= size:
-            self.ahead_bytes = at - size
-            return made
-        if not isinstance(made, bytearray):
-            made = bytearray(made)
+        at = self._next - start
         read, write = _WORD.unpack_from, _WORD.pack_into
         gaps, values = self._gaps, self._values
         last = size - _WORD_BYTES
         try:
             while at <= last:
                 write(made, at, read(made, at)[0] + next(values) & _MASK)
-                at += _WORD_BYTES + next(gaps)
+                at += _WORD_BYTES + next(gaps, _FAR)
             if at < size:
                 word = int.from_bytes(made[at:], "little") + next(values) & _MASK
                 made[at:] = word.to_bytes(_WORD_BYTES, "little")[: size - at]
-                at = size + next(gaps)
+                at = size + next(gaps, _FAR)
         except StopIteration as error:
             raise damaged("has fewer fix-ups than it needs") from error
-        self.ahead_bytes = at - size
-        return made
+        self._next = at + start
+
+    def finish(self) -> None:
+        """Make sure that none is left.
+
+        Raises:
+            ArchiveError: There are some behind the end.
+        """
+        if self._next < _FAR:
+            raise damaged("has fix-ups behind its end")
 
 
 def _limited(value: int, limit: int, what: str) -> int:

@@ -14,7 +14,6 @@ from lockgate_release.deltas.columns import pack_column, write_varint, write_var
 from lockgate_release.deltas.decoding import (
     COLUMNS,
     MAX_COVERS,
-    MAX_PIECE_BYTES,
     MAX_STRETCHES,
     MAX_TABLE_BITS,
     MIN_CELL_BITS,
@@ -23,7 +22,7 @@ from lockgate_release.deltas.file_bytes import OldBytes
 from lockgate_release.deltas.grouping import find_all_covers
 from lockgate_release.deltas.matching import Cover, without_noise
 from lockgate_release.deltas.predicting import Predictor
-from lockgate_release.deltas.references import RegionKind, Segment, literal_addresses
+from lockgate_release.deltas.references import Piece, Segment, pieces_of
 from lockgate_release.deltas.regions import Layout, find_layout
 from lockgate_release.deltas.rematching import rematch_tables
 from lockgate_release.deltas.stretches import Stretches
@@ -67,10 +66,11 @@ def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) ->
     if layout.tables:
         moves = layout.moves(found, table_bits=table_bits, cell_bits=cell_bits)
         found = rematch_tables(old, new, found, layout, moves)
-    covers = list(_split(_unbroken(found, row), layout))[:MAX_COVERS]
+    pieces = list(pieces_of(len(new), layout.regions))
+    covers = list(_split(_unbroken(found, row), pieces))[:MAX_COVERS]
     moves = layout.moves(covers, table_bits=table_bits, cell_bits=cell_bits)
     predictor = Predictor(layout, moves)
-    predictor.work(old, new, covers)
+    predictor.work(old, new, covers, pieces)
     edges = [Cover(0, 0, 0), *(Cover(row.place(c.old), c.new, c.length) for c in covers)]
     columns = {
         "gaps": write_varints(c.new - a.new - a.length for a, c in pairwise(edges)),
@@ -79,7 +79,6 @@ def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) ->
             _fold((c.old - a.old - a.length) - (c.new - a.new - a.length))
             for a, c in pairwise(edges)
         ),
-        "literals": _literals(new, covers, layout),
         **predictor.columns(),
     }
     packed = [pack_column(columns[name], spec) for name, spec in COLUMNS]
@@ -132,28 +131,18 @@ def _unbroken(covers: Iterable[Cover], row: Stretches) -> Iterator[Cover]:
             at += length
 
 
-def _split(covers: Iterable[Cover], layout: Layout) -> Iterator[Cover]:
-    """Cut covers where a region begins, and into pieces."""
+def _split(covers: Iterable[Cover], pieces: Iterable[Piece]) -> Iterator[Cover]:
+    """Cut covers where a piece ends."""
+    order = iter(pieces)
+    limit = 0
     for cover in covers:
         at, end = cover.new, cover.new + cover.length
         while at < end:
-            until = min(end, at + MAX_PIECE_BYTES, layout.region_end(at))
+            while at >= limit:
+                limit = next(order).end
+            until = min(end, limit)
             yield Cover(cover.old + at - cover.new, at, until - at)
             at = until
-
-
-def _literals(new: bytes, covers: list[Cover], layout: Layout) -> bytes:
-    pieces = []
-    for left, right in pairwise([Cover(0, 0, 0), *covers, Cover(0, len(new), 0)]):
-        at = left.new + left.length
-        while at < right.new:
-            region = layout.region(at)
-            data = new[at : min(right.new, at + MAX_PIECE_BYTES)]
-            if region.kind is RegionKind.X86:
-                data = literal_addresses(data, at + region.bias, sign=1)
-            pieces.append(data)
-            at += len(data)
-    return b"".join(pieces)
 
 
 def _fold(value: int) -> int:

@@ -12,9 +12,12 @@ from typing import Protocol
 from lockgate_release.archives.copying import PLAIN_FILE
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["FileBytes", "OldBytes"]
+__all__ = ["FileBytes", "OldBytes", "OldPages"]
 
 _MAX_OPEN = 16
+_PAGE_BITS = 16
+_PAGE_BYTES = 1 << _PAGE_BITS
+_MAX_PAGES = 128
 
 
 class OldBytes(Protocol):
@@ -101,3 +104,40 @@ class FileBytes:
         # The last used stands last, so that the first is the one to close.
         self._open[index] = handle
         return handle
+
+
+class OldPages:
+    """Bytes of which the last read pages stay at hand: at most 8 MiB."""
+
+    def __init__(self, source: OldBytes) -> None:
+        """Read from `source`."""
+        self._source = source
+        self._pages: dict[int, bytes] = {}
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return exactly `size` bytes from `offset` on; all of them must be there.
+
+        Raises:
+            ArchiveError: There are fewer.
+        """
+        if size >= _PAGE_BYTES:
+            return self._source.read_at(offset, size)
+        number = offset >> _PAGE_BITS
+        start = offset - (number << _PAGE_BITS)
+        page = self._pages.get(number)
+        if page is None:
+            page = self._load(number)
+        data = page[start : start + size]
+        if len(data) < size:
+            # It goes on in the next page.
+            rest = offset + len(data)
+            data += self._source.read_at(rest, offset + size - rest)
+        return data
+
+    def _load(self, number: int) -> bytes:
+        while len(self._pages) >= _MAX_PAGES:
+            del self._pages[next(iter(self._pages))]
+        start = number << _PAGE_BITS
+        page = self._source.read_at(start, min(_PAGE_BYTES, self._source.size - start))
+        self._pages[number] = page
+        return page

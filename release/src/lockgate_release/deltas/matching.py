@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 __all__ = ["Cover", "find_covers", "without_noise"]
 
-_MIN_COVER_BYTES = 24
+_MIN_COVER_BYTES = 40
 
 _FLAG_SAME = 0x80
 _FLAG_BACK = 0x40

@@ -1,19 +1,17 @@
-"""What stands in code as an operand, put right while a delta is applied."""
+"""What stands in code as an operand, put right while a delta is applied.
+
+The loops are written out: they go through half a million operands of a program of 20 MB.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
-from re import Match
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lockgate_release.deltas.arm64 import Place, follow
+from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import ColumnReader, bits_of, damaged, words_of
-from lockgate_release.deltas.references import (
-    CELL_UNKNOWN,
-    FLAG_COLUMNS,
-    X86_OPERANDS,
-    Moves,
-)
+from lockgate_release.deltas.references import CELL_UNKNOWN, Moves, Piece, Span
 
 __all__ = ["Operands"]
 
@@ -21,6 +19,7 @@ _WORD_BYTES = 4
 _WORD = struct.Struct("<I")
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
+_OTHER_BITS = _MASK ^ arm64.BRANCH_BITS
 
 
 class Operands:
@@ -28,57 +27,59 @@ class Operands:
 
     def __init__(self, columns: Mapping[str, ColumnReader], moves: Moves) -> None:
         """Begin with the columns of a block, and what its covers tell of moves."""
-        names = ("flags-stayed", "flags-moved", "flags-unknown")
-        self._flags = [bits_of(columns[name]) for name in names[:FLAG_COLUMNS]]
+        self._stayed = bits_of(columns["flags-stayed"])
+        self._moved = bits_of(columns["flags-moved"])
+        self._unknown = bits_of(columns["flags-unknown"])
         self._targets = words_of(columns["targets"])
         self._moves = moves
 
-    def x86(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
-        """Change in `made` what points at something that moved otherwise than by `apart`.
-
-        Raises:
-            ArchiveError: There are more operands than bits for them.
-        """
-        try:
-            self._x86(made, copied, address, apart)
-        except StopIteration as error:
-            raise damaged("has fewer bits than operands") from error
-
-    def arm64(self, made: bytearray, place: Place) -> None:
+    def x86(self, made: bytearray, piece: Piece, spans: Sequence[Span]) -> None:
         """Change in `made` what points at something that moved otherwise than it did.
 
         Raises:
             ArchiveError: There are more operands than bits for them.
         """
-        cells = self._moves.cells
-        stayed, moved, unknown = self._flags
-
-        def settle(cell: int, _: int, __: int) -> int:
-            move = cells[cell]
-            if move == place.apart:
-                is_wrong = next(stayed)
-            elif move == CELL_UNKNOWN:
-                cells[cell] = move = place.apart
-                is_wrong = next(unknown)
-            else:
-                is_wrong = next(moved)
-            if is_wrong:
-                cells[cell] = move = (move + next(self._targets) + _HALF & _MASK) - _HALF
-            return move
-
+        copied = bytes(made)
         try:
-            follow(made, place, self._moves, settle)
+            for pattern in x86.OPERANDS:
+                self._distances(made, x86.ends_of(pattern, copied), piece.address, spans)
         except StopIteration as error:
             raise damaged("has fewer bits than operands") from error
 
-    def _x86(self, made: bytearray, copied: bytes, address: int, apart: int) -> None:
+    def arm64(self, made: bytearray, piece: Piece, spans: Sequence[Span]) -> None:
+        """Change in `made` what points at something that moved otherwise than it did.
+
+        Raises:
+            ArchiveError: There are more operands than bits for them.
+        """
+        words = arm64.words_of(made)
+        highest = made[3::_WORD_BYTES]
+        try:
+            self._calls(words, highest, piece.address, spans)
+            self._pages(words, highest, piece, spans)
+        except StopIteration as error:
+            raise damaged("has fewer bits than operands") from error
+        arm64.put_words(made, words)
+
+    def _distances(
+        self, made: bytearray, ends: Iterable[int], address: int, spans: Sequence[Span]
+    ) -> None:
         cells, mask, shift = self._moves.cells, self._moves.mask, self._moves.shift
-        stayed, moved, unknown = self._flags
+        stayed, moved, unknown = self._stayed, self._moved, self._unknown
         read, write = _WORD.unpack_from, _WORD.pack_into
-        for end in map(Match.end, X86_OPERANDS.finditer(copied)):
-            at = end - _WORD_BYTES
-            (word,) = read(copied, at)
-            cell = address + end + word >> shift & mask
+        order = iter(spans)
+        limit, apart = 0, None
+        old = address
+        for end in ends:
+            if end > limit:
+                start, limit, apart = _span_at(order, limit, end)
+                old = address - (apart or 0)
+                if end - _WORD_BYTES < start:
+                    continue
+            if apart is None:
+                continue
+            (word,) = read(made, end - _WORD_BYTES)
+            cell = old + end + word >> shift & mask
             move = cells[cell]
             if move == apart:
                 if not next(stayed):
@@ -88,8 +89,88 @@ class Operands:
                 if not next(unknown):
                     continue
             elif not next(moved):
-                write(made, at, word + move - apart & _MASK)
+                write(made, end - _WORD_BYTES, word + move - apart & _MASK)
                 continue
-            move = (move + next(self._targets) + _HALF & _MASK) - _HALF
-            cells[cell] = move
-            write(made, at, word + move - apart & _MASK)
+            cells[cell] = move = (move + next(self._targets) + _HALF & _MASK) - _HALF
+            write(made, end - _WORD_BYTES, word + move - apart & _MASK)
+
+    def _calls(
+        self, words: array[int], highest: bytearray, address: int, spans: Sequence[Span]
+    ) -> None:
+        cells, mask, shift = self._moves.cells, self._moves.mask, self._moves.shift
+        stayed, moved = self._stayed, self._moved
+        bits, sign = arm64.BRANCH_BITS, arm64.BRANCH_SIGN
+        order = iter(spans)
+        limit, apart = 0, None
+        old = address
+        for count in arm64.ends_of(arm64.CALLS, highest):
+            end = _WORD_BYTES * count
+            if end > limit:
+                start, limit, apart = _span_at(order, limit, end)
+                old = address - (apart or 0) - _WORD_BYTES
+                if end - _WORD_BYTES < start:
+                    continue
+            if apart is None:
+                continue
+            word = words[count - 1]
+            distance = (word & bits ^ sign) - sign << 2
+            cell = old + end + distance >> shift & mask
+            move = cells[cell]
+            if move == apart:
+                if not next(stayed):
+                    continue
+                cells[cell] = move = self._corrected(move)
+            elif move == CELL_UNKNOWN:
+                move = self._settled(cell, apart)
+            elif next(moved):
+                cells[cell] = move = self._corrected(move)
+            words[count - 1] = word & _OTHER_BITS | distance + move - apart >> 2 & bits
+
+    def _pages(
+        self, words: array[int], highest: bytearray, piece: Piece, spans: Sequence[Span]
+    ) -> None:
+        mask, shift = self._moves.mask, self._moves.shift
+        first, second = piece.region.first, piece.region.second
+        order = iter(spans)
+        limit, apart = 0, None
+        for count in arm64.ends_of(arm64.PAGES, highest):
+            end = _WORD_BYTES * count
+            if end > limit:
+                start, limit, apart = _span_at(order, limit, end)
+                if end - _WORD_BYTES < start:
+                    continue
+            if apart is None or end + _WORD_BYTES > limit:
+                continue
+            address = piece.address + end - _WORD_BYTES
+            page, rest = words[count - 1], words[count]
+            target = arm64.paged_target(page, rest, address - apart - first)
+            if target is not None:
+                target += first
+                target += self._settled(target >> shift & mask, apart) - second
+                words[count - 1], words[count] = arm64.aimed(page, rest, address - second, target)
+
+    def _settled(self, cell: int, apart: int) -> int:
+        cells = self._moves.cells
+        move = cells[cell]
+        if move == apart:
+            is_wrong = next(self._stayed)
+        elif move == CELL_UNKNOWN:
+            cells[cell] = move = apart
+            is_wrong = next(self._unknown)
+        else:
+            is_wrong = next(self._moved)
+        if is_wrong:
+            cells[cell] = move = self._corrected(move)
+        return move
+
+    def _corrected(self, move: int) -> int:
+        return (move + next(self._targets) + _HALF & _MASK) - _HALF
+
+
+def _span_at(order: Iterator[Span], start: int, at: int) -> tuple[int, int, int | None]:
+    """Return the start of the span that the byte before `at` belongs to, its end, and its apart."""
+    for limit, apart in order:
+        if at <= limit:
+            return start, limit, apart
+        start = limit
+    raise damaged("has an operand behind its end")

@@ -5,27 +5,34 @@ from __future__ import annotations
 import re
 import struct
 from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
-from lockgate_release.deltas.arm64 import Place, follow, target_of
+from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import write_varints
 from lockgate_release.deltas.matching import Cover
 from lockgate_release.deltas.references import (
     CELL_UNKNOWN,
     FLAG_COLUMNS,
-    X86_OPERANDS,
     Moves,
+    Piece,
     RegionKind,
-    predict_words,
+    Span,
+    literal_places,
 )
 from lockgate_release.deltas.regions import Layout
+from lockgate_release.deltas.tables import predict_words
 
 __all__ = ["Predictor"]
 
 _DIFFERENT = re.compile(rb"[^\0][\s\S]{0,3}")
 _INT = struct.Struct("<i")
+_WORD_BYTES = 4
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _PADDING = b"\0\0\0\0"
+_Operand = tuple[int, int, int]
+"""Where it ends in its piece, the apart of its cover, and where that cover ends."""
 
 
 class Predictor:
@@ -39,22 +46,21 @@ class Predictor:
         self._targets = array("I")
         self._gaps: list[int] = []
         self._values = array("I")
-        self._copied_bytes = 0
-        self._done_bytes = 0
+        self._literals: list[bytes] = []
+        self._fixed = 0
 
-    def work(self, old: bytes, new: bytes, covers: list[Cover]) -> None:
-        """Note what the covers lack."""
-        for cover in covers:
-            copied = old[cover.old : cover.old + cover.length]
-            wanted = new[cover.new : cover.new + cover.length]
-            self._fix(self._predicted(copied, wanted, cover), wanted)
-            self._copied_bytes += cover.length
-        if covers:
-            self._gaps.append(self._copied_bytes - self._done_bytes)
+    def work(self, old: bytes, new: bytes, covers: list[Cover], pieces: Sequence[Piece]) -> None:
+        """Note what the covers lack. Each must be all in one piece."""
+        done = 0
+        for piece in pieces:
+            until = bisect_left(covers, piece.end, done, key=_new)
+            self._work(old, new[piece.start : piece.end], covers[done:until], piece)
+            done = until
 
     def columns(self) -> dict[str, bytes]:
         """Return the columns of what was noted."""
         return {
+            "literals": b"".join(self._literals),
             "fix-gaps": write_varints(self._gaps),
             "fix-values": _little_endian(self._values),
             "targets": _little_endian(self._targets),
@@ -63,68 +69,125 @@ class Predictor:
             "flags-unknown": _pack_bits(self._flags[2]),
         }
 
-    def _predicted(self, copied: bytes, wanted: bytes, cover: Cover) -> bytes:
-        region = self._layout.region(cover.new)
-        if region.kind is RegionKind.PLAIN:
-            return copied
-        address = cover.old + self._layout.old_bias(cover.old)
-        made = bytearray(copied)
-        apart = _signed(cover.new + region.bias - address)
-        if region.kind is RegionKind.ARM64:
-            start = (region.start - cover.new) % 4
-            place = Place(address, apart, start, region.first, region.second)
-            self._note_arm64(made, wanted, place)
-        elif region.kind is RegionKind.X86:
-            self._note_operands(made, copied, wanted, (address, apart))
-        else:
-            predict_words(made, region, self._moves, address, cover.new)
-        return bytes(made)
+    def _work(self, old: bytes, wanted: bytes, covers: list[Cover], piece: Piece) -> None:
+        made = bytearray(wanted)
+        spans: list[Span] = []
+        at = 0
+        for cover in covers:
+            start = cover.new - piece.start
+            if start > at:
+                spans.append((start, None))
+            at = start + cover.length
+            made[start:at] = old[cover.old : cover.old + cover.length]
+            address = cover.old + self._layout.old_bias(cover.old)
+            spans.append((at, self._layout.apart(cover, address)))
+        if at < len(wanted):
+            spans.append((len(wanted), None))
+        self._note_literals(wanted, spans, covers, piece)
+        kind = piece.region.kind
+        if kind is RegionKind.X86:
+            copied = bytes(made)
+            for pattern in x86.OPERANDS:
+                operands = _in_covers(x86.ends_of(pattern, copied), spans)
+                self._note_distances(made, wanted, operands, piece)
+        elif kind is RegionKind.ARM64:
+            words, aims = arm64.words_of(made), arm64.words_of(wanted)
+            highest = made[3::_WORD_BYTES]
+            for pattern, note in (
+                (arm64.CALLS, self._note_calls),
+                (arm64.PAGES, self._note_pages),
+            ):
+                ends = (_WORD_BYTES * count for count in arm64.ends_of(pattern, highest))
+                note(words, aims, _in_covers(ends, spans), piece)
+            arm64.put_words(made, words)
+        elif kind is not RegionKind.PLAIN:
+            predict_words(made, piece, spans, self._moves)
+        self._fix(bytes(made), wanted, piece.start)
 
-    def _note_operands(
-        self, made: bytearray, copied: bytes, wanted: bytes, place: tuple[int, int]
+    def _note_literals(
+        self, wanted: bytes, spans: list[Span], covers: list[Cover], piece: Piece
     ) -> None:
-        address, apart = place
-        cells, mask, shift = self._moves.cells, self._moves.mask, self._moves.shift
-        stayed, moved, unknown = self._flags
-        read = _INT.unpack_from
-        for found in X86_OPERANDS.finditer(copied):
-            at = found.end() - 4
-            word, value = read(copied, at)[0], read(wanted, at)[0]
-            cell = address + at + 4 + word >> shift & mask
-            move = cells[cell]
-            flags = stayed if move == apart else moved
-            if move == CELL_UNKNOWN and move != apart:
-                flags = unknown
-                cells[cell] = move = apart
-            is_wrong = (value - word - move + apart) & _MASK != 0
-            flags.append(is_wrong)
-            if is_wrong:
-                real = _signed(value - word + apart)
-                self._targets.append(real - move & _MASK)
-                cells[cell] = real
-            made[at : at + 4] = wanted[at : at + 4]
+        kind = piece.region.kind
+        turned = bytearray(wanted)
+        if kind is RegionKind.ARM64:
+            arm64.turn_literals(turned, spans, piece.address, sign=1)
+        parts, at = [], 0
+        for end, apart in spans:
+            if apart is None:
+                parts.append(turned[at:end])
+            at = end
+        literals = b"".join(parts)
+        if kind is RegionKind.X86:
+            places = literal_places(piece, ((cover.new, cover.length) for cover in covers))
+            literals = x86.turn_literals(literals, places, sign=1)
+        self._literals.append(literals)
 
-    def _note_arm64(self, made: bytearray, wanted: bytes, place: Place) -> None:
+    def _note_distances(
+        self, made: bytearray, wanted: bytes, operands: Iterable[_Operand], piece: Piece
+    ) -> None:
+        mask, shift = self._moves.mask, self._moves.shift
+        for end, apart, _ in operands:
+            at = end - _WORD_BYTES
+            (word,), (value,) = _INT.unpack_from(made, at), _INT.unpack_from(wanted, at)
+            real = _signed(value - word + apart)
+            self._settle(piece.address + end - apart + word >> shift & mask, apart, real)
+            made[at:end] = wanted[at:end]
+
+    def _note_calls(
+        self, words: array[int], aims: array[int], operands: Iterable[_Operand], piece: Piece
+    ) -> None:
+        mask, shift = self._moves.mask, self._moves.shift
+        for end, apart, _ in operands:
+            index = end // _WORD_BYTES - 1
+            word, aim = words[index], aims[index]
+            distance = arm64.distance_of(word)
+            target = piece.address - apart + end - _WORD_BYTES + distance
+            is_call = aim & ~arm64.BRANCH_BITS == word & ~arm64.BRANCH_BITS
+            real = _signed(arm64.distance_of(aim) - distance + apart) if is_call else None
+            move = self._settle(target >> shift & mask, apart, real)
+            words[index] += (distance + move - apart >> 2 & arm64.BRANCH_BITS) - (
+                word & arm64.BRANCH_BITS
+            )
+
+    def _note_pages(
+        self, words: array[int], aims: array[int], operands: Iterable[_Operand], piece: Piece
+    ) -> None:
+        mask, shift = self._moves.mask, self._moves.shift
+        first, second = piece.region.first, piece.region.second
+        for end, apart, limit in operands:
+            index = end // _WORD_BYTES
+            address = piece.address + end - _WORD_BYTES
+            if end + _WORD_BYTES > limit:
+                continue
+            page, rest = words[index - 1], words[index]
+            target = arm64.paged_target(page, rest, address - apart - first)
+            if target is None:
+                continue
+            target += first
+            aim = None
+            if arm64.is_page(aims[index - 1]):
+                aim = arm64.paged_target(aims[index - 1], aims[index], address - second)
+            real = None if aim is None else _signed(aim + second - target)
+            target += self._settle(target >> shift & mask, apart, real) - second
+            words[index - 1], words[index] = arm64.aimed(page, rest, address - second, target)
+
+    def _settle(self, cell: int, apart: int, real: int | None) -> int:
         cells = self._moves.cells
         stayed, moved, unknown = self._flags
+        move = cells[cell]
+        flags = stayed if move == apart else moved
+        if move == CELL_UNKNOWN and move != apart:
+            flags = unknown
+            cells[cell] = move = apart
+        if real is None:
+            real = move
+        flags.append(real != move)
+        if real != move:
+            self._targets.append(real - move & _MASK)
+            cells[cell] = real
+        return real
 
-        def settle(cell: int, at: int, target: int) -> int:
-            move = cells[cell]
-            flags = stayed if move == place.apart else moved
-            if move == CELL_UNKNOWN and move != place.apart:
-                flags = unknown
-                cells[cell] = move = place.apart
-            aim = target_of(wanted, at, place.address + place.apart + at, place.second)
-            real = move if aim is None else _signed(aim - target)
-            flags.append(real != move)
-            if real != move:
-                self._targets.append(real - move & _MASK)
-                cells[cell] = real
-            return real
-
-        follow(made, place, self._moves, settle)
-
-    def _fix(self, made: bytes, wanted: bytes) -> None:
+    def _fix(self, made: bytes, wanted: bytes, start: int) -> None:
         if made == wanted:
             return
         size = len(wanted)
@@ -133,10 +196,27 @@ class Predictor:
         bits = int.from_bytes(made, "little") ^ int.from_bytes(wanted, "little")
         for found in _DIFFERENT.finditer(bits.to_bytes(len(made), "little")):
             at = found.start()
-            self._gaps.append(self._copied_bytes + at - self._done_bytes)
-            self._done_bytes = self._copied_bytes + min(at + 4, size)
+            self._gaps.append(start + at - self._fixed)
+            self._fixed = start + min(at + 4, size)
             word = int.from_bytes(wanted[at : at + 4], "little")
             self._values.append(word - int.from_bytes(made[at : at + 4], "little") & _MASK)
+
+
+def _in_covers(ends: Iterable[int], spans: Sequence[Span]) -> Iterator[_Operand]:
+    """Yield the operands of four bytes that lie wholly in one cover, by their ends."""
+    order = iter(spans)
+    start = limit = 0
+    apart: int | None = None
+    for end in ends:
+        while end > limit:
+            start = limit
+            limit, apart = next(order)
+        if apart is not None and end - _WORD_BYTES >= start:
+            yield end, apart, limit
+
+
+def _new(cover: Cover) -> int:
+    return cover.new
 
 
 def _signed(value: int) -> int:

@@ -11,60 +11,35 @@ No disassembly: a pattern finds what looks like an operand, and a bit says wheth
 
 from __future__ import annotations
 
-import re
-import struct
-import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 __all__ = [
     "CELL_UNKNOWN",
     "FLAG_COLUMNS",
+    "MAX_PIECE_BYTES",
     "NO_REGION",
-    "X86_OPERANDS",
     "Moves",
+    "Piece",
     "Region",
     "RegionKind",
     "Segment",
-    "literal_addresses",
-    "predict_words",
+    "Span",
+    "literal_places",
+    "pieces_of",
 ]
 
 CELL_UNKNOWN = -(1 << 31)
 """In a table of moves: nobody has said anything of this cell."""
 FLAG_COLUMNS = 3
 """Operands whose cell stayed where it was, moved, and is unknown: each kind has its own bits."""
-_MIN_SEED_BYTES = 24
-_SEED_PASSES = ((_MIN_SEED_BYTES, 256), (256, 4096), (4096, sys.maxsize))
-_MIN_ADDRESS = 4096
-_MAX_ADDRESS = 1 << 40
-_WORD = 0xFFFFFFFF
-_MODRM = rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]"
-"""The bytes that say "relative to the instruction pointer"."""
-_X86 = (
-    rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f]|[\x40-\x4f][\x8b\x8d\x89\x3b\x39\x63]"
-    + _MODRM
-    + rb"|\x0f[\x10\x11\x28\x29\x6f\x7f\xb6\xb7\x2e]"
-    + _MODRM
-    + rb"|\xff[\x15\x25])"
-)
-X86_OPERANDS = re.compile(
-    rb"[\xe8\xe9\x0f\x05\x0d\x15\x1d\x25\x2d\x35\x3d]"
-    rb"(?:(?<=[\xe8\xe9])|(?<=\x0f)[\x80-\x8f]"
-    rb"|(?<=[\x8b\x8d\x89\x10\x11\x28\x29\x6f\x7f\x3b\x39\x63\xff]"
-    rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]))"
-    rb"[\s\S]{3}[\x00-\x07\xf8-\xff]"
-)
-"""Calls, jumps, and what is addressed relative to the instruction pointer: operand of 32 bits last.
-
-Its highest byte says that the distance is below 128 MiB. The rare first byte comes first, and what
-must stand in front of it is looked at then: that is twice as fast.
-"""
-_X86_LITERALS = re.compile(_X86 + rb"[\s\S]{4}")
-_REACH = 1 << 28
-_HALF = 1 << 27
-_INT = struct.Struct("<i")
+MAX_PIECE_BYTES = 1 << 18
+"""What is made in one go."""
+_MIN_RUN_BITS = 6
+_MAX_LENGTH_BITS = 64
+_MAX_GAP_BYTES = 256
 
 
 class RegionKind(IntEnum):
@@ -113,6 +88,63 @@ NO_REGION = Region(0, 0, RegionKind.PLAIN, 0, 0)
 """What is in front of the first region."""
 
 
+class Piece(NamedTuple):
+    """What is made in one go: new bytes of one region, `MAX_PIECE_BYTES` at most.
+
+    Attributes:
+        start: The position of its first byte among the new bytes.
+        end: The position behind its last.
+        region: What it belongs to.
+    """
+
+    start: int
+    end: int
+    region: Region
+
+    @property
+    def address(self) -> int:
+        """The new address of its first byte."""
+        return self.start + self.region.bias
+
+
+Span = tuple[int, int | None]
+"""Some bytes of a piece that come from one place; it begins where the last one ended.
+
+Where it ends, counted from the beginning of the piece; and by how much its new address is greater
+than its old one, or None for literals.
+"""
+
+
+def pieces_of(size_bytes: int, regions: Sequence[Region]) -> Iterator[Piece]:
+    """Yield the pieces of a block: each region is cut at multiples of their size."""
+    borders = [*(region.start for region in regions), size_bytes]
+    at = 0
+    for region, border in zip([NO_REGION, *regions], borders, strict=True):
+        end = min(border, size_bytes)
+        while at < end:
+            until = min(at + MAX_PIECE_BYTES, end)
+            yield Piece(at, until, region)
+            at = until
+
+
+def literal_places(piece: Piece, covers: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the runs of literals of a piece, one behind the other.
+
+    Args:
+        piece: The piece.
+        covers: The new position and the length of each of its covers.
+
+    Yields:
+        Where a run ends among the literals of the piece, and the new address of the first of them
+        if all stood where this run does.
+    """
+    copied = 0
+    for new_at, length in covers:
+        yield new_at - piece.start - copied, piece.address + copied
+        copied += length
+    yield piece.end - piece.start - copied, piece.address + copied
+
+
 class Moves:
     """How far each cell of old addresses moved, as far as anybody knows."""
 
@@ -124,113 +156,29 @@ class Moves:
         self.mask = (1 << table_bits) - 1
         self.shift = cell_bits
 
-    def seed(self, covers: Iterable[tuple[int, int, int]]) -> None:
-        """Learn from covers: old address, how far it moved, length. The longest are believed."""
-        addresses, moves, lengths = array("q"), array("q"), array("q")
+    def learn(self, covers: Iterable[tuple[int, int, int]]) -> None:
+        """Learn from covers in order: old address, how far it moved, length.
+
+        Neighbours that moved alike are one run, with the little that lies between. The longest are
+        believed.
+        """
+        # By the number of bits of their lengths: address, move and length of each run.
+        runs = [array("q") for _ in range(_MAX_LENGTH_BITS)]
+        last, start, end = CELL_UNKNOWN, 0, 0
         for address, move, length in covers:
-            if length >= _MIN_SEED_BYTES:
-                addresses.append(address)
-                moves.append(move)
-                lengths.append(length)
-        for least, most in _SEED_PASSES:
-            for address, move, length in zip(addresses, moves, lengths, strict=True):
-                if least <= length < most:
-                    self._fill(address, move, length)
+            if move != last or not 0 <= address - end < _MAX_GAP_BYTES:
+                runs[(end - start).bit_length()].extend((start, last, end - start))
+                last, start = move, address
+            end = address + length
+        runs[(end - start).bit_length()].extend((start, last, end - start))
+        for some in runs[_MIN_RUN_BITS:]:
+            self._fill(iter(some))
 
-    def _fill(self, address: int, move: int, length: int) -> None:
-        first = address >> self.shift
-        count = ((address + length) >> self.shift) - first
-        first &= self.mask
-        if count and first + count <= len(self.cells) and abs(move) <= _WORD >> 1:
-            self.cells[first : first + count] = array("i", [move]) * count
-
-
-def predict_words(made: bytearray, region: Region, moves: Moves, old: int, new: int) -> None:
-    """Put right the words of a stretch that are addresses by themselves.
-
-    Args:
-        made: What was copied; changed in place.
-        region: Where it goes to.
-        moves: What moved how far.
-        old: The address it comes from.
-        new: The position it goes to.
-    """
-    width = 8 if region.kind is RegionKind.ABSOLUTE_64 else 4
-    start = (region.start - new) % width
-    end = start + (len(made) - start) // width * width
-    if end <= start:
-        return
-    words = array("Q" if width == 8 else "I")
-    words.frombytes(made[start:end])
-    if sys.byteorder == "big":
-        words.byteswap()
-    if region.kind is RegionKind.ABSOLUTE_64:
-        words = array("Q", _absolute(words, region, moves))
-    elif region.kind is RegionKind.TABLE_32:
-        words = array("I", _table(words, region, moves))
-    else:
-        apart = new + region.bias - old
-        words = array("I", _relative(words, region, moves, old + start, apart))
-    if sys.byteorder == "big":
-        words.byteswap()
-    made[start:end] = words.tobytes()
-
-
-def _absolute(words: array[int], region: Region, moves: Moves) -> list[int]:
-    cells, mask, shift = moves.cells, moves.mask, moves.shift
-    first, apart = region.first, region.second - region.first
-    return [
-        word + move - apart
-        if _MIN_ADDRESS <= word < _MAX_ADDRESS
-        and (move := cells[word + first >> shift & mask]) != CELL_UNKNOWN
-        and word + move >= apart
-        else word
-        for word in words
-    ]
-
-
-def _table(words: array[int], region: Region, moves: Moves) -> list[int]:
-    cells, mask, shift = moves.cells, moves.mask, moves.shift
-    first, apart = region.first, region.second - region.first
-    return [
-        word + move - apart & _WORD
-        if (move := cells[word + first >> shift & mask]) != CELL_UNKNOWN
-        else word
-        for word in words
-    ]
-
-
-def _relative(
-    words: array[int], region: Region, moves: Moves, address: int, apart: int
-) -> list[int]:
-    cells, mask, shift = moves.cells, moves.mask, moves.shift
-    first, reach = region.first, region.second - region.first
-    return [
-        word + move - apart & _WORD
-        if word + at - first & _WORD < reach
-        and (move := cells[word + at >> shift & mask]) != CELL_UNKNOWN
-        else word
-        for at, word in enumerate_by_four(address, words)
-    ]
-
-
-def enumerate_by_four(address: int, words: array[int]) -> Iterator[tuple[int, int]]:
-    """Pair each word with its address."""
-    return zip(range(address, address + 4 * len(words), 4), words, strict=True)
-
-
-def literal_addresses(data: bytes, address: int, *, sign: int) -> bytes:
-    """Turn distances in a run of new x86 code into addresses (sign 1), or back (sign -1).
-
-    A function that is called often then looks the same in each call. Whether an operand is turned
-    depends on nothing that turning changes, so that it can be undone.
-    """
-    made = None
-    for found in _X86_LITERALS.finditer(data):
-        at = found.end() - 4
-        value = _INT.unpack_from(data, at)[0]
-        if -_HALF <= value < _HALF:
-            made = bytearray(data) if made is None else made
-            turned = (value + sign * (address + at) + _HALF) % _REACH - _HALF
-            _INT.pack_into(made, at, turned)
-    return data if made is None else bytes(made)
+    def _fill(self, numbers: Iterator[int]) -> None:
+        cells, mask, shift, size = self.cells, self.mask, self.shift, len(self.cells)
+        for address, move, length in zip(numbers, numbers, numbers, strict=True):
+            first = address >> shift
+            count = (address + length >> shift) - first
+            first &= mask
+            if count and first + count <= size and move != CELL_UNKNOWN:
+                cells[first : first + count] = array("i", (move,)) * count

@@ -13,7 +13,8 @@ from lockgate_release.deltas.references import NO_REGION, Moves, Region, RegionK
 
 __all__ = ["Layout", "Table", "find_layout"]
 
-
+_HALF = 1 << 31
+_MASK = 0xFFFFFFFF
 _TABLES = frozenset({RegionKind.ABSOLUTE_64, RegionKind.TABLE_32, RegionKind.RELATIVE_32})
 
 
@@ -56,17 +57,25 @@ class Layout:
         index = bisect_right(self._segment_starts, at)
         return self.segments[index - 1].bias if index else 0
 
+    def apart(self, cover: Cover, address: int) -> int:
+        """Return by how much the new address of a cover is greater than its old `address`.
+
+        Modulo 2**32 and with a sign, as everywhere where distances are predicted.
+        """
+        apart = cover.new + self.region(cover.new).bias - address
+        return (apart + _HALF & _MASK) - _HALF
+
     def moves(self, covers: Iterable[Cover], *, table_bits: int, cell_bits: int) -> Moves:
         """Return what the covers tell about what moved."""
         moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
         if self.regions:
-            moves.seed(self._seeds(covers))
+            moves.learn(self._seeds(covers))
         return moves
 
     def _seeds(self, covers: Iterable[Cover]) -> Iterator[tuple[int, int, int]]:
         for cover in covers:
             address = cover.old + self.old_bias(cover.old)
-            yield address, cover.new + self.region(cover.new).bias - address, cover.length
+            yield address, self.apart(cover, address), cover.length
 
 
 def find_layout(old: bytes, new: bytes, covers: Sequence[Cover]) -> Layout:

@@ -9,14 +9,9 @@ from __future__ import annotations
 import struct
 
 from lockgate_release.deltas.matching import Cover, find_covers, without_noise
-from lockgate_release.deltas.references import (
-    CELL_UNKNOWN,
-    Moves,
-    Region,
-    RegionKind,
-    predict_words,
-)
+from lockgate_release.deltas.references import CELL_UNKNOWN, Moves, Piece, Region, RegionKind
 from lockgate_release.deltas.regions import Layout, Table
+from lockgate_release.deltas.tables import predict_words
 
 __all__ = ["rematch_tables"]
 
@@ -56,7 +51,7 @@ def _match(old: bytes, new: bytes, table: Table, moves: Moves) -> list[Cover]:
         _show_targets(after, table.new.start + table.new.bias, table.new.targets, still)
     else:
         here = Region(0, 0, region.kind, region.first, region.second)
-        predict_words(before, here, moves, old_address, 0)
+        predict_words(before, Piece(0, len(before), here), [(len(before), 0)], moves)
     return [
         Cover(cover.old + table.old.start, cover.new + table.new.start, cover.length)
         for cover in without_noise(find_covers(bytes(before), bytes(after)))

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import pack_column, write_varint
 from lockgate_release.deltas.decoding import COLUMNS, decode_solid
 from lockgate_release.deltas.encoding import encode_solid
 from lockgate_release.deltas.images import find_parts
-from lockgate_release.deltas.references import RegionKind, literal_addresses
+from lockgate_release.deltas.references import RegionKind
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.programs import ARM64, X86_64, program
 
@@ -118,11 +119,34 @@ def test_a_program_that_says_anything_of_itself_is_made_again(
     assert decoded(bytes(old), encoded(bytes(old), bytes(new)), len(new)) == new
 
 
-@given(st.binary(max_size=200), st.integers(-(1 << 40), 1 << 40))
-def test_addresses_in_literals_turn_back_into_what_they_were(data: bytes, address: int) -> None:
-    data = data.replace(b"a", b"\xe8").replace(b"b", b"\x0f\x84")
-    turned = literal_addresses(data, address, sign=1)
-    assert literal_addresses(turned, address, sign=-1) == data
+@given(st.binary(max_size=200), st.lists(st.integers(-(1 << 40), 1 << 40), min_size=1, max_size=4))
+def test_addresses_in_literals_turn_back_into_what_they_were(
+    data: bytes, addresses: list[int]
+) -> None:
+    data = data.replace(b"a", b"\xe8").replace(b"b", b"\x8d\x05").replace(b"c", b"\xff\x15")
+    ends = [len(data) * (index + 1) // len(addresses) for index in range(len(addresses))]
+    places = list(zip(ends, addresses, strict=True))
+    turned = x86.turn_literals(data, places, sign=1)
+    assert x86.turn_literals(turned, places, sign=-1) == data
+
+
+@given(
+    st.binary(max_size=200),
+    st.lists(st.tuples(st.integers(1, 40), st.sampled_from([None, 0, 64])), max_size=9),
+    st.integers(-(1 << 40), 1 << 40),
+)
+def test_calls_in_literals_of_arm64_turn_back_into_what_they_were(
+    data: bytes, lengths: list[tuple[int, int | None]], address: int
+) -> None:
+    data = data.replace(b"a", b"\x94").replace(b"b", b"\x97")
+    spans, at = [], 0
+    for length, apart in [*lengths, (len(data), None)]:
+        at = min(at + length, len(data))
+        spans.append((at, apart))
+    made = bytearray(data)
+    arm64.turn_literals(made, spans, address, sign=1)
+    arm64.turn_literals(made, spans, address, sign=-1)
+    assert made == data
 
 
 OLD = program(X86_64, functions=40)

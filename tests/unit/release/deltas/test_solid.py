@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from lockgate_release.deltas import decoding
+from lockgate_release.deltas import references
 from lockgate_release.deltas.codec import decode_solid, encode_solid
 from lockgate_release.errors import ArchiveError
 
@@ -36,7 +36,7 @@ def encoded(old: bytes, new: bytes, *, memory_bytes: int = CEILING_BYTES) -> byt
 
 def decoded(old: bytes, patch: bytes, size_bytes: int) -> bytes:
     pieces = list(decode_solid(Bytes(old), io.BytesIO(patch), size_bytes=size_bytes))
-    assert all(0 < len(piece) <= 2 * decoding.MAX_PIECE_BYTES for piece in pieces)
+    assert all(0 < len(piece) <= references.MAX_PIECE_BYTES for piece in pieces)
     return b"".join(pieces)
 
 
