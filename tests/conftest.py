@@ -31,7 +31,6 @@ MEASURED = frozenset(
         HERE / "e2e" / "test_server_on_s3.py",
         HERE / "e2e" / "test_server_runs.py",
         HERE / "e2e" / "test_server_steers.py",
-        HERE / "docs" / "test_tutorial.py",
     }
 )
 """Tests whose processes are measured: what runs in processes runs in those of these at least.
