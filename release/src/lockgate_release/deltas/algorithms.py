@@ -34,7 +34,13 @@ ZSTD_1 = "lockgate-zstd-1"
 
 class _Encode(Protocol):
     def __call__(
-        self, old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int
+        self,
+        old: OldBytes,
+        new: OldBytes,
+        out: BinaryIO,
+        *,
+        memory_bytes: int,
+        tree_bytes: int = 0,
     ) -> None: ...
 
 

@@ -20,7 +20,7 @@ from lockgate_release.deltas.decoding import (
 )
 from lockgate_release.deltas.file_bytes import OldBytes
 from lockgate_release.deltas.grouping import find_all_covers
-from lockgate_release.deltas.matching import Cover, without_noise
+from lockgate_release.deltas.matching import MIN_CODE_COVER_BYTES, Cover, without_noise
 from lockgate_release.deltas.predicting import Predictor
 from lockgate_release.deltas.references import Piece, Segment, pieces_of
 from lockgate_release.deltas.regions import Layout, find_layout
@@ -38,13 +38,18 @@ _MOST_FOUND = MAX_COVERS // 4 * 3
 """Covers of a block before they are cut where regions begin, and tables are matched anew."""
 
 
-def encode_solid(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int) -> None:
+def encode_solid(
+    old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int, tree_bytes: int = 0
+) -> None:
     """Write what makes `new` of `old`, taking about `memory_bytes` at most.
+
+    What is taken stays in proportion to the larger side, or to the `tree_bytes` that it is a part
+    of, even where more is allowed.
 
     Where that is not enough to match everything with everything, like is matched with like; where
     it is not enough to hold everything, the new bytes are cut into blocks.
     """
-    enough = _ENOUGH_BYTES + _ENOUGH_PERCENT * max(old.size, new.size) // 100
+    enough = _ENOUGH_BYTES + _ENOUGH_PERCENT * max(old.size, new.size, tree_bytes) // 100
     room = min(memory_bytes, enough) - _PROGRAM_BYTES
     for block in cut_blocks(old, new, memory_bytes=memory_bytes):
         _encode(block, out, room - block.new.size)
@@ -62,6 +67,8 @@ def _encode(block: Block, out: BinaryIO, room: int) -> None:
 
 def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) -> bytes:
     layout = find_layout(old, new, found)
+    if layout.regions:
+        found = without_noise(found, MIN_CODE_COVER_BYTES)
     table_bits, cell_bits = _table_size(len(old)) if layout.regions else (0, MIN_CELL_BITS)
     if layout.tables:
         moves = layout.moves(found, table_bits=table_bits, cell_bits=cell_bits)

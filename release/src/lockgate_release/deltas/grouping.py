@@ -1,8 +1,8 @@
 """Covers of much by much, found in little memory: like with like, one group after another.
 
-Finding what resembles what takes six times the old bytes. Where that is too much, the old bytes are
-cut into groups. Each granule of new bytes goes to the group that holds most of what it holds, and
-each group borrows those old granules that its new ones have met elsewhere.
+Finding what resembles what takes five times the old bytes. Where that is too much, the old bytes
+are cut into groups. Each granule of new bytes goes to the group that holds most of what it holds,
+and each group borrows those old granules that its new ones have met elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lockgate_release.deltas.stretches import Stretches
 __all__ = ["find_all_covers", "find_groups"]
 
 _BYTES_A_NEW_BYTE = 1
-_BYTES_AN_OLD_BYTE = 6
+_BYTES_AN_OLD_BYTE = 5
 _LENT = 4
 """A group borrows at most the fourth part of its own old bytes."""
 _EDGE_GRANULES = 2

@@ -73,6 +73,7 @@ def make_delta(
     head = Head(algorithm=algorithm, plan=encode_plan(plan, listing))
     old_files = [(listing[n].path, listing[n].size_bytes) for n in plan.references]
     new_files = [(entry.path, entry.size_bytes) for entry in plan.entries if entry.is_new]
+    tree_bytes = max(sum(entry.size_bytes for entry in tree) for tree in (before, after))
     with (
         target.open("xb") as out,
         closing(FileBytes(old, old_files)) as old_bytes,
@@ -80,7 +81,9 @@ def make_delta(
     ):
         try:
             write_head(head, out)
-            codec.encode(old_bytes, new_bytes, out, memory_bytes=memory_bytes)
+            codec.encode(
+                old_bytes, new_bytes, out, memory_bytes=memory_bytes, tree_bytes=tree_bytes
+            )
         except BaseException:
             target.unlink()
             raise

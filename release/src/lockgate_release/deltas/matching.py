@@ -9,9 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Cover", "find_covers", "without_noise"]
+__all__ = [
+    "MIN_CODE_COVER_BYTES",
+    "MIN_TEXT_COVER_BYTES",
+    "Cover",
+    "find_covers",
+    "without_noise",
+]
 
-_MIN_COVER_BYTES = 40
+MIN_TEXT_COVER_BYTES, MIN_CODE_COVER_BYTES = 24, 40
+"""What a cover saves must be more than saying where it leads costs. In programs it costs more: one
+that is wrong tells wrong moves, and each takes time when the delta is applied."""
 
 _FLAG_SAME = 0x80
 _FLAG_BACK = 0x40
@@ -73,7 +81,7 @@ def _number(patch: bytes, at: int, value: int = 0) -> tuple[int, int]:
             return value, at
 
 
-def without_noise(covers: list[Cover]) -> list[Cover]:
+def without_noise(covers: list[Cover], least_bytes: int = MIN_TEXT_COVER_BYTES) -> list[Cover]:
     """Return the covers without short ones that lead elsewhere than their neighbours.
 
     To say where they are costs as much as what they save, and time when the delta is applied.
@@ -82,6 +90,6 @@ def without_noise(covers: list[Cover]) -> list[Cover]:
     for index, cover in enumerate(covers):
         apart = cover.old - cover.new
         neighbours = [*kept[-1:], *covers[index + 1 : index + 2]]
-        if cover.length >= _MIN_COVER_BYTES or any(n.old - n.new == apart for n in neighbours):
+        if cover.length >= least_bytes or any(n.old - n.new == apart for n in neighbours):
             kept.append(cover)
     return kept

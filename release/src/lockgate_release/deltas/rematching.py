@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from lockgate_release.deltas.matching import Cover, find_covers, without_noise
+from lockgate_release.deltas.matching import MIN_CODE_COVER_BYTES, Cover, find_covers, without_noise
 from lockgate_release.deltas.references import CELL_UNKNOWN, Moves, Piece, Region, RegionKind
 from lockgate_release.deltas.regions import Layout, Table
 from lockgate_release.deltas.tables import predict_words
@@ -54,7 +54,7 @@ def _match(old: bytes, new: bytes, table: Table, moves: Moves) -> list[Cover]:
         predict_words(before, Piece(0, len(before), here), [(len(before), 0)], moves)
     return [
         Cover(cover.old + table.old.start, cover.new + table.new.start, cover.length)
-        for cover in without_noise(find_covers(bytes(before), bytes(after)))
+        for cover in without_noise(find_covers(bytes(before), bytes(after)), MIN_CODE_COVER_BYTES)
     ]
 
 

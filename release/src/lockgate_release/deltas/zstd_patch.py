@@ -48,7 +48,14 @@ def decode_memory_bytes(old_bytes: int, new_bytes: int) -> int:
     return _BASE_MEMORY_BYTES + segment
 
 
-def encode(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int) -> None:
+def encode(
+    old: OldBytes,
+    new: OldBytes,
+    out: BinaryIO,
+    *,
+    memory_bytes: int,
+    tree_bytes: int = 0,  # noqa: ARG001 (of the port; segments are small in any tree)
+) -> None:
     """Write what leads from `old` to `new`; the same bytes for the same two.
 
     Args:
@@ -56,6 +63,7 @@ def encode(old: OldBytes, new: OldBytes, out: BinaryIO, *, memory_bytes: int) ->
         new: What is to be.
         out: Where the patch goes.
         memory_bytes: What it may take; a sixteenth of it makes a segment.
+        tree_bytes: What both are a part of; of no use here.
 
     Raises:
         ArchiveError: This Python has no zstd.
