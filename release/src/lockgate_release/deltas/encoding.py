@@ -27,7 +27,7 @@ from lockgate_release.deltas.regions import Layout, find_layout
 from lockgate_release.deltas.rematching import rematch_tables
 from lockgate_release.deltas.stretches import Stretches
 
-__all__ = ["encode_solid"]
+__all__ = ["encode_block", "encode_solid"]
 
 _PROGRAM_BYTES = 32 << 20
 """What the interpreter takes; covers take about a byte for each new one."""
@@ -52,21 +52,25 @@ def encode_solid(
     enough = _ENOUGH_BYTES + _ENOUGH_PERCENT * max(old.size, new.size, tree_bytes) // 100
     room = min(memory_bytes, enough) - _PROGRAM_BYTES
     for block in cut_blocks(old, new, memory_bytes=memory_bytes):
-        _encode(block, out, room - block.new.size)
+        encode_block(block, out, room - block.new.size)
 
 
-def _encode(block: Block, out: BinaryIO, room: int) -> None:
-    """Write one block, and let go of all that it took."""
+def encode_block(block: Block, out: BinaryIO, room: int) -> None:
+    """Write one block, finding covers in about `room` bytes, and let go of all that it took."""
     room = max(room, _LEAST_ROOM_BYTES)
     found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
     old = block.old.read()
     for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
         new = block.new.read_at(start, end - start)
-        out.write(_encode_block(old, new, covers, block.old))
+        out.write(_encoded(old, new, covers, block.old))
 
 
-def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) -> bytes:
+def _encoded(old: bytes, new: bytes, found: list[Cover], row: Stretches) -> bytes:
     layout = find_layout(old, new, found)
+    segments = _segments_in_place(layout, row)
+    if len(segments) > MAX_STRETCHES:
+        # Not all can be said, and without one of them the reader sees other addresses than we.
+        layout, segments = Layout([], []), []
     if layout.regions:
         found = without_noise(found, MIN_CODE_COVER_BYTES)
     table_bits, cell_bits = _table_size(len(old)) if layout.regions else (0, MIN_CELL_BITS)
@@ -89,14 +93,13 @@ def _encode_block(old: bytes, new: bytes, found: list[Cover], row: Stretches) ->
         **predictor.columns(),
     }
     packed = [pack_column(columns[name], spec) for name, spec in COLUMNS]
-    head = [len(new), len(covers), table_bits, cell_bits, *_layout_numbers(layout, row)]
+    head = [len(new), len(covers), table_bits, cell_bits, *_layout_numbers(layout, segments)]
     for (name, _), data in zip(COLUMNS, packed, strict=True):
         head += [len(data), len(columns[name])]
     return b"".join([*map(write_varint, head), *packed])
 
 
-def _layout_numbers(layout: Layout, row: Stretches) -> Iterator[int]:
-    segments = _segments_in_place(layout, row)
+def _layout_numbers(layout: Layout, segments: list[Segment]) -> Iterator[int]:
     yield len(segments)
     at = 0
     for segment in segments:
@@ -116,7 +119,7 @@ def _segments_in_place(layout: Layout, row: Stretches) -> list[Segment]:
         return []
     starts = sorted({segment.start for segment in layout.segments}.union(row.starts))
     places = ((row.place(at), layout.old_bias(at) + at - row.place(at)) for at in starts)
-    return [Segment(place, bias) for place, bias in places][:MAX_STRETCHES]
+    return [Segment(place, bias) for place, bias in places]
 
 
 def _table_size(old_bytes: int) -> tuple[int, int]:

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockgate_release.deltas import arm64, x86
+from lockgate_release.deltas.blocks import Block
 from lockgate_release.deltas.columns import pack_column, write_varint
-from lockgate_release.deltas.decoding import COLUMNS, decode_solid
-from lockgate_release.deltas.encoding import encode_solid
+from lockgate_release.deltas.decoding import COLUMNS, MAX_STRETCHES, decode_solid
+from lockgate_release.deltas.encoding import encode_block, encode_solid
 from lockgate_release.deltas.images import find_parts
 from lockgate_release.deltas.references import RegionKind
+from lockgate_release.deltas.stretches import Stretches
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.programs import ARM64, X86_64, program
 
@@ -64,6 +66,23 @@ def test_several_programs_in_one_row_have_addresses_of_their_own() -> None:
     patch = encoded(old, new)
     assert decoded(old, patch, len(new)) == new
     assert len(patch) < 4000
+
+
+@pytest.mark.parametrize("stretches", [10, MAX_STRETCHES])
+def test_a_program_behind_thousands_of_old_files_that_lie_apart_is_made_again(
+    stretches: int,
+) -> None:
+    old, new = program(ARM64), program(ARM64, inserted_bytes=16)
+    start = 2 * stretches + 999
+    row = bytes(start) + old
+    ends = [(at, at + 1) for at in range(0, 2 * stretches, 2)]
+    block = Block(
+        old=Stretches(Bytes(row), [*ends, (start, len(row))]),
+        new=Stretches(Bytes(new), [(0, len(new))]),
+    )
+    out = io.BytesIO()
+    encode_block(block, out, 100 << 20)
+    assert decoded(row, out.getvalue(), len(new)) == new
 
 
 @pytest.mark.parametrize("cut", [10, 63, 64, 100, 0x1000, 0x1100, -1, -64, -200])
