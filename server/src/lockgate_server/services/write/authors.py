@@ -3,8 +3,9 @@
 1. It is withdrawn by the token that began it, or by one of scope admin. A stolen token of scope
    publish drops nobody's work, and no signatures that others gave.
 2. What takes the place of somebody else's change contains it: every release that it brings, marks
-   or takes out, and all that the server is to do with it. Else taking its place would be a way to
-   withdraw it. What it is joined to belongs to whoever joined them.
+   or takes out, every floor that it raises, every document that it changes, and all that the server
+   is to do with it. Else taking its place would be a way to withdraw it. What it is joined to
+   belongs to whoever joined them.
 """
 
 from __future__ import annotations
@@ -75,18 +76,12 @@ def _left_out(base: Base, change: PendingChange, request: PendingRequest) -> Ite
     """Yield what a request leaves out of a change that it would take the place of."""
     before = list_before(base, change.role)
     theirs, ours = _list_of(change.metadata, change.role), _list_of(request.releases, change.role)
-    for path, target in theirs.signed.targets.items():
-        is_release = path in theirs.entries
-        known, kept = before.signed.targets.get(path), ours.signed.targets.get(path)
-        if known is None and kept is None:
-            yield f"{path}, which it brings"
-        elif known is None and is_release and kept is not None and kept.hashes != target.hashes:
-            yield f"{path} with the bytes that it brings"
+    yield from _documents_left_out(before, theirs, ours)
     for path in before.entries:
         if path not in theirs.entries and path in ours.entries:
             yield f"{path} retired"
     for path, mark in theirs.entries.items():
-        if path in ours.entries and not _keeps_mark(mark, ours.entries[path]):
+        if path in ours.entries and not _keeps_mark(base, mark, ours.entries[path]):
             yield f"the marks that it gives {path}"
     wishes = Wishes.read(Fields(change.wishes, subject=change.title, path=""))
     yield from (
@@ -101,11 +96,33 @@ def _left_out(base: Base, change: PendingChange, request: PendingRequest) -> Ite
     )
 
 
+def _documents_left_out(
+    before: ReleaseList, theirs: ReleaseList, ours: ReleaseList
+) -> Iterator[str]:
+    """Yield which documents are missing, are others, or are put back to what they were before."""
+    for path, target in theirs.signed.targets.items():
+        known, kept = before.signed.targets.get(path), ours.signed.targets.get(path)
+        if known is None and kept is None:
+            yield f"{path}, which it brings"
+        elif kept is None or kept.hashes == target.hashes:
+            continue
+        elif known is None and path in theirs.entries:
+            yield f"{path} with the bytes that it brings"
+        elif known is not None and kept.hashes == known.hashes:
+            # Extras may be changed further: so are they where somebody joins more of them.
+            yield f"{path} as it changes it"
+
+
 def _list_of(data: bytes, role: str) -> ReleaseList:
     return read_list(parse_metadata(Targets, data, f"the next {role}").signed, role=role)
 
 
-def _keeps_mark(theirs: ReleaseEntry, ours: ReleaseEntry) -> bool:
-    """Whether a release may go wherever their mark lets it, and each of their lifts stands."""
+def _keeps_mark(base: Base, theirs: ReleaseEntry, ours: ReleaseEntry) -> bool:
+    """Whether a release may go where their mark lets it, and their lifts and floors stand."""
     lifts = {(name, at) for name, at in theirs.lifted.items() if ours.lifted.get(name) != at}
-    return not lifts and set(theirs.channels) <= set(ours.channels)
+    parse = base.policy.versions.parse
+    floors = (
+        name in ours.floors and parse(ours.floors[name]) >= parse(floor)
+        for name, floor in theirs.floors.items()
+    )
+    return not lifts and set(theirs.channels) <= set(ours.channels) and all(floors)
