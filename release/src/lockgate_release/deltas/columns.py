@@ -10,7 +10,7 @@ import lzma
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from lockgate_release.errors import ArchiveError
@@ -19,6 +19,7 @@ __all__ = [
     "ColumnReader",
     "ColumnSpec",
     "bits_of",
+    "check_used_up",
     "damaged",
     "pack_column",
     "read_varint",
@@ -221,6 +222,17 @@ def bits_of(column: ColumnReader) -> Iterator[int]:
 def _unpack_bits(chunk: bytes) -> bytes:
     text = format(int.from_bytes(chunk, "little"), f"0{8 * len(chunk)}b")
     return text.encode().translate(_BIT)[::-1]
+
+
+def check_used_up(values: Iterator[int], *, spare: int = 0) -> None:
+    """Make sure that nothing is left of a column but `spare` zeros: bits come eight at a time.
+
+    Raises:
+        ArchiveError: There is more.
+    """
+    rest = list(islice(values, spare + 1))
+    if len(rest) > spare or any(rest):
+        raise damaged("a column holds more than is needed")
 
 
 _BIT = bytes(byte & 1 for byte in range(256))

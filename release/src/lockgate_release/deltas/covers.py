@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lockgate_release.deltas.columns import ColumnReader, damaged, varints_of
 from lockgate_release.deltas.references import Piece, Segment
@@ -35,7 +35,7 @@ class CoverTable:
         self.olds, self.news, self.lengths = array("q"), array("q"), array("q")
         self.addresses, self.aparts = array("q"), array("i")
 
-    def read(self, count: int, pieces: Sequence[Piece], segments: Sequence[Segment]) -> None:
+    def read(self, count: int, pieces: Iterable[Piece], segments: Sequence[Segment]) -> None:
         """Read all of them.
 
         Raises:
@@ -46,7 +46,7 @@ class CoverTable:
         old_bytes = self._old_bytes
         old_at = new_at = limit = shift = bias = 0
         low = high = -1
-        for gap, length, seek in zip(*self._numbers, strict=False):
+        for gap, length, seek in _together(*self._numbers):
             new_at += gap
             old_at += gap + (seek >> 1 ^ -(seek & 1))
             end = old_at + length
@@ -73,6 +73,15 @@ class CoverTable:
     def until(self, piece: Piece, first: int) -> int:
         """Return the number of the first cover behind a piece whose own begin at `first`."""
         return bisect_left(self.news, piece.end, first)
+
+
+def _together(
+    gaps: Iterator[int], lengths: Iterator[int], seeks: Iterator[int]
+) -> Iterator[tuple[int, int, int]]:
+    try:
+        yield from zip(gaps, lengths, seeks, strict=True)
+    except ValueError as error:
+        raise damaged("has covers that are said only in part") from error
 
 
 def _piece_at(order: Iterator[Piece], at: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import (
     ColumnReader,
     ColumnSpec,
+    check_used_up,
     damaged,
     read_varint,
     varints_of,
@@ -45,6 +46,7 @@ from lockgate_release.deltas.tables import predict_words
 __all__ = [
     "COLUMNS",
     "MAX_COVERS",
+    "MAX_PIECE_COVERS",
     "MAX_STRETCHES",
     "MAX_TABLE_BITS",
     "MIN_CELL_BITS",
@@ -54,6 +56,8 @@ __all__ = [
 
 MAX_COVERS = 1 << 19
 """Of one block: what their positions may take is bounded with them."""
+MAX_PIECE_COVERS = 1 << 15
+"""Of one piece: each takes 200 bytes while the piece is made."""
 MAX_STRETCHES = 1 << 14
 """How many segments or regions a block may have."""
 MAX_TABLE_BITS = 22
@@ -97,8 +101,10 @@ def decode_solid(old: OldBytes, patch: BinaryIO, *, size_bytes: int) -> Iterator
     while size_bytes:
         head = _read_head(patch, limit_bytes=size_bytes)
         size_bytes -= head.size_bytes
+        end = head.end
         yield from _Block(old, head).pieces()
-        patch.seek(head.end)
+        del head  # Before the next one takes memory for its own table.
+        patch.seek(end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,19 +182,21 @@ class _Block:
     def pieces(self) -> Iterator[bytearray]:
         """Yield what the block makes."""
         head, covers = self._head, self._covers
-        pieces = list(pieces_of(head.size_bytes, head.regions))
-        covers.read(head.covers, pieces, head.segments)
+        covers.read(head.covers, pieces_of(head.size_bytes, head.regions), head.segments)
         if head.regions:
             head.moves.learn(zip(covers.addresses, covers.aparts, covers.lengths, strict=True))
         done = 0
-        for piece in pieces:
+        for piece in pieces_of(head.size_bytes, head.regions):
             until = covers.until(piece, done)
+            _limited(until - done, MAX_PIECE_COVERS, "number of covers in a piece")
             made, spans = self._assembled(piece, slice(done, until))
             self._predict(made, piece, spans)
+            del spans  # A hundred bytes for each cover, and the next piece has its own.
             self._fixes.apply(made, piece.start)
             yield made
             done = until
         self._fixes.finish()
+        self._operands.finish()
         for column in head.columns.values():
             column.finish()
 
@@ -264,10 +272,11 @@ class _Fixes:
         """Make sure that none is left.
 
         Raises:
-            ArchiveError: There are some behind the end.
+            ArchiveError: There are some behind the end, or values of none.
         """
         if self._next < _FAR:
             raise damaged("has fix-ups behind its end")
+        check_used_up(self._values)
 
 
 def _limited(value: int, limit: int, what: str) -> int:

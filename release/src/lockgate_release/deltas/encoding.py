@@ -14,6 +14,7 @@ from lockgate_release.deltas.columns import pack_column, write_varint, write_var
 from lockgate_release.deltas.decoding import (
     COLUMNS,
     MAX_COVERS,
+    MAX_PIECE_COVERS,
     MAX_STRETCHES,
     MAX_TABLE_BITS,
     MIN_CELL_BITS,
@@ -142,16 +143,18 @@ def _unbroken(covers: Iterable[Cover], row: Stretches) -> Iterator[Cover]:
 
 
 def _split(covers: Iterable[Cover], pieces: Iterable[Piece]) -> Iterator[Cover]:
-    """Cut covers where a piece ends."""
+    """Cut covers where a piece ends, and leave out what a piece has too many of."""
     order = iter(pieces)
-    limit = 0
+    limit = count = 0
     for cover in covers:
         at, end = cover.new, cover.new + cover.length
         while at < end:
             while at >= limit:
-                limit = next(order).end
+                limit, count = next(order).end, 0
             until = min(end, limit)
-            yield Cover(cover.old + at - cover.new, at, until - at)
+            count += 1
+            if count <= MAX_PIECE_COVERS:
+                yield Cover(cover.old + at - cover.new, at, until - at)
             at = until
 
 

@@ -10,12 +10,19 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lockgate_release.deltas import arm64, x86
-from lockgate_release.deltas.columns import ColumnReader, bits_of, damaged, words_of
+from lockgate_release.deltas.columns import (
+    ColumnReader,
+    bits_of,
+    check_used_up,
+    damaged,
+    words_of,
+)
 from lockgate_release.deltas.references import CELL_UNKNOWN, Moves, Piece, Span
 
 __all__ = ["Operands"]
 
 _WORD_BYTES = 4
+_SPARE_BITS = 7
 _WORD = struct.Struct("<I")
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
@@ -60,6 +67,16 @@ class Operands:
         except StopIteration as error:
             raise damaged("has fewer bits than operands") from error
         arm64.put_words(made, words)
+
+    def finish(self) -> None:
+        """Make sure that there were no more bits and corrections than operands.
+
+        Raises:
+            ArchiveError: There were.
+        """
+        for bits in (self._stayed, self._moved, self._unknown):
+            check_used_up(bits, spare=_SPARE_BITS)
+        check_used_up(self._targets)
 
     def _distances(
         self, made: bytearray, ends: Iterable[int], address: int, spans: Sequence[Span]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.blocks import Block
 from lockgate_release.deltas.columns import pack_column, write_varint
-from lockgate_release.deltas.decoding import COLUMNS, MAX_STRETCHES, decode_solid
+from lockgate_release.deltas.decoding import COLUMNS, MAX_PIECE_COVERS, MAX_STRETCHES, decode_solid
 from lockgate_release.deltas.encoding import encode_block, encode_solid
 from lockgate_release.deltas.images import find_parts
 from lockgate_release.deltas.references import RegionKind
@@ -203,3 +203,62 @@ def test_whatever_a_block_says_of_itself_it_makes_its_bytes_or_is_refused(
     except ArchiveError:
         return
     assert len(made) == size
+
+
+def _block(kind: RegionKind, size: int, columns: dict[str, bytes], *, covers: int = 1) -> bytes:
+    """Return a block of one region, its table and cells of 16 addresses."""
+    raw = [columns.get(name, b"") for name, _ in COLUMNS]
+    packed = [pack_column(data, spec) for data, (_, spec) in zip(raw, COLUMNS, strict=True)]
+    head = [size, covers, 4, 4, 0, 1, 0, 0, kind, 0, 0]
+    for data, column in zip(packed, raw, strict=True):
+        head += [len(data), len(column)]
+    return b"".join([*map(write_varint, head), *packed])
+
+
+CALL = b"\x90" * 15 + b"\xe8\0\0\0\0"
+NEEDED = {
+    "gaps": b"\0",
+    "lengths": bytes([len(CALL)]),
+    "seeks": b"\0",
+    "literals": b"!",
+    "fix-gaps": b"\0",
+    "fix-values": b"\1\0\0\0",
+    "targets": b"\2\0\0\0",
+    "flags-unknown": b"\1",
+}
+
+
+@pytest.mark.parametrize(
+    ("column", "more"),
+    [
+        *((name, b"\0") for name in ("gaps", "lengths", "seeks", "literals", "fix-gaps")),
+        *((name, bytes(4)) for name in ("fix-values", "targets")),
+        *((name, b"\0") for name in ("flags-stayed", "flags-moved", "flags-unknown")),
+    ],
+)
+def test_a_value_that_nothing_needs_is_refused(column: str, more: bytes) -> None:
+    size = len(CALL) + 1
+    made = decoded(CALL, _block(RegionKind.X86, size, NEEDED), size)
+    assert made == b"\x91" + CALL[1:-4] + b"\2\0\0\0!"
+    too_much = NEEDED | {column: NEEDED.get(column, b"") + more}
+    with pytest.raises(ArchiveError):
+        decoded(CALL, _block(RegionKind.X86, size, too_much), size)
+
+
+def test_a_bit_that_nothing_needs_is_refused_in_the_last_byte_too() -> None:
+    block = _block(RegionKind.X86, len(CALL) + 1, NEEDED | {"flags-unknown": b"\3"})
+    with pytest.raises(ArchiveError, match="more than is needed"):
+        decoded(CALL, block, len(CALL) + 1)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_piece_of_very_many_covers_is_refused_before_it_takes_memory(more: int) -> None:
+    covers = MAX_PIECE_COVERS + more
+    seeks = b"\0" + b"\1" * (covers - 1)
+    columns = {"gaps": bytes(covers), "lengths": b"\1" * covers, "seeks": seeks}
+    patch = _block(RegionKind.PLAIN, covers, columns, covers=covers)
+    if more:
+        with pytest.raises(ArchiveError, match="number of covers in a piece"):
+            decoded(b"a", patch, covers)
+    else:
+        assert decoded(b"a", patch, covers) == b"a" * covers
