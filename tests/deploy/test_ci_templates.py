@@ -106,7 +106,7 @@ def run_action(
     }
     ran = _bash(step["run"], desk.folder, environ)
     output = files["GITHUB_OUTPUT"].read_text("utf-8")
-    found = re.fullmatch(r"result<<(\S+)\n(.*)\n\1\n", output, re.DOTALL)
+    found = re.fullmatch(r"(?:result|subjects)<<(\S+)\n(.*)\n\1\n", output, re.DOTALL)
     return Ran(
         code=ran.returncode,
         err=ran.stderr,
@@ -195,6 +195,9 @@ def test_the_action_for_builders_writes_the_claims_of_trees(refusing_desk: Relea
         claim = (refusing_desk.folder / f"{name}.tree-claim").read_text("ascii")
         sha256 = digest_bytes((refusing_desk.folder / name).read_bytes())
         assert claim.startswith(f"lockgate-tree-claim-1\nartifact {sha256}\ntree ")
+    named = [f"./{name}{ending}" for name in names for ending in ("", ".tree-claim")]
+    assert ran.result.splitlines() == named
+    assert not re.search(r"subject-path:.*\*", CLAIM.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("text", ["$(touch pwned)", "--json", "x; touch pwned", "`touch pwned`"])

@@ -15,7 +15,7 @@ from lockgate_cli.api import Api
 from lockgate_cli.artifacts import ArtifactSource, describe, describe_file
 from lockgate_cli.progress import Progress
 from lockgate_release.documents import Artifact
-from lockgate_release.errors import DigestMismatchError, LocalError
+from lockgate_release.errors import DigestMismatchError, LocalError, UsageError
 from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.provenance.tree_claims import CLAIM_ENDING, digest_tree_claim, tree_claim
 
@@ -74,12 +74,18 @@ def make_claims(paths: Iterable[Path], progress: Progress) -> tuple[Claimed, ...
     """Return the claims of these artifacts, each unpacked for it. Nothing is written.
 
     Raises:
-        UsageError: There is no such file.
+        UsageError: There is no such file, or it is a claim itself.
         ArchiveError: One is damaged, or contains what must not be unpacked.
         LocalError: One cannot be read, or unpacking it fails.
     """
     found = []
     for path in paths:
+        if path.name.endswith(CLAIM_ENDING):
+            raise UsageError(
+                "a claim, and no artifact",
+                subject=str(path),
+                expected="artifacts, by their names",
+            )
         artifact = describe_file(path, name=path.name, progress=progress).artifact
         found.append(Claimed(path=path, sha256=artifact.sha256, tree_sha256=artifact.tree_sha256))
     return tuple(found)
