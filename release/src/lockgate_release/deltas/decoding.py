@@ -67,7 +67,7 @@ _WORD_BYTES = 4
 _WORD = struct.Struct("<I")
 _MASK = 0xFFFFFFFF
 _FAR = 1 << 62
-_MEMORY_BYTES = 80 << 20
+_MEMORY_BYTES = 96 << 20
 
 _FLAGS = ColumnSpec(lc=0)
 _VALUES = ColumnSpec(lc=0, lp=2, pb=2, most_bytes=4 << 20)
