@@ -56,11 +56,13 @@ class BodyWatch:
         with self._lock:
             if len(self._open) >= self._most:
                 return None
-            self._open[ticket] = (until, sock)
             if self._thread is None:
-                # Here, and not sooner: a thread does not survive the fork of a process.
-                self._thread = threading.Thread(target=self._run, name="slow-bodies", daemon=True)
-                self._thread.start()
+                # Here, and not sooner: a thread does not survive the fork of a process. Kept only
+                # once it runs: where none can be had now, the next body asks for it again.
+                watching = threading.Thread(target=self._run, name="slow-bodies", daemon=True)
+                watching.start()
+                self._thread = watching
+            self._open[ticket] = (until, sock)
         return ticket
 
     def end(self, ticket: object) -> bool:

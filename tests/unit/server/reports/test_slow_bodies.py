@@ -151,3 +151,25 @@ def test_each_has_its_own_time(ends: Ends) -> None:
     assert not watch.end(first)
     assert watch.end(second)
     watch.close()
+
+
+def test_where_no_thread_can_be_had_the_next_body_is_watched_all_the_same(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    watch = BodyWatch(most=1, monotonic_s=clock, limit_s=0.01)
+    ours, _ = ends.pair()
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            watch.begin(ours)
+    ticket = watch.begin(ours)
+    assert ticket is not None
+    clock.now_s = 1
+    assert ours.recv(1) == b""
+    watch.close()
+    assert not watch.end(ticket)
