@@ -55,8 +55,10 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hearing_hangups() -> Iterator[None]:
-    """What a test starts is told of a lost terminal, also where the tests run under nohup."""
-    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def hearing_signals() -> Iterator[None]:
+    """What a test starts hears Ctrl-C and lost terminals, also where the tests run under nohup."""
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, usual)
+    signal.signal(signal.SIGHUP, hangup)
+    signal.signal(signal.SIGINT, interrupt)

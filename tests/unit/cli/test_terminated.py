@@ -29,7 +29,7 @@ def silent() -> Iterator[socket.socket]:
         yield server
 
 
-@pytest.mark.usefixtures("unmeasured", "hearing_hangups")
+@pytest.mark.usefixtures("unmeasured", "hearing_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_no_folder_and_says_what_happened(
     silent: socket.socket, tmp_path: Path, number: signal.Signals

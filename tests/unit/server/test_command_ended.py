@@ -19,6 +19,7 @@ group.main(["work"])
 """
 
 
+@pytest.mark.usefixtures("unmeasured", "hearing_signals")
 @pytest.mark.parametrize(
     ("number", "words"),
     [

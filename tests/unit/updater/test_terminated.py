@@ -10,7 +10,7 @@ import pytest
 from tests.simulators.client import SimulatedClient
 
 
-@pytest.mark.usefixtures("unmeasured", "hearing_hangups")
+@pytest.mark.usefixtures("unmeasured", "hearing_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_an_update_that_systemd_stops_ends_as_an_interrupted_one(
     client: SimulatedClient, number: signal.Signals
