@@ -36,6 +36,7 @@ _CHUNK_BYTES = 1 << 12
 _WORD_BYTES = 4
 _MAX_VARINT_BYTES = 8
 """Values are below 2**53, as in every document of ours."""
+_MAX_SHIFT = 7 * (_MAX_VARINT_BYTES - 1)
 
 
 def damaged(what: str, *, expected: str = "", found: str = "") -> ArchiveError:
@@ -184,19 +185,24 @@ def varints_of(column: ColumnReader) -> Iterator[int]:
     Raises:
         ArchiveError: One is larger than any of ours, or has no end.
     """
-    value = shift = 0
-    for chunk in _chunks(column):
-        for byte in chunk:
-            if byte < 128:
-                yield value | byte << shift if shift else byte
-                value = shift = 0
-            elif shift < 49:
-                value |= (byte & 127) << shift
-                shift += 7
-            else:
-                raise damaged("holds a number that is too large")
-    if shift:
-        raise damaged("a column is cut off")
+    stream = chain.from_iterable(_chunks(column))
+    for byte in stream:
+        if byte < 128:
+            yield byte
+        else:
+            yield _long_varint(byte & 127, stream)
+
+
+def _long_varint(value: int, stream: Iterable[int]) -> int:
+    shift = 7
+    for byte in stream:
+        if byte < 128:
+            return value | byte << shift
+        if shift == _MAX_SHIFT:
+            raise damaged("holds a number that is too large")
+        value |= (byte & 127) << shift
+        shift += 7
+    raise damaged("a column is cut off")
 
 
 def words_of(column: ColumnReader) -> Iterator[int]:
