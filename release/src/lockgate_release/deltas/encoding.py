@@ -60,6 +60,9 @@ def encode_block(block: Block, out: BinaryIO, room: int) -> None:
     """Write one block, finding covers in about `room` bytes, and let go of all that it took."""
     room = max(room, _LEAST_ROOM_BYTES)
     found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
+    if len(found) > _MOST_FOUND:
+        # To cut a program costs more: only its first part tells where its code is.
+        found = without_noise(found, MIN_CODE_COVER_BYTES)
     old = block.old.read()
     for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
         new = block.new.read_at(start, end - start)
