@@ -311,6 +311,8 @@ def test_explain_tells_everything(command: Command, repository: RepositorySimula
     assert told.code == 0
     for word in (CLIENT_ID, "bucket", "timestamp expires", "fetch", "sequence", "offer:"):
         assert word in told.err, word
+    lines = told.err.splitlines()
+    assert len([line for line in lines if line.strip().startswith("fits: ")]) == 1, told.err
     assert command("explain", "--json").json["result"]["result"] == "offer"
     command("update")
     repository.publish("2.0.0", SICK)

@@ -118,14 +118,11 @@ def _explain_origin(session: Session, findings: Findings) -> tuple[str, ...]:
 
 
 def _explain_offers(decision: Decision) -> tuple[str, ...]:
-    lines = [
+    lines = tuple(
         f"{'fits' if item.obstacle is None else item.obstacle}: {item.text}"
         for item in decision.considered
-    ]
-    offer = decision if isinstance(decision, Offer) else None
-    if offer is not None:
-        lines.append(f"fits: {offer.reason}")
-    return tuple(lines) or ("none had to be looked at",)
+    )
+    return lines or ("none had to be looked at",)
 
 
 def _explain_plan(session: Session, decision: Decision) -> tuple[str, ...]:
