@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,28 +36,22 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def heeding_signals() -> Iterator[None]:
-    """Raise `Terminated` at the first SIGTERM or SIGHUP, for the length of the block.
+    """Raise `Terminated` at SIGTERM, SIGHUP and Ctrl-C, for the length of the block.
 
-    Once somebody has asked for the end, by Ctrl-C too, another such signal changes nothing:
-    services of CI send one after the other, and what is being put away meanwhile is not cut off.
-    A second Ctrl-C does that. A signal that our starter has us ignore (`nohup`) stays ignored.
+    While the end that somebody asked for is on its way, by Ctrl-C too, another such signal changes
+    nothing: services of CI send one after the other, and what is being put away meanwhile is not
+    cut off. A second Ctrl-C does that. Where a library has swallowed the first, nothing is on its
+    way, and the next is heard. A signal that our starter has us ignore (`nohup`) stays ignored.
     In another thread than the main one, nothing is heeded: no signal arrives there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ends = False
+    on_its_way = _OnItsWay()
 
     def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal ends
-        if not ends:
-            ends = True
-            raise Terminated(number)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal ends
-        ends = True
-        raise KeyboardInterrupt
+        if number == signal.SIGINT or not on_its_way:
+            raise on_its_way.begin(number)
 
     usual = {number: signal.getsignal(number) for number in (*_ENDING, signal.SIGINT)}
     taken = [number for number in _ENDING if usual[number] == signal.SIG_DFL]
@@ -64,12 +59,28 @@ def heeding_signals() -> Iterator[None]:
         for number in taken:
             signal.signal(number, end)
         if usual[signal.SIGINT] == signal.default_int_handler:
-            signal.signal(signal.SIGINT, interrupt)
+            signal.signal(signal.SIGINT, end)
             taken.append(signal.SIGINT)
         yield
     finally:
         for number in taken:
             signal.signal(number, usual[number])
+
+
+class _OnItsWay:
+    """Whether the last `Terminated` is still handled by somebody: it lives just as long."""
+
+    def __init__(self) -> None:
+        self._last: weakref.ref[Terminated] | None = None
+
+    def __bool__(self) -> bool:
+        return self._last is not None and self._last() is not None
+
+    def begin(self, number: int) -> Terminated:
+        """Return a new one. Who raises it must not keep it in a name, or it would keep itself."""
+        ending = Terminated(number)
+        self._last = weakref.ref(ending)
+        return ending
 
 
 def exit_code_of(ending: BaseException) -> int:

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -76,6 +79,59 @@ def test_a_second_ctrl_c_cuts_it_off() -> None:
     with pytest.raises(KeyboardInterrupt):
         _put_away(signal.SIGTERM, signal.SIGINT, put_away)
     assert put_away == []
+
+
+@pytest.mark.parametrize("first", HEEDED)
+@pytest.mark.parametrize("then", HEEDED)
+def test_the_next_signal_is_heard_where_a_library_has_swallowed_the_first(
+    first: signal.Signals, then: signal.Signals
+) -> None:
+    with heeding_signals():
+        with suppress(KeyboardInterrupt):
+            _send(first)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            _send(then)
+    assert exit_code_of(caught.value) == 128 + then
+
+
+_SWALLOWS = """
+import time
+from lockgate_release.ending import exit_code_of, heeding_signals
+
+def work():
+    while True:
+        time.sleep(0.01)
+
+class Library:
+    def __del__(self):  # What is raised in here, Python only prints.
+        print("begun", flush=True)
+        work()
+
+try:
+    with heeding_signals():
+        Library()
+        print("went on", flush=True)
+        work()
+except KeyboardInterrupt as exc:
+    raise SystemExit(exit_code_of(exc))
+"""
+
+
+@pytest.mark.usefixtures("hearing_signals", "unmeasured")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_whose_library_swallowed_the_first_signal_is_ended_by_the_second(
+    number: signal.Signals,
+) -> None:
+    command = [sys.executable, "-c", _SWALLOWS]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "went on\n"
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 128 + number
 
 
 def test_what_our_starter_has_us_ignore_stays_ignored() -> None:
