@@ -71,7 +71,6 @@ def test_it_comes_in_one_ceremony_with_the_policy_that_needs_it(desk: ReleaseDes
 
 def test_it_goes_by_a_ceremony_and_not_while_a_channel_demands_proofs(desk: ReleaseDesk) -> None:
     remove = ("policy", "trusted-root", "r.json", "--remove")
-    desk.person.must_end(2, remove, "there is none")
     desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
     desk.person.must("policy", "edit", "c.json", "--channel", "beta", "--attest", BOTS)
     put_in_force(desk, "c.json")
@@ -96,16 +95,65 @@ def test_it_goes_by_a_ceremony_and_not_while_a_channel_demands_proofs(desk: Rele
     assert TRUSTED_ROOT_PATH in desk.chain().targets.signed.targets
 
 
-def test_what_was_put_into_the_file_before_is_taken_out_again_or_comes_back(
-    desk: ReleaseDesk,
-) -> None:
-    desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+def test_a_ceremony_that_changes_nothing_any_more_goes(desk: ReleaseDesk) -> None:
+    add = ("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+    remove = ("policy", "trusted-root", "c.json", "--remove")
+    desk.person.must(*add)
+    tried = desk.person.must(*remove, "--dry-run", "--json")
+    assert "c.json would go" in tried.err
+    assert (desk.folder / "c.json").exists()
+    gone = desk.person.must(*remove, "--json")
+    assert "nobody has to sign it, and c.json is gone" in gone.err
+    assert json.loads(gone.out) == {"app": APP, "parts": [], "changes": []}
+    assert not (desk.folder / "c.json").exists()
+    desk.person.must(*add)
     put_in_force(desk, "c.json")
+    (desk.folder / "c.json").unlink()
+    desk.person.must(*remove)
+    back = desk.person.must(*add)
+    assert "c.json is gone" in back.err
+    assert not (desk.folder / "c.json").exists()
+
+
+def test_of_a_ceremony_only_what_is_undone_goes(desk: ReleaseDesk) -> None:
+    desk.person.must("root", "renew", "c.json", "--role", "root")
+    desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
+    assert set(shown(desk, "c.json")["parts"]) == {"root", "targets"}
+    desk.person.must("policy", "trusted-root", "c.json", "--remove")
+    assert set(shown(desk, "c.json")["parts"]) == {"root"}
+    put_in_force(desk, "c.json")
+    wait = ("--channel", "beta", "--manual-check", "wait")
+    desk.person.must("policy", "edit", "d.json", *wait)
+    desk.person.must("policy", "trusted-root", "d.json", "--from-file", "ours.json")
     desk.person.must("policy", "trusted-root", "d.json", "--remove")
-    back = desk.person.must("policy", "trusted-root", "d.json", "--from-file", "ours.json")
-    assert "counts any more" not in back.err
     put_in_force(desk, "d.json")
-    assert TRUSTED_ROOT_PATH in desk.chain().targets.signed.targets
+    assert TRUSTED_ROOT_PATH not in desk.chain().targets.signed.targets
+    assert json.loads(desk.person.must("policy", "show").out)["channels"]["beta"]
+
+
+def shown(desk: ReleaseDesk, file: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(desk.person.must("root", "show", file, "--json").out)
+    return found
+
+
+def test_what_is_so_already_is_nothing_to_do(desk: ReleaseDesk) -> None:
+    remove = ("policy", "trusted-root", "r.json", "--remove")
+    add = ("policy", "trusted-root", "r.json", "--from-file", "ours.json")
+    none = desk.person.must(*remove, "--json")
+    assert "Nothing to do: demo's trusted root is not there." in none.err
+    assert json.loads(none.out) == {"app": APP, "parts": [], "changes": []}
+    assert not (desk.folder / "r.json").exists()
+    desk.person.must(*add)
+    before = (desk.folder / "r.json").read_bytes()
+    assert "is in r.json already, just so" in desk.person.must(*add).err
+    assert (desk.folder / "r.json").read_bytes() == before
+    put_in_force(desk, "r.json")
+    (desk.folder / "r.json").unlink()
+    assert "is in force already, just so" in desk.person.must(*add).err
+    desk.person.must(*remove)
+    assert "is not there" in desk.person.must(*remove).err
+    put_in_force(desk, "r.json")
+    assert TRUSTED_ROOT_PATH not in desk.chain().targets.signed.targets
 
 
 def test_it_is_mirrored_and_never_collected(desk: ReleaseDesk) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lockgate_cli.ceremonies.files import load_ceremony, store_ceremony
 from lockgate_cli.ceremonies.state import State, check_same_app, read_state
 from lockgate_cli.context import Call
 from lockgate_cli.repository import FileReader
-from lockgate_release.errors import ConflictError, UsageError
+from lockgate_release.errors import ConflictError, LocalError, UsageError
 from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.ceremony import (
@@ -19,6 +19,7 @@ from lockgate_release.trust.ceremony import (
     Examined,
     Wish,
     base_of,
+    changed_parts,
     examine,
     make_ceremony,
     make_first,
@@ -58,8 +59,10 @@ class Change:
 
 def begin_or_extend(
     call: Call, source: FileReader, path: Path, change: Change, *, dry_run: bool
-) -> tuple[Examined, State, bool]:
+) -> tuple[Examined, State, bool] | None:
     """Leave the change in the file, together with what was in it; return how it stands.
+
+    A file that would change nothing any more goes: nobody is to sign it.
 
     Args:
         call: This run.
@@ -69,7 +72,8 @@ def begin_or_extend(
         dry_run: Whether to write nothing.
 
     Returns:
-        The ceremony as it is now, the state in force, and whether the file was there before.
+        The ceremony as it is now, the state in force, and whether the file was there before. None
+        where nothing is left of it.
 
     Raises:
         UsageError: Nothing would change, or somebody would be locked out.
@@ -77,6 +81,7 @@ def begin_or_extend(
         LockgateError: The state cannot be read, or the file not written.
     """
     earlier = load_ceremony(path) if path.exists() else None
+    made: Ceremony | None
     if earlier is not None:
         check_same_app(call, earlier)
     if earlier is not None and earlier.is_first:
@@ -86,6 +91,10 @@ def begin_or_extend(
         state = read_state(call, source, app)
         assert state.chain is not None
         made = _make(app, state.chain, earlier, change, call)
+    if made is None:
+        if not dry_run:
+            _remove(path)
+        return None
     examined = examine(made, state.chain, call.around.now())
     if not dry_run:
         store_ceremony(path, made)
@@ -94,7 +103,8 @@ def begin_or_extend(
 
 def _make(
     app: AppName, chain: Chain, earlier: Ceremony | None, change: Change, call: Call
-) -> Ceremony:
+) -> Ceremony | None:
+    """Return the ceremony with the change, or None where what was there is undone by it."""
     if earlier is None:
         arrangement = read_arrangement(chain.root.signed, chain.targets.signed)
         wish = Wish(
@@ -106,19 +116,38 @@ def _make(
         )
         return make_ceremony(app, change.title, chain, wish, call.around.now())
     _check_follows(earlier, chain)
-    removed = change.removed | removed_in(chain, read_targets(earlier), earlier.documents)
+    before = Wish(
+        arrangement=_arrangement_in(earlier, chain),
+        policy=earlier.documents.get(POLICY_PATH),
+        trusted_root=earlier.documents.get(TRUSTED_ROOT_PATH),
+        removed=removed_in(chain, read_targets(earlier), earlier.documents),
+    )
+    removed = before.removed | change.removed
     if change.trusted_root is not None:
         removed -= {TRUSTED_ROOT_PATH}
-    known = change.trusted_root or earlier.documents.get(TRUSTED_ROOT_PATH)
-    wish = Wish(
-        arrangement=change.edit(_arrangement_in(earlier, chain)),
-        policy=change.policy or earlier.documents.get(POLICY_PATH),
-        trusted_root=None if TRUSTED_ROOT_PATH in removed else known,
+    # What changed is looked at anew; what somebody had signed again without a change stays.
+    renewed = earlier.parts.keys() - changed_parts(chain, before, earlier.made_at)
+    wish = replace(
+        before,
+        arrangement=change.edit(before.arrangement),
+        policy=change.policy or before.policy,
+        trusted_root=None
+        if TRUSTED_ROOT_PATH in removed
+        else change.trusted_root or before.trusted_root,
         removed=removed,
-        renew=change.renew | frozenset(earlier.parts),
+        renew=change.renew | renewed,
     )
+    if not wish.renew and not changed_parts(chain, wish, earlier.made_at):
+        return None
     title = _join(earlier.title, change.title)
     return make_ceremony(app, title, chain, wish, earlier.made_at, earlier=earlier)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise LocalError("cannot be removed", subject=str(path), found=str(exc)) from exc
 
 
 def _join(earlier: str, title: str) -> str:

@@ -44,8 +44,8 @@ from lockgate_cli.attesting.telling import (
 from lockgate_cli.attesting.trees import make_claims, prove_trees
 from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony
+from lockgate_cli.ceremonies.putting import put_into
 from lockgate_cli.commands.attest_options import Attests, attest_options, rule_of
-from lockgate_cli.commands.policy import put_into
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import parse_options
 from lockgate_cli.output import say, show_json

@@ -9,9 +9,9 @@ from typing import Unpack
 import click
 from securesystemslib.signer import Key
 
-from lockgate_cli.ceremonies.changing import Change, begin_or_extend
+from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony, load_public_key
-from lockgate_cli.ceremonies.showing import describe, say_next, show_ceremony
+from lockgate_cli.ceremonies.putting import put_into
 from lockgate_cli.ceremonies.state import read_trusted_root
 from lockgate_cli.commands.attest_options import Attests, attest_options, rule_of
 from lockgate_cli.commands.explain import FROM, repository_of
@@ -26,7 +26,7 @@ from lockgate_cli.policies import (
     find_doubts,
 )
 from lockgate_cli.remembering import load_newest_base
-from lockgate_cli.repository import Base, FileReader
+from lockgate_cli.repository import Base
 from lockgate_release.documents import ManualCheck, PolicyDocument, parse_policy
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.layout import POLICY_PATH
@@ -37,7 +37,7 @@ from lockgate_release.trust.public_keys import key_label
 from lockgate_release.trust.roles import is_further_role
 from lockgate_release.trust.standing import approvers
 
-__all__ = ["check_registered", "policy", "put_into"]
+__all__ = ["check_registered", "policy"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Data for programs on stdout.")
 _PATH = click.Path(dir_okay=False, path_type=Path)
@@ -218,26 +218,6 @@ def check_registered(earlier: Ceremony | None, file: Path) -> None:
             subject=str(file),
             hint="Submit that file first; its policy can be changed right afterwards.",
         )
-
-
-def put_into(
-    call: Call, source: FileReader, file: Path, change: Change, *, dry_run: bool, as_json: bool
-) -> None:
-    """Leave a change in the ceremony file, and say what it changes and who signs next.
-
-    Raises:
-        LockgateError: As `begin_or_extend`.
-    """
-    path = call.around.folder / file
-    examined, state, extended = begin_or_extend(call, source, path, change, dry_run=dry_run)
-    show_ceremony(examined, state)
-    if dry_run:
-        say("Nothing was written: this was --dry-run.")
-    else:
-        say(f"{'Taken into' if extended else 'Wrote'} {file}. Nobody has put it in force yet.")
-        say_next(examined, str(file))
-    if as_json:
-        show_json(describe(examined, state))
 
 
 def _channel_edit(call: Call, base: Base, rules: PolicyDocument, edits: _Edits) -> ChannelEdit:

@@ -8,20 +8,23 @@ import click
 
 from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony
+from lockgate_cli.ceremonies.putting import put_into, show_nothing
 from lockgate_cli.commands.explain import FROM
-from lockgate_cli.commands.policy import check_registered, policy, put_into
+from lockgate_cli.commands.policy import check_registered, policy
 from lockgate_cli.commands.root import FILE, source_of
 from lockgate_cli.context import Call, read_file, takes
-from lockgate_cli.output import warn
+from lockgate_cli.output import say, warn
 from lockgate_cli.public_good import read_public_good
 from lockgate_cli.remembering import load_newest_base
-from lockgate_cli.repository import FileReader, read_document
+from lockgate_cli.repository import Base, FileReader, read_document
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import parse_policy
 from lockgate_release.documents.trusted_root import MAX_TRUSTED_ROOT_BYTES, parse_trusted_root
 from lockgate_release.errors import DocumentError, UsageError
 from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.trust.ceremony import Ceremony
+from lockgate_release.trust.ceremony.examining import removed_in
+from lockgate_release.trust.ceremony.file import read_targets
 
 __all__ = ["policy"]
 
@@ -79,9 +82,16 @@ def trusted_root(
     earlier = load_ceremony(path) if path.exists() else None
     check_registered(earlier, file)
     with source_of(call, earlier, address) as reader:
+        base = load_newest_base(call, reader, call.app, call.pinned_root())
+        if _standing(reader, base, earlier) == new:
+            where = "in force" if earlier is None else f"in {file}"
+            found = f"is {where} already, just so" if new else "is not there"
+            say(f"Nothing to do: {base.app}'s trusted root {found}.")
+            show_nothing(base.app, as_json=as_json)
+            return
         change = Change(title="who vouches for origins", trusted_root=new)
         if remove:
-            change = _removal(call, reader, earlier)
+            change = _removal(reader, base, earlier)
         put_into(call, reader, file, change, dry_run=dry_run, as_json=as_json)
 
 
@@ -100,16 +110,30 @@ def _read_new(call: Call, chosen: Path | None) -> bytes:
     return data
 
 
-def _removal(call: Call, reader: FileReader, earlier: Ceremony | None) -> Change:
+def _standing(reader: FileReader, base: Base, earlier: Ceremony | None) -> bytes | None:
+    """Return the trusted root as the ceremony leaves it, or as it is in force; None: there is none.
+
+    Raises:
+        RepositoryError: What is in force cannot be verified.
+        TransportError: It could not be fetched.
+    """
+    chain, gone = base.chain, frozenset[str]()
+    if earlier is not None:
+        if TRUSTED_ROOT_PATH in earlier.documents:
+            return earlier.documents[TRUSTED_ROOT_PATH]
+        gone = removed_in(chain, read_targets(earlier), earlier.documents)
+    if TRUSTED_ROOT_PATH in gone or TRUSTED_ROOT_PATH not in chain.targets.signed.targets:
+        return None
+    return read_document(reader, base.app, chain, TRUSTED_ROOT_PATH)
+
+
+def _removal(reader: FileReader, base: Base, earlier: Ceremony | None) -> Change:
     """Return the change that takes the trusted root away, with the policy that does without.
 
     Raises:
-        UsageError: There is none, or a channel demands proofs of origin.
+        UsageError: A channel demands proofs of origin.
     """
-    base = load_newest_base(call, reader, call.app, call.pinned_root())
     known = earlier.documents if earlier is not None else {}
-    if TRUSTED_ROOT_PATH not in {*base.chain.targets.signed.targets, *known}:
-        raise UsageError("there is none", subject=TRUSTED_ROOT_PATH, hint="Nothing is to be done.")
     policy = known.get(POLICY_PATH) or read_document(reader, base.app, base.chain, POLICY_PATH)
     rules = parse_policy(policy).channels
     asking = sorted(name for name, rule in rules.items() if rule.attestations is not None)

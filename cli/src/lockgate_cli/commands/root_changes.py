@@ -10,13 +10,12 @@ from pathlib import Path
 import click
 from securesystemslib.signer import Key
 
-from lockgate_cli.ceremonies.changing import Change, begin_or_extend
+from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony, load_public_key
-from lockgate_cli.ceremonies.showing import describe, say_next, show_ceremony
+from lockgate_cli.ceremonies.putting import put_into
 from lockgate_cli.commands.explain import FROM
 from lockgate_cli.commands.root import FILE, root, source_of
 from lockgate_cli.context import Call, takes
-from lockgate_cli.output import say, show_json
 from lockgate_release.errors import UsageError
 from lockgate_release.trust.ceremony import (
     ONLINE,
@@ -84,17 +83,7 @@ def _apply(call: Call, told: _Told, change: Change) -> None:
     path = call.around.folder / told.file
     earlier = load_ceremony(path) if path.exists() else None
     with source_of(call, earlier, told.address) as source:
-        examined, state, extended = begin_or_extend(
-            call, source, path, change, dry_run=told.dry_run
-        )
-    show_ceremony(examined, state)
-    if told.dry_run:
-        say("Nothing was written: this was --dry-run.")
-    else:
-        say(f"{'Taken into' if extended else 'Wrote'} {told.file}. Nobody has put it in force yet.")
-        say_next(examined, str(told.file))
-    if told.as_json:
-        show_json(describe(examined, state))
+        put_into(call, source, told.file, change, dry_run=told.dry_run, as_json=told.as_json)
 
 
 def _titled(told: _Told, title: str) -> str:

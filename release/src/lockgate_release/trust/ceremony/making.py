@@ -44,6 +44,7 @@ __all__ = [
     "add_signatures",
     "base_of",
     "can_verify",
+    "changed_parts",
     "compose_releases",
     "compose_root",
     "compose_targets",
@@ -149,6 +150,30 @@ def make_ceremony(
         DocumentError: A key is not what it says.
         TrustError: The state in force contradicts itself.
     """
+    parts = _next_parts(chain, wish, now)
+    if not parts:
+        raise UsageError("nothing would change", subject=app)
+    made = Ceremony(
+        app=app,
+        title=title,
+        made_at=now,
+        base=base_of(chain),
+        parts={role: _unsigned(parts[role]) for role in PARTS if role in parts},
+        documents=wish.documents if Role.TARGETS.value in parts else {},
+    )
+    return made if earlier is None else _keep_signatures(made, earlier)
+
+
+def changed_parts(chain: Chain, wish: Wish, now: datetime) -> frozenset[str]:
+    """Return the parts that a wish changes, without those that would only be signed again.
+
+    Raises:
+        LockgateError: As `make_ceremony`.
+    """
+    return frozenset(_next_parts(chain, replace(wish, renew=frozenset()), now))
+
+
+def _next_parts(chain: Chain, wish: Wish, now: datetime) -> dict[str, Root | Targets]:
     before = read_arrangement(chain.root.signed, chain.targets.signed)
     check_arrangement(wish.arrangement, known=before, error=UsageError)
     parts: dict[str, Root | Targets] = {}
@@ -163,17 +188,7 @@ def make_ceremony(
         parts[Role.RELEASES.value] = compose_releases(
             chain.releases.signed, chain.releases.version + 1, expires
         )
-    if not parts:
-        raise UsageError("nothing would change", subject=app)
-    made = Ceremony(
-        app=app,
-        title=title,
-        made_at=now,
-        base=base_of(chain),
-        parts={role: _unsigned(parts[role]) for role in PARTS if role in parts},
-        documents=wish.documents if Role.TARGETS.value in parts else {},
-    )
-    return made if earlier is None else _keep_signatures(made, earlier)
+    return parts
 
 
 def _next_root(chain: Chain, before: Arrangement, wish: Wish, now: datetime) -> Root | None:
