@@ -229,6 +229,17 @@ def test_status_of_all_apps_is_a_line_each(desk: ReleaseDesk) -> None:
     assert nobody.must("status", "--json").json()["apps"][0]["app"] == APP
 
 
+def test_status_without_an_app_is_of_the_one_that_is_named_elsewhere_as_its_help_says(
+    desk: ReleaseDesk,
+) -> None:
+    said = " ".join(desk.person.must("status", "--help").out.split())
+    assert "Without APP, the one that LOCKGATE_APP or lockgate.toml names." in said
+    assert desk.person.must("status", "--json").json()["app"] == APP
+    named = {"LOCKGATE_SERVER": desk.api, "LOCKGATE_APP": APP}
+    nobody = desk.elsewhere("nobody", **named, **desk.person.environ)
+    assert nobody.must("status", "--json").json()["app"] == APP
+
+
 def test_status_of_no_app_at_all_says_so(tmp_path: Path) -> None:
     with open_desk(tmp_path) as desk:
         assert "no app" in desk.person.must("status", "--server", desk.api).err

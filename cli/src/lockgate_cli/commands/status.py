@@ -26,7 +26,8 @@ _THIRD_BP = 3334
 def status(call: Call, *, every: bool, as_json: bool) -> None:
     """Show how APP stands: what is offered to whom, what waits for whom, when signatures run out.
 
-    Without an app, every app of the server in a line each.
+    Without APP, the one that LOCKGATE_APP or lockgate.toml names. Where none is named, or with
+    --all, every app of the server in a line each.
     """
     if every and call.flags.app:
         raise UsageError("both one app and all", subject="--all", found=call.flags.app)
