@@ -56,9 +56,8 @@ def scratch_folder(what: str, *, clock: Callable[[], float] = time.time) -> Iter
             raise
         raise _no_room(what, above, exc) from exc
     finally:
-        # Its lock goes last: until then it is nobody else's to remove.
         with suppress(OSError):
-            remove_tree(folder)
+            _remove(folder)
         if lock >= 0:
             os.close(lock)
 
@@ -93,6 +92,14 @@ def _remove_dead(folder: Path, status: os.stat_result, now_s: float) -> None:
         if now_s - os.fstat(lock).st_mtime < _OLD_S:
             return
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove_tree(folder)
+        _remove(folder)
     finally:
         os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: one that is cut off here is known to the next sweep."""
+    for path in folder.iterdir():
+        if path.name != _LOCK:
+            remove_tree(path)
+    remove_tree(folder)

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -57,6 +58,23 @@ def test_it_goes_whatever_ends_its_use(above: Path, ending: type[BaseException])
     with suppress(ending), scratch_folder("deltas"):
         raise ending
     assert list(above.iterdir()) == []
+
+
+def test_what_is_cut_off_while_it_goes_can_be_swept_by_the_next() -> None:
+    """A second Ctrl-C while much is removed: until all is gone, it is known as ours."""
+    gone: list[str] = []
+
+    def listen(event: str, arguments: tuple[object, ...]) -> None:
+        if listening and event in {"os.remove", "os.rmdir"}:
+            gone.append(Path(os.fsdecode(arguments[0])).name)  # type: ignore[arg-type]
+
+    listening = True
+    sys.addaudithook(listen)  # It cannot be taken away again: it only listens while told to.
+    with scratch_folder("deltas") as folder:
+        for number in range(20):
+            (folder / f"file{number}").write_bytes(b"")
+    listening = False
+    assert gone.index(LOCK) == len(gone) - 2, "but the folder itself"
 
 
 def test_what_a_killed_process_left_goes_with_the_next(above: Path) -> None:
