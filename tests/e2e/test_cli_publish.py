@@ -235,11 +235,13 @@ def test_an_archive_with_a_way_out_is_refused_by_name(desk: ReleaseDesk) -> None
     desk.refuse(ExitCode.REFUSED, "1.0.0", words=path.name)
 
 
-def test_two_artifacts_for_one_platform_are_refused(desk: ReleaseDesk) -> None:
+def test_two_artifacts_for_one_platform_are_refused_before_either_is_read(
+    desk: ReleaseDesk,
+) -> None:
     path = desk.build("1.0.0")
-    desk.refuse(
-        ExitCode.USAGE, "1.0.0", "--artifact", f"{PLATFORM}={path.name}", words="one platform"
-    )
+    twice = ("--artifact", f"{PLATFORM}={path.name}")
+    refused = desk.refuse(ExitCode.USAGE, "1.0.0", *twice, words="two artifacts for one platform")
+    assert "reading" not in refused.err
 
 
 @pytest.mark.parametrize("option", ["--entrypoint", "--health"])

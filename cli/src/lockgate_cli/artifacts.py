@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +29,15 @@ from lockgate_release.names import AppName, Platform, Sha256Hex, parse_platform,
 from lockgate_release.platforms import ANY_PLATFORM
 from lockgate_release.trust.verify import NotFoundError
 
-__all__ = ["ArtifactFacts", "ArtifactSource", "describe", "describe_file", "parse_source", "send"]
+__all__ = [
+    "ArtifactFacts",
+    "ArtifactSource",
+    "check_platforms",
+    "describe",
+    "describe_file",
+    "parse_source",
+    "send",
+]
 
 _BY_DIGEST = "sha256:"
 _MAGIC = (
@@ -98,6 +107,22 @@ def parse_source(text: str, folder: Path) -> ArtifactSource:
     return ArtifactSource(
         platform=tag, sha256=parse_field(f"--artifact {text}", parse_sha256, sha256), name=name
     )
+
+
+def check_platforms(sources: Iterable[ArtifactSource]) -> None:
+    """Refuse two artifacts for one platform.
+
+    Raises:
+        UsageError: There are.
+    """
+    for platform, count in Counter(source.platform for source in sources).items():
+        if count > 1:
+            raise UsageError(
+                "two artifacts for one platform",
+                subject="--artifact",
+                expected="one for each platform",
+                found=platform,
+            )
 
 
 def describe(

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lockgate_cli.api import Api
-from lockgate_cli.artifacts import ArtifactFacts, ArtifactSource, describe, send
+from lockgate_cli.artifacts import (
+    ArtifactFacts,
+    ArtifactSource,
+    check_platforms,
+    describe,
+    send,
+)
 from lockgate_cli.attesting.attaching import (
     Attached,
     AttestWish,
@@ -170,6 +176,7 @@ def prepare(
         DigestMismatchError: The server answered with other bytes.
     """
     _plan_list(base, wish)
+    check_platforms(wish.sources)
     if wish.requires.from_version:
         parse_field("requires.from_version", base.policy.versions.parse, wish.requires.from_version)
     _plan_offers(base, wish)
