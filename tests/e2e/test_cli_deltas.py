@@ -139,7 +139,9 @@ def test_a_dry_run_says_what_it_would_make_and_makes_nothing(desk: ReleaseDesk) 
     before = desk.files()
     shown = desk.publish("1.1.0", "--dry-run").out
     assert f"delta from 1.0.0 for {PLATFORM}, to be made" in shown
-    assert desk.files() == before
+    said = desk.publish("1.1.0", "--dry-run", "--json").json()
+    assert said["planned"] == [{"from_version": "1.0.0", "platform": PLATFORM}]
+    assert (said["deltas"], desk.files()) == ([], before)
 
 
 def test_what_clients_report_to_use_is_where_deltas_begin(desk: ReleaseDesk) -> None:
@@ -233,6 +235,7 @@ def test_a_delta_that_saves_too_little_is_not_published(desk: ReleaseDesk) -> No
     publish(desk, "1.0.0")
     build(desk.folder, "2.0.0", data=random.Random(2).randbytes(PROGRAM_BYTES))
     ended = desk.publish("2.0.0", "--json")
+    assert ended.json()["planned"] == [{"from_version": "1.0.0", "platform": PLATFORM}]
     assert ended.json()["deltas"] == []
     assert "no delta from 1.0.0" in ended.err
     assert "% of the archive, and 70 % is the most" in ended.err

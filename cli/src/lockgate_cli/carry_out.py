@@ -95,7 +95,8 @@ def carry_out(
             _say_unapproved(wish, channel)
     if as_json:
         found = _outcome_json(prepared, plan, outcome, warnings, done=not dry_run)
-        show_json({**found, "operation_id": call.around.operation})
+        planned = [pair.to_json() for pair in pairs]
+        show_json({**found, "planned": planned, "operation_id": call.around.operation})
 
 
 def _warn_of_deltas(api: Api, wish: Publication | Promotion, plan: Plan) -> tuple[str, ...]:

@@ -135,9 +135,7 @@ def add_to(
 
 def _added_json(planned: list[Pair], added: Added) -> dict[str, object]:
     return {
-        "planned": [
-            {"from_version": pair.from_version, "platform": pair.new.platform} for pair in planned
-        ],
+        "planned": [pair.to_json() for pair in planned],
         "deltas": [dict(delta.to_json()) for delta in added.deltas],
         "left_out": list(added.reasons),
         "warnings": list(added.useless),

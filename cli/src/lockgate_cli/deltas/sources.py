@@ -55,6 +55,10 @@ class Pair:
         """What it is, for people."""
         return f"from {self.from_version} for {self.new.platform}"
 
+    def to_json(self) -> dict[str, str]:
+        """Return it as data for programs."""
+        return {"from_version": self.from_version, "platform": self.new.platform}
+
 
 def rank_versions(
     base: Base,
