@@ -16,21 +16,12 @@ from lockgate_release.deltas.file_bytes import FileBytes
 from lockgate_release.deltas.grouping import find_all_covers, find_groups
 from lockgate_release.deltas.matching import Cover
 from lockgate_release.deltas.stretches import Stretches
+from tests.unit.release.deltas.rows import Bytes
 
 MB = 1 << 20
 TIGHT_BYTES = 47 * MB
 FILE_BYTES = 400_000
 """Too little for these rows in one block."""
-
-
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def read_at(self, offset: int, size: int, /) -> bytes:
-        assert 0 <= offset <= offset + size <= self.size
-        return self._data[offset : offset + size]
 
 
 def shuffled(data: bytes, size: int, seed: int) -> bytes:

@@ -18,17 +18,9 @@ import pytest
 from lockgate_release.deltas.decoding import decode_solid
 from lockgate_release.deltas.encoding import encode_solid
 from tests.unit.release.deltas.programs import ARM64, X86_64, program
+from tests.unit.release.deltas.rows import Bytes
 
 VECTORS = Path(__file__).resolve().parents[4] / "docs" / "reference" / "delta-format-vectors.json"
-
-
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def read_at(self, offset: int, size: int, /) -> bytes:
-        return self._data[offset : offset + size]
 
 
 def _cases() -> dict[str, tuple[bytes, bytes, int]]:

@@ -11,33 +11,14 @@ from hypothesis import strategies as st
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.blocks import Block
 from lockgate_release.deltas.columns import pack_column, write_varint
-from lockgate_release.deltas.decoding import COLUMNS, MAX_PIECE_COVERS, MAX_STRETCHES, decode_solid
-from lockgate_release.deltas.encoding import encode_block, encode_solid
+from lockgate_release.deltas.decoding import COLUMNS, MAX_PIECE_COVERS, MAX_STRETCHES
+from lockgate_release.deltas.encoding import encode_block
 from lockgate_release.deltas.images import find_parts
 from lockgate_release.deltas.references import RegionKind
 from lockgate_release.deltas.stretches import Stretches
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.programs import ARM64, X86_64, program
-
-
-class Bytes:
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def read_at(self, offset: int, size: int, /) -> bytes:
-        assert 0 <= offset <= offset + size <= self.size
-        return self._data[offset : offset + size]
-
-
-def encoded(old: bytes, new: bytes, *, memory_bytes: int = 200 << 20) -> bytes:
-    out = io.BytesIO()
-    encode_solid(Bytes(old), Bytes(new), out, memory_bytes=memory_bytes)
-    return out.getvalue()
-
-
-def decoded(old: bytes, patch: bytes, size_bytes: int) -> bytes:
-    return b"".join(decode_solid(Bytes(old), io.BytesIO(patch), size_bytes=size_bytes))
+from tests.unit.release.deltas.rows import Bytes, decoded, encoded
 
 
 @pytest.mark.parametrize("machine", [X86_64, ARM64])

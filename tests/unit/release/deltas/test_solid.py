@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 
 import pytest
 
-from lockgate_release.deltas import references
-from lockgate_release.deltas.codec import decode_solid, encode_solid
 from lockgate_release.errors import ArchiveError
-
-CEILING_BYTES = 200 << 20
-
-
-class Bytes:
-    """Old or new bytes that refuse to be read outside of themselves, or in one gulp."""
-
-    def __init__(self, data: bytes) -> None:
-        self.size = len(data)
-        self._data = data
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        assert 0 <= offset <= offset + size <= self.size
-        assert size <= 1 << 20
-        return self._data[offset : offset + size]
-
-
-def encoded(old: bytes, new: bytes, *, memory_bytes: int = CEILING_BYTES) -> bytes:
-    out = io.BytesIO()
-    encode_solid(Bytes(old), Bytes(new), out, memory_bytes=memory_bytes)
-    return out.getvalue()
-
-
-def decoded(old: bytes, patch: bytes, size_bytes: int) -> bytes:
-    pieces = list(decode_solid(Bytes(old), io.BytesIO(patch), size_bytes=size_bytes))
-    assert all(0 < len(piece) <= references.MAX_PIECE_BYTES for piece in pieces)
-    return b"".join(pieces)
+from tests.unit.release.deltas.rows import decoded, encoded
 
 
 def program(seed: int, *, words: int = 20_000, shift: int = 0) -> bytes:
