@@ -8,10 +8,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import BinaryIO, assert_never
 
+from lockgate_release.archives.damage import damage_as_error
 from lockgate_release.archives.safe_tree import Limits, SafeTree
 from lockgate_release.archives.streams import LimitedStream, Readable, XzStream, ZstdStream
 from lockgate_release.archives.tar_archive import unpack_tar
@@ -56,7 +55,7 @@ def fill_tree(
         ArchiveError: It is damaged, or an entry breaks a rule of `SafeTree`.
         OSError: The disk is full, or the archive cannot be read.
     """
-    with _damage_as_error(name):
+    with damage_as_error(_DAMAGE, name):
         match kind:
             case ArchiveKind.TAR_GZ:
                 with gzip.GzipFile(fileobj=stream) as inner:
@@ -73,14 +72,6 @@ def fill_tree(
             case _:
                 assert_never(kind)
         tree.finish()
-
-
-@contextmanager
-def _damage_as_error(name: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as exc:
-        raise ArchiveError("damaged", subject=name, found=ascii(str(exc))[1:200]) from exc
 
 
 def _limited(stream: Readable, limits: Limits, name: str) -> LimitedStream:

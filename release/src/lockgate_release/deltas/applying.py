@@ -13,10 +13,11 @@ from __future__ import annotations
 import lzma
 import struct
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from lockgate_release.archives.damage import damage_as_error
 from lockgate_release.archives.safe_tree import Limits, SafeTree
 from lockgate_release.deltas.algorithms import find_codec, supported_algorithms
 from lockgate_release.deltas.container import read_head
@@ -50,7 +51,7 @@ def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
         OSError: The disk is full, or something cannot be read.
     """
     subject = delta.name
-    with delta.open("rb") as stream, _damage_as_error(subject):
+    with delta.open("rb") as stream, damage_as_error(_DAMAGE, subject):
         head = read_head(stream, subject=subject)
         codec = find_codec(head.algorithm, subject=subject)
         listing = list_tree(old)
@@ -65,14 +66,6 @@ def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
         if stream.read(1):
             raise ArchiveError("bytes after its end", subject=subject)
         tree.finish()
-
-
-@contextmanager
-def _damage_as_error(subject: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as exc:
-        raise ArchiveError("damaged", subject=subject, found=ascii(str(exc))[1:200]) from exc
 
 
 def _fill(
