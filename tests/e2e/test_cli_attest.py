@@ -263,6 +263,26 @@ def test_add_signs_a_live_release_and_once_only(job: ReleaseDesk) -> None:
     assert "Nothing to do" in ended.err
 
 
+def test_add_warns_before_a_job_vouches_for_a_release_that_it_has_not_built(
+    job: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    trust(job, sigstore)
+    job.publish("1.0.0")
+    quiet = job.person.must("attest", "add", "1.0.0", *KEYLESS, "--json")
+    assert quiet.json()["warnings"] == []
+    job.person.must("policy", "edit", "rule.json", *RULE)
+    hold(job, "rule.json")
+    job.publish("1.1.0", "--allow-unattested")
+    add = ("attest", "add", "1.1.0", *KEYLESS, "--json")
+    assert job.person.must(*add, "--dry-run").json()["warnings"] == []
+    said = job.person.must(*add)
+    words = f"stable takes a signature of {WORKFLOW.identity} (by {WORKFLOW.issuer})"
+    (warning,) = said.json()["warnings"]
+    assert words in warning
+    assert said.err.index(f"warning: {words}") < said.err.index(": signed by ")
+    assert job.person.must(*add).json()["warnings"] == []
+
+
 def test_add_takes_files_and_refuses_those_of_others(desk: ReleaseDesk) -> None:
     desk.publish("1.0.0")
     sha256 = digest_of(desk, "1.0.0")

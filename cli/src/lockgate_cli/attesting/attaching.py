@@ -175,7 +175,7 @@ def sign_missing(
     left = [one for one in unsigned if waiting is None or lacks_signature(waiting, one.sha256)]
     if not left:
         return ()
-    return tuple(sign_all(left, open_keyless(keyless, environ)))
+    return tuple(sign_all(left, open_keyless(keyless, environ).sign))
 
 
 def waiting_extras(api: Api, app: AppName, role: str, version: str) -> ExtrasDocument | None:

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from sigstore.sign import Signer
     from sigstore.verify import Verifier
 
-__all__ = ["TOKEN_VARIABLE", "KeylessWish", "Signed", "open_keyless", "translate_error"]
+__all__ = [
+    "TOKEN_VARIABLE",
+    "Keyless",
+    "KeylessWish",
+    "Signatory",
+    "Signed",
+    "open_keyless",
+    "translate_error",
+]
 
 TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105 (the name of a variable)
 """Where CI services that hand tokens over in the environment put the one for Sigstore."""
@@ -82,10 +90,40 @@ class Signed:
     issuer: str
 
 
-def open_keyless(wish: KeylessWish, environ: Mapping[str, str]) -> Callable[[Sha256Hex], Signed]:
-    """Return what signs the artifact with a digest, the certificate fetched already.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signatory:
+    """Who is about to sign, as the certificate has it, which nobody has proven yet.
 
-    It raises what this raises.
+    Attributes:
+        identity: A workflow's address, a mailbox.
+        issuer: Who vouches for that.
+        source_repository: Where the issuer says that this job's sources come from; "": it does not.
+        workflow: Which workflow it says that this is; "": it does not.
+        predicate_type: What is signed: "", an artifact and no statement.
+    """
+
+    identity: str
+    issuer: str
+    source_repository: str = ""
+    workflow: str = ""
+    predicate_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyless:
+    """A certificate that was fetched, before anything is signed with it.
+
+    Attributes:
+        signatory: Whose it is.
+        sign: Signs the artifact with a digest. Raises what `open_keyless` raises.
+    """
+
+    signatory: Signatory
+    sign: Callable[[Sha256Hex], Signed]
+
+
+def open_keyless(wish: KeylessWish, environ: Mapping[str, str]) -> Keyless:
+    """Return what signs artifacts, and as whom; nothing is signed yet.
 
     Raises:
         UsageError: There is no identity here, or a file is not what it should be.
@@ -98,18 +136,32 @@ def open_keyless(wish: KeylessWish, environ: Mapping[str, str]) -> Callable[[Sha
 
     token = _find_token(wish, environ)
 
-    def begin() -> tuple[Signer, Verifier]:
+    def begin() -> tuple[Signer, Verifier, Signatory]:
         config = _load_config(wish)
         with SigningContext.from_trust_config(config).signer(token) as signer:
-            return signer, Verifier(trusted_root=config.trusted_root)
+            return signer, Verifier(trusted_root=config.trusted_root), _read_signatory(signer)
 
-    signer, verifier = _within(wish.deadline_s, begin, "Sigstore: certificate")
+    signer, verifier, signatory = _within(wish.deadline_s, begin, "Sigstore: certificate")
 
     def sign(sha256: Sha256Hex) -> Signed:
         subject = f"Sigstore: sha256:{sha256[:12]}…"
         return _within(wish.deadline_s, lambda: _sign(signer, verifier, sha256), subject)
 
-    return sign
+    return Keyless(signatory=signatory, sign=sign)
+
+
+def _read_signatory(signer: Signer) -> Signatory:
+    from lockgate_release.provenance.certificates import read_claims  # noqa: PLC0415 (as above)
+
+    # Fetched already; there is no other way to see it before a signature is in the public log.
+    certificate = signer._signing_cert()  # noqa: SLF001
+    claims = read_claims(certificate, subject="the certificate to sign with")
+    return Signatory(
+        identity=claims.identity,
+        issuer=claims.issuer,
+        source_repository=claims.source_repository,
+        workflow=claims.workflow,
+    )
 
 
 def _sign(signer: Signer, verifier: Verifier, sha256: Sha256Hex) -> Signed:

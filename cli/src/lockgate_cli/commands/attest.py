@@ -42,13 +42,14 @@ from lockgate_cli.attesting.telling import (
     show_covered,
 )
 from lockgate_cli.attesting.trees import make_claims, prove_trees
+from lockgate_cli.attesting.vouching import doubts_about
 from lockgate_cli.ceremonies.changing import Change
 from lockgate_cli.ceremonies.files import load_ceremony
 from lockgate_cli.ceremonies.putting import put_into
 from lockgate_cli.commands.attest_options import Attests, attest_options, rule_of
 from lockgate_cli.context import Call, takes
 from lockgate_cli.defaults import parse_options
-from lockgate_cli.output import say, show_json
+from lockgate_cli.output import say, show_json, warn
 from lockgate_cli.policies import edit_channel
 from lockgate_cli.remembering import load_newest_base
 from lockgate_cli.repository import Base
@@ -139,7 +140,8 @@ def add(
     """Add the attestations in FILES to the live release VERSION, or sign it by Sigstore.
 
     Each file has to speak about one of its artifacts, or the claim of a tree in one. What it has
-    already is not added again.
+    already is not added again. Signing warns where a channel takes just that for its builder's
+    word.
     """
     wish = attesting.read(call, parse_options(call.settings))
     named = read_files(call.around.folder / path for path in files)
@@ -149,9 +151,13 @@ def add(
         base = load_newest_base(call, api, call.app, call.pinned_root())
         (live,) = _load(api, base, [version])
         found = attach(AttestWish(named=named), live.artifacts, version)
-        found += _sign(call, api, base, live, wish, found, dry_run=dry_run)
-        new = {version: only_new(live.extras, found)}
-        _carry_out(call, api, base, new, dry_run=dry_run, as_json=as_json)
+        signed, doubts = _sign(call, api, base, live, wish, found, dry_run=dry_run)
+        new = {version: only_new(live.extras, found + signed)}
+        outcomes = () if dry_run else add_attached(call, api, base, new)
+        say_added(base.app, new, outcomes, dry_run=dry_run)
+        if as_json:
+            came = added_json(base.app, new, outcomes, dry_run=dry_run)
+            show_json({**came, "warnings": list(doubts)})
 
 
 def _sign(
@@ -163,10 +169,13 @@ def _sign(
     found: Sequence[Attached],
     *,
     dry_run: bool,
-) -> tuple[Attached, ...]:
-    """Return bundles over what nothing is signed of yet, or none where that was not asked for."""
+) -> tuple[tuple[Attached, ...], tuple[str, ...]]:
+    """Return bundles over what nothing is signed of yet, and what deserves a second look in it.
+
+    Neither where that was not asked for. People are warned before anything is signed.
+    """
     if wish.keyless is None:
-        return ()
+        return (), ()
     role = choose_role(base, live.version)
     known = with_attached(live.extras, found)
     waiting = waiting_extras(api, base.app, role, live.version)
@@ -174,28 +183,16 @@ def _sign(
     for one in unsigned:
         say(f"> {one.name} is signed by Sigstore")
     if dry_run or not unsigned:
-        return ()
+        return (), ()
     # Keys first: what Sigstore has signed is in a public log for ever.
     load_keys(call, base.chain, role)
     claimed = [item for item in live.artifacts if claim_of(item) in unsigned]
     prove_trees(api, base.app, claimed, call.progress())
-    return tuple(sign_all(unsigned, open_keyless(wish.keyless, call.around.environ)))
-
-
-def _carry_out(
-    call: Call,
-    api: Api,
-    base: Base,
-    new: Mapping[str, Sequence[Attached]],
-    *,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """Leave in force what is new, and show what came of it."""
-    outcomes = () if dry_run else add_attached(call, api, base, new)
-    say_added(base.app, new, outcomes, dry_run=dry_run)
-    if as_json:
-        show_json(added_json(base.app, new, outcomes, dry_run=dry_run))
+    keyless = open_keyless(wish.keyless, call.around.environ)
+    doubts = doubts_about(keyless.signatory, live.version, rules_in_force(base)(live))
+    for text in doubts:
+        warn(text)
+    return tuple(sign_all(unsigned, keyless.sign)), doubts
 
 
 @attest.command()

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from lockgate_release.documents.attestation_rules import (
     AttestationDemand,
@@ -19,7 +20,31 @@ from lockgate_release.documents.attestation_rules import (
 from lockgate_release.documents.policy import Shortfall
 from lockgate_release.provenance.facts import Provenance
 
-__all__ = ["find_lacks"]
+__all__ = ["Signature", "find_lacks", "would_count"]
+
+
+class Signature(Protocol):
+    """Who signs as what, by a certificate: proven of a bundle, or before there is one."""
+
+    @property
+    def identity(self) -> str:
+        """What the certificate is for."""
+
+    @property
+    def issuer(self) -> str:
+        """Who vouched for that identity."""
+
+    @property
+    def predicate_type(self) -> str:
+        """Of the in-toto statement; "" for a plain signature."""
+
+    @property
+    def source_repository(self) -> str:
+        """Where the sources came from, as the issuer has certified; "" if it has not."""
+
+    @property
+    def workflow(self) -> str:
+        """The top-level workflow, with its ref; "" in the same way."""
 
 
 def find_lacks(rule: AttestationRule, found: Sequence[Provenance]) -> tuple[Shortfall, ...]:
@@ -38,6 +63,11 @@ def find_lacks(rule: AttestationRule, found: Sequence[Provenance]) -> tuple[Shor
         for demand in rule.demands
         if _count(demand, found) < demand.threshold
     )
+
+
+def would_count(rule: AttestationRule, signature: Signature) -> bool:
+    """Whether a signature counts for one of a rule's demands at least, once it is proven."""
+    return any(not _mismatch(demand, signature) for demand in rule.demands)
 
 
 def _count(demand: AttestationDemand, found: Sequence[Provenance]) -> int:
@@ -59,7 +89,7 @@ def _count(demand: AttestationDemand, found: Sequence[Provenance]) -> int:
     return sum(place(identity, set()) for identity in sorted(options))
 
 
-def _signers_of(demand: AttestationDemand, proof: Provenance) -> set[int]:
+def _signers_of(demand: AttestationDemand, proof: Signature) -> set[int]:
     return {
         place
         for place, signer in enumerate(demand.signers)
@@ -67,7 +97,7 @@ def _signers_of(demand: AttestationDemand, proof: Provenance) -> set[int]:
     }
 
 
-def _mismatch(demand: AttestationDemand, proof: Provenance) -> str:
+def _mismatch(demand: AttestationDemand, proof: Signature) -> str:
     """Return why a proof does not count for a demand (rule 1), or "" where it does."""
     if not _signers_of(demand, proof):
         return "who is none of its signers"

@@ -37,8 +37,11 @@ def environ(sigstore: SigstoreSimulator) -> dict[str, str]:
 def test_a_digest_is_signed_as_whoever_the_token_names(
     sigstore: SigstoreSimulator, tmp_path: Path
 ) -> None:
-    sign = open_keyless(wish(tmp_path, sigstore.trust_config), environ(sigstore))
-    signed = sign(SHA256)
+    logged = len(sigstore.log.entries)
+    keyless = open_keyless(wish(tmp_path, sigstore.trust_config), environ(sigstore))
+    assert (keyless.signatory.identity, keyless.signatory.issuer) == (ANN.identity, ANN.issuer)
+    assert len(sigstore.log.entries) == logged
+    signed = keyless.sign(SHA256)
     assert (signed.identity, signed.issuer) == (ANN.identity, ANN.issuer)
     assert signed.said.digests == {SHA256}
     proven = BundleVerifier(sigstore.trusted_root).verify(signed.said.data, SHA256)
@@ -81,7 +84,7 @@ def test_a_log_that_is_not_the_configured_one_is_refused(
         config = sigstore.trust_config
         log = config.rindex(f'"url": "{sigstore.address}"')
         config = config[:log] + config[log:].replace(sigstore.address, other.address)
-        sign = open_keyless(wish(tmp_path, config), environ(sigstore))
+        sign = open_keyless(wish(tmp_path, config), environ(sigstore)).sign
         with pytest.raises(TrustError, match=f"sha256:{SHA256[:12]}"):
             sign(SHA256)
 
