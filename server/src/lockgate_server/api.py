@@ -13,6 +13,7 @@ from lockgate_server.services.read.health import Health
 from lockgate_server.views.api.auth import require
 from lockgate_server.views.api.context import EXTENSION, ApiContext
 from lockgate_server.views.api.routes import api_blueprint
+from lockgate_server.views.app import bare_app
 from lockgate_server.views.files import files_blueprint
 from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers
@@ -38,8 +39,7 @@ class ApiDeps:
 
 def create_api_app(deps: ApiDeps) -> Flask:
     """Return the api app; it serves the public files too, so that CI reads them uncached."""
-    app = Flask("lockgate_server.api", static_folder=None)
-    app.url_map.merge_slashes = False  # an address is what was signed, not what it resembles
+    app = bare_app("lockgate_server.api")
     app.extensions[EXTENSION] = deps.context
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)

@@ -11,6 +11,7 @@ from flask import Flask, Response
 from lockgate_server.ports import ObjectStore
 from lockgate_server.services.read.health import Health
 from lockgate_server.services.reports.intake import Intake
+from lockgate_server.views.app import bare_app
 from lockgate_server.views.files import FilesDoor, files_blueprint
 from lockgate_server.views.health import health_blueprint
 from lockgate_server.views.problems import install_error_handlers, problem
@@ -52,8 +53,7 @@ class PublicDeps:
 
 def create_public_app(deps: PublicDeps) -> Flask:
     """Return the public app."""
-    app = Flask("lockgate_server.public", static_folder=None)
-    app.url_map.merge_slashes = False  # an address is what was signed, not what it resembles
+    app = bare_app("lockgate_server.public")
     install_request_logging(app, deps.new_id)
     install_error_handlers(app)
     app.register_blueprint(health_blueprint(deps.health))

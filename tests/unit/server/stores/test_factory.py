@@ -59,7 +59,7 @@ def test_a_directory_does_not_pay_for_boto3(tmp_path: Path) -> None:
 import sys
 from lockgate_server.stores.factory import open_store
 open_store(sys.argv[1])
-sys.exit("boto3" in sys.modules or "botocore" in sys.modules)
+sys.exit("boto3.session" in sys.modules or "botocore" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
