@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from lockgate_release.instants import utc_now
-from lockgate_updater import Offer, Unknown, Updater
-from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
+from lockgate_updater import Offer, Unknown
+from tests.simulators.demanding_desk import (
+    BOTS,
+    KEYLESS,
+    MAINTAINER,
+    client_of,
+    open_demanding_desk,
+)
+from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk
 from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
-
-MAINTAINER = "keys/root/maintainer-1.pem"
-KEYLESS = ("--sigstore", "--trust-config", "sigstore.json")
-BOTS = "https://github.com/o/r/.github/workflows/release.yml@refs/tags/v*"
 
 
 @pytest.fixture(scope="module")
@@ -23,37 +25,8 @@ def sigstore() -> Iterator[SigstoreSimulator]:
 
 @pytest.fixture
 def desk(tmp_path: Path, sigstore: SigstoreSimulator) -> Iterator[ReleaseDesk]:
-    """CI has an identity; stable offers 1.0.0, attested, and demands that from now on."""
-    with open_desk(tmp_path, utc_now()) as desk:
-        desk.init()
-        (desk.folder / "sigstore.json").write_text(sigstore.trust_config)
-        (desk.folder / "ours.json").write_bytes(sigstore.trusted_root)
-        desk.person.environ["SIGSTORE_ID_TOKEN"] = sigstore.token()
-        desk.publish("1.0.0", *KEYLESS)
-        desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
-        desk.person.must("policy", "edit", "c.json", "--channel", "stable", "--attest", BOTS)
-        put_in_force(desk, "c.json")
+    with open_demanding_desk(tmp_path, sigstore) as desk:
         yield desk
-
-
-def put_in_force(desk: ReleaseDesk, file: str) -> None:
-    desk.person.must("root", "sign", file, "--key", MAINTAINER, "--yes")
-    desk.person.must("root", "submit", file)
-
-
-def client_of(desk: ReleaseDesk, *, allow_unattested: bool = False) -> Updater:
-    home = desk.folder / "client"
-    if not home.exists():
-        Updater.create(
-            home,
-            app=APP,
-            repository=desk.api,
-            channel="stable",
-            root=(desk.folder / "keys" / "root.json").read_bytes(),
-        )
-    return Updater.open(
-        home, environ={}, clock=lambda: desk.person.now, allow_unattested=allow_unattested
-    )
 
 
 def test_whoever_is_to_sign_an_exception_is_told_of_it_loudly(desk: ReleaseDesk) -> None:

@@ -16,18 +16,15 @@ from lockgate_cli.waits import WaitRules
 from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import Artifact, parse_release
 from lockgate_release.errors import DigestMismatchError
-from lockgate_release.instants import utc_now
 from lockgate_release.layout import artifact_key, release_path, target_key
 from lockgate_release.names import Sha256Hex
 from lockgate_release.provenance.tree_claims import tree_claim
-from lockgate_updater import Updater
 from lockgate_updater.install.patching.plan import FetchPlan
-from tests.simulators.archives import make_archive, tree_digest
-from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk, open_desk
+from tests.simulators.archives import tree_digest
+from tests.simulators.demanding_desk import KEYLESS, client_of, open_demanding_desk
+from tests.simulators.release_desk import APP, PLATFORM, ReleaseDesk
 from tests.simulators.sigstore import SigstoreSimulator, serve_sigstore
 
-KEYLESS = ("--sigstore", "--trust-config", "sigstore.json")
-BOTS = "https://github.com/o/r/.github/workflows/release.yml@refs/tags/v*"
 NOISE = random.Random(5).randbytes(100_000)
 USELESS = f"2.0.0 {PLATFORM}: clients can use none of its deltas. stable: nobody has vouched"
 
@@ -40,19 +37,8 @@ def sigstore() -> Iterator[SigstoreSimulator]:
 
 @pytest.fixture
 def desk(tmp_path: Path, sigstore: SigstoreSimulator) -> Iterator[ReleaseDesk]:
-    """CI has an identity; stable offers 1.0.0, attested, and demands that from now on."""
-    with open_desk(tmp_path, utc_now()) as desk:
-        desk.init()
-        (desk.folder / "sigstore.json").write_text(sigstore.trust_config)
-        (desk.folder / "ours.json").write_bytes(sigstore.trusted_root)
-        desk.person.environ["SIGSTORE_ID_TOKEN"] = sigstore.token()
-        for version in ("1.0.0", "2.0.0"):
-            archive(desk, version).write_bytes(make_archive(tree(version)))
-        desk.publish("1.0.0", *KEYLESS)
-        desk.person.must("policy", "trusted-root", "c.json", "--from-file", "ours.json")
-        desk.person.must("policy", "edit", "c.json", "--channel", "stable", "--attest", BOTS)
-        desk.person.must("root", "sign", "c.json", "--key", "keys/root/maintainer-1.pem", "--yes")
-        desk.person.must("root", "submit", "c.json")
+    trees = {version: tree(version) for version in ("1.0.0", "2.0.0")}
+    with open_demanding_desk(tmp_path, sigstore, trees) as desk:
         yield desk
 
 
@@ -74,14 +60,6 @@ def attested(desk: ReleaseDesk, sigstore: SigstoreSimulator, *, trees: bool = Fa
     path = desk.folder / "provenance.json"
     path.write_bytes(sigstore.attest(subjects))
     return path
-
-
-def client_of(desk: ReleaseDesk) -> Updater:
-    home = desk.folder / "client"
-    if not home.exists():
-        root = (desk.folder / "keys" / "root.json").read_bytes()
-        Updater.create(home, app=APP, repository=desk.api, channel="stable", root=root)
-    return Updater.open(home, environ={}, clock=lambda: desk.person.now)
 
 
 def taken(desk: ReleaseDesk) -> FetchPlan:

@@ -346,13 +346,18 @@ def test_what_failed_leaves_its_room_to_the_archive(
     assert not other.exists()
 
 
-def test_a_chain_may_lead_over_a_release_that_was_revoked_and_never_installs_it(
-    client: SimulatedClient, repository: RepositorySimulator
-) -> None:
+def _publish_chain(repository: RepositorySimulator) -> None:
+    """Publish two releases, with a delta to each."""
     repository.publish("2.0.0", TWO)
     repository.publish("3.0.0", THREE)
     add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
     add_delta(repository, ("2.0.0", TWO), ("3.0.0", THREE))
+
+
+def test_a_chain_may_lead_over_a_release_that_was_revoked_and_never_installs_it(
+    client: SimulatedClient, repository: RepositorySimulator
+) -> None:
+    _publish_chain(repository)
     repository.revoke("2.0.0")
     plan, _ = _update(client)
     assert is_whole(client, "3.0.0", THREE)
@@ -363,10 +368,7 @@ def test_a_chain_may_lead_over_a_release_that_was_revoked_and_never_installs_it(
 def test_a_chain_does_not_lead_over_a_release_that_is_gone(
     client: SimulatedClient, repository: RepositorySimulator
 ) -> None:
-    repository.publish("2.0.0", TWO)
-    repository.publish("3.0.0", THREE)
-    add_delta(repository, ("1.1.0", ONE), ("2.0.0", TWO))
-    add_delta(repository, ("2.0.0", TWO), ("3.0.0", THREE))
+    _publish_chain(repository)
     repository.spoil("releases/2.0.0", Kind.STATUS, 404)
     plan, _ = _update(client)
     assert plan.kind == "full"
