@@ -6,23 +6,10 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import MetaFile, Root
 
-from lockgate_release.errors import (
-    ExpiredError,
-    LocalError,
-    StaleMirrorError,
-    TrustError,
-)
+from lockgate_release.errors import ExpiredError, LocalError, StaleMirrorError, TrustError
 from lockgate_release.names import ChannelName
 from lockgate_release.trust.verify import TrustedView
-from tests.unit.release.builders import (
-    APP,
-    STABLE,
-    Repository,
-    channel,
-    signers,
-    tampered,
-    trusted,
-)
+from tests.unit.release.builders import APP, STABLE, Repository, channel, signers, tampered, trusted
 from tests.unit.release.trust.views import (
     NOW,
     ONE,

@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, Timestamp
 
-from lockgate_release.errors import (
-    ExpiredError,
-    LocalError,
-    TransportError,
-)
+from lockgate_release.errors import ExpiredError, LocalError, TransportError
 from lockgate_release.trust import sign
-from tests.unit.release.builders import (
-    Repository,
-    tampered,
-)
+from tests.unit.release.builders import Repository, tampered
 from tests.unit.release.trust.views import NOW, ONE, PATH, filled, look, offline, view_of
 
 

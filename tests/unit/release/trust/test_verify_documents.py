@@ -7,24 +7,12 @@ from typing import Any
 import pytest
 from tuf.api.metadata import TargetFile
 
-from lockgate_release.documents import (
-    ExtrasDocument,
-    PolicyDocument,
-    ReleaseEntry,
-)
-from lockgate_release.errors import (
-    DocumentError,
-    TrustError,
-)
+from lockgate_release.documents import ExtrasDocument, PolicyDocument, ReleaseEntry
+from lockgate_release.errors import DocumentError, TrustError
 from lockgate_release.names import AppName, ChannelName
 from lockgate_release.trust import sign
 from lockgate_release.trust.roles import Role
-from tests.unit.release.builders import (
-    APP,
-    STABLE,
-    Repository,
-    release,
-)
+from tests.unit.release.builders import APP, STABLE, Repository, release
 from tests.unit.release.trust.views import NOW, PATH, fails, filled, look, stable_document, view_of
 
 

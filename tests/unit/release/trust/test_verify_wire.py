@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import Metadata
 
-from lockgate_release.documents import (
-    ReleaseEntry,
-)
+from lockgate_release.documents import ReleaseEntry
 from lockgate_release.errors import (
     DigestMismatchError,
     ExpiredError,
@@ -23,12 +21,7 @@ from lockgate_release.errors import (
 )
 from lockgate_release.trust import sign
 from lockgate_release.trust.verify import NotFoundError
-from tests.unit.release.builders import (
-    STABLE,
-    Repository,
-    release,
-    signers,
-)
+from tests.unit.release.builders import STABLE, Repository, release, signers
 from tests.unit.release.trust.views import (
     DOCUMENTS,
     ONE,

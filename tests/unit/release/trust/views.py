@@ -7,25 +7,11 @@ from typing import Any
 
 import pytest
 
-from lockgate_release.documents import (
-    ChannelDocument,
-    ExtrasDocument,
-    TrustedRelease,
-)
-from lockgate_release.errors import (
-    LockgateError,
-)
+from lockgate_release.documents import ChannelDocument, ExtrasDocument, TrustedRelease
+from lockgate_release.errors import LockgateError
 from lockgate_release.instants import utc_now
 from lockgate_release.trust.verify import Fetch, TrustedView
-from tests.unit.release.builders import (
-    APP,
-    STABLE,
-    Repository,
-    channel,
-    offer_of,
-    release,
-    trusted,
-)
+from tests.unit.release.builders import APP, STABLE, Repository, channel, offer_of, release, trusted
 
 NOW = utc_now()
 PATH = "releases/1.0.0/release.json"
