@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lockgate_release.names import AppName
+from lockgate_release.layout import target_key
+from lockgate_release.names import AppName, Sha256Hex
 from lockgate_release.trust.chain import Chain, load_chain
 from lockgate_server.ports import Scope
 from lockgate_server.services.write.deps import Caller
@@ -81,6 +82,12 @@ class ReleaseDesk:
     def files(self) -> dict[str, bytes]:
         """All that the server holds."""
         return {key: found.data for key, found in self.server.store.objects.items()}
+
+    def stored(self, path: str) -> bytes:
+        """The bytes of a document as the state in force names it."""
+        target = self.chain().target(path)
+        assert target is not None
+        return self.files()[target_key(APP, path, Sha256Hex(target.hashes["sha256"]))]
 
     def chain(self) -> Chain:
         """The state in force, verified from the trust anchor in the folder."""
