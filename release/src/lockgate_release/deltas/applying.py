@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import lzma
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -34,7 +34,18 @@ __all__ = ["apply_delta", "supported_algorithms"]
 _DAMAGE = (lzma.LZMAError, struct.error, EOFError, ValueError, ArithmeticError, LookupError)
 
 
-def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
+def _go_on() -> None:
+    """Stop nothing."""
+
+
+def apply_delta(
+    delta: Path,
+    old: Path,
+    new: Path,
+    *,
+    limits: Limits,
+    check: Callable[[], None] = _go_on,
+) -> None:
     """Leave in the empty folder `new`, which must exist, the tree that the delta leads to.
 
     On an error `new` may hold a part of it: it is the caller's to remove.
@@ -44,6 +55,7 @@ def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
         old: The tree it was made from, proven. Nothing of it is changed.
         new: An existing, empty folder.
         limits: How much the new tree may hold.
+        check: Called before each entry and each piece of what is new; what it raises ends it all.
 
     Raises:
         ArchiveError: The delta is damaged, of an algorithm that is not known here, made for another
@@ -59,9 +71,9 @@ def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
         files = ((listing[n].path, listing[n].size_bytes) for n in plan.references)
         with closing(FileBytes(old, files)) as old_bytes:
             chunks = codec.decode(old_bytes, stream, size_bytes=plan.new_bytes)
-            content = _Row(iter(chunks), subject)
+            content = _Row(iter(chunks), subject, check)
             tree = SafeTree(new, limits, subject=subject)
-            _fill(tree, plan, listing, old, content)
+            _fill(tree, plan, listing, old, content, check)
             content.check_end()
         if stream.read(1):
             raise ArchiveError("bytes after its end", subject=subject)
@@ -69,9 +81,15 @@ def apply_delta(delta: Path, old: Path, new: Path, *, limits: Limits) -> None:
 
 
 def _fill(
-    tree: SafeTree, plan: TreePlan, listing: list[OldEntry], old: Path, content: _Row
+    tree: SafeTree,
+    plan: TreePlan,
+    listing: list[OldEntry],
+    old: Path,
+    content: _Row,
+    check: Callable[[], None],
 ) -> None:
     for path, kind, executable, size_bytes, target, source, twin, _ in plan.entries:
+        check()
         if kind is EntryKind.DIRECTORY:
             tree.add_folder(path)
         elif kind is EntryKind.LINK:
@@ -89,9 +107,12 @@ def _fill(
 class _Row:
     """What a codec yields, cut into the files it belongs to."""
 
-    def __init__(self, chunks: Iterator[bytes | bytearray], subject: str) -> None:
+    def __init__(
+        self, chunks: Iterator[bytes | bytearray], subject: str, check: Callable[[], None]
+    ) -> None:
         self._chunks = chunks
         self._subject = subject
+        self._check = check
         self._rest = memoryview(b"")
 
     def piece(self, size_bytes: int) -> _Piece:
@@ -101,6 +122,7 @@ class _Row:
     def take(self, size_bytes: int) -> memoryview:
         """Return at least one and at most `size_bytes` of the next bytes."""
         while not self._rest:
+            self._check()
             chunk = next(self._chunks, None)
             if chunk is None:
                 raise ArchiveError("ends before the tree does", subject=self._subject)

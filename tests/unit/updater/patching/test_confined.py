@@ -12,23 +12,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from lockgate_release.archives.safe_tree import Limits
+from lockgate_release.archives.safe_tree import Limits, remove_tree
 from lockgate_updater.install.patching.confined import (
     Apply,
     Ended,
     Ending,
     Job,
     apply_confined,
+    apply_here,
     in_child,
 )
 from lockgate_updater.install.patching.memory import free_memory_bytes, read_free_memory
 from tests.simulators.patching import make_bytes, write_tree
 from tests.simulators.repository import HEALTHY
 
+LARGE = bytes(range(256)) * (16 << 10)
 TWO = {**HEALTHY, "lib/two": b"2" * 1000}
 
 
@@ -91,6 +94,23 @@ def test_an_interpreter_that_cannot_start_is_no_fault_of_the_delta(
         ending = apply_confined(job)
     assert ending.kind is Ended.MACHINE
     assert not ending.blames_delta
+
+
+def test_where_no_process_can_be_had_a_delta_has_no_more_time_than_a_child(job: Job) -> None:
+    """Its clock goes on by a twelfth of what it may take, each time that it is looked at."""
+    assert apply_here(job, lambda: 0.0).kind is Ended.DONE
+    assert (job.new / "lib" / "two").read_bytes() == b"2" * 1000
+    remove_tree(job.new)
+    job.new.mkdir()
+    (job.old / "large").write_bytes(LARGE)
+    job.delta.write_bytes(make_bytes({**HEALTHY, "large": LARGE}, {**TWO, "large": LARGE[::-1]}))
+    large = replace(job, limits=Limits(size_bytes=8 << 20))
+    ticks = count(step=8.0)
+    ending = apply_here(large, lambda: next(ticks))
+    assert (ending.kind, ending.reason) == (Ended.LIMIT, "it takes more time than it may")
+    assert ending.blames_delta
+    assert 10 < next(ticks) / 8.0 < 16, "it was not ended at once"
+    assert (job.new / "large").stat().st_size < len(LARGE)
 
 
 def test_what_is_no_delta_is_refused(job: Job) -> None:

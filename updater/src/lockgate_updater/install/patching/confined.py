@@ -8,7 +8,8 @@
 
 The child is a fork of this process. Where other threads run in the program that uses us as a
 library, that is not safe: there it is a fresh interpreter. Where neither can be had (no `fork`, or
-a program that is frozen into one file) it is done here, under the format's own limits.
+a program that is frozen into one file) it is done here, under the format's own limits, and
+in no more time than a child has: that is looked at between two pieces, which the format bounds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +30,16 @@ from typing import Any, NoReturn
 from lockgate_release.archives.safe_tree import Limits
 from lockgate_release.errors import LockgateError
 
-__all__ = ["Apply", "Ended", "Ending", "Job", "apply_confined", "in_child", "live_alone"]
+__all__ = [
+    "Apply",
+    "Ended",
+    "Ending",
+    "Job",
+    "apply_confined",
+    "apply_here",
+    "in_child",
+    "live_alone",
+]
 
 _MAX_REASON = 500
 _MAX_WORDS_BYTES = 16 * _MAX_REASON
@@ -41,6 +52,7 @@ _SLOWEST_BYTES_S = 1 << 20
 _MOST_ENTRIES_BYTES = 512 << 20
 """What a tree's entries take of memory at most. It tells of their number, and each takes time."""
 _GRACE_S = 5
+_TOO_SLOW = "it takes more time than it may"
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -102,16 +114,36 @@ Apply = Callable[[Job], None]
 def apply_confined(job: Job) -> Ending:
     """Apply a delta in a child process, and return how that has ended. Does not raise for it."""
     if not hasattr(os, "fork"):
-        return _carry_out(job, _apply)
+        return apply_here(job, time.thread_time)
     if _is_alone():
         return in_child(job, _apply)
-    return _in_interpreter(job) if _has_interpreter() else _carry_out(job, _apply)
+    return _in_interpreter(job) if _has_interpreter() else apply_here(job, time.thread_time)
 
 
-def _apply(job: Job) -> None:
+class _TooSlowError(Exception):
+    """A delta has had its time."""
+
+
+def apply_here(job: Job, clock: Callable[[], float]) -> Ending:
+    """Apply a delta in this thread, and return how that has ended. Does not raise for it.
+
+    Args:
+        job: What is to be done.
+        clock: How long this thread has been on a processor, in seconds.
+    """
+    until_s = clock() + _cpu_s_for(job)
+
+    def check() -> None:
+        if clock() > until_s:
+            raise _TooSlowError
+
+    return _carry_out(job, lambda job: _apply(job, check))
+
+
+def _apply(job: Job, check: Callable[[], None] = lambda: None) -> None:
     from lockgate_release.deltas.applying import apply_delta  # noqa: PLC0415 (only where needed)
 
-    apply_delta(job.delta, job.old, job.new, limits=job.limits)
+    apply_delta(job.delta, job.old, job.new, limits=job.limits, check=check)
 
 
 def _carry_out(job: Job, apply: Apply) -> Ending:
@@ -123,6 +155,8 @@ def _carry_out(job: Job, apply: Apply) -> Ending:
         return Ending(kind=Ended.MACHINE, reason=str(exc))
     except MemoryError:
         return Ending(kind=Ended.LIMIT, reason="it takes more memory than it may")
+    except _TooSlowError:
+        return Ending(kind=Ended.LIMIT, reason=_TOO_SLOW)
     except Exception as exc:  # noqa: BLE001 (a delta that our code stumbles over is no delta)
         return Ending(kind=Ended.REFUSED, reason=f"{type(exc).__name__}: {exc}")
     return Ending(kind=Ended.DONE)
@@ -266,8 +300,7 @@ def _limits_for(job: Job) -> list[tuple[int, int, int]]:
     """Return which limits the child gets: what is limited, and how far, softly and hardly."""
     import resource  # noqa: PLC0415 (not on every system, and only where there is `fork`)
 
-    entries_bytes = min(max(job.memory_bytes, 0), _MOST_ENTRIES_BYTES)
-    cpu_s = _LEAST_CPU_S + (job.limits.size_bytes + entries_bytes) // _SLOWEST_BYTES_S
+    cpu_s = _cpu_s_for(job)
     write_bytes = job.limits.size_bytes + _WRITE_SLACK_BYTES
     wanted = [
         (resource.RLIMIT_CORE, 0, 0),
@@ -278,6 +311,12 @@ def _limits_for(job: Job) -> list[tuple[int, int, int]]:
         memory_bytes = own_bytes + job.memory_bytes + _SLACK_BYTES
         wanted.append((resource.RLIMIT_AS, memory_bytes, memory_bytes))
     return wanted
+
+
+def _cpu_s_for(job: Job) -> int:
+    """Return how many seconds on a processor applying a delta may take."""
+    entries_bytes = min(max(job.memory_bytes, 0), _MOST_ENTRIES_BYTES)
+    return _LEAST_CPU_S + (job.limits.size_bytes + entries_bytes) // _SLOWEST_BYTES_S
 
 
 def _own_bytes() -> int | None:
@@ -338,7 +377,7 @@ def _read_ending(said: bytes, code: int | None) -> Ending:
     except (ValueError, KeyError, TypeError):
         pass
     if code == -signal.SIGXCPU:
-        return Ending(kind=Ended.LIMIT, reason="it takes more time than it may")
+        return Ending(kind=Ended.LIMIT, reason=_TOO_SLOW)
     if code == -signal.SIGKILL:
         return Ending(kind=Ended.KILLED, reason="it was killed")
     if code is not None and code > 0:  # An interpreter that cannot start here, whatever the delta.
