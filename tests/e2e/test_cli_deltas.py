@@ -114,6 +114,23 @@ def test_a_publish_brings_deltas_that_lead_from_the_live_releases_to_the_new_one
     assert steps(listed(desk)) == [("1.1.0", "1.2.0"), ("1.0.0", "1.2.0"), ("1.0.0", "1.1.0")]
 
 
+def test_status_says_from_which_of_the_last_releases_deltas_lead_to_what_is_offered(
+    desk: ReleaseDesk,
+) -> None:
+    publish(desk, "1.0.0")
+    assert "deltas to" not in desk.person.must("status").out
+    publish(desk, "1.1.0", "--deltas", "0")
+    words = "deltas to 1.1.0 in stable: none (0 of the last 1 before it)"
+    assert words in desk.person.must("status").out.splitlines()
+    publish(desk, "1.2.0", "--deltas", "1")
+    words = "deltas to 1.2.0 in stable: from 1.1.0 (1 of the last 2 before it)"
+    assert words in desk.person.must("status").out.splitlines()
+    said = {"channel": "stable", "version": "1.2.0", "recent": ["1.1.0", "1.0.0"]}
+    assert desk.person.must("status", "--json").json()["deltas"] == [
+        {**said, "with_delta": ["1.1.0"]}
+    ]
+
+
 def test_the_same_publish_again_makes_no_delta_and_changes_nothing(desk: ReleaseDesk) -> None:
     publish(desk, "1.0.0")
     publish(desk, "1.1.0")

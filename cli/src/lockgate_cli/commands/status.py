@@ -87,6 +87,8 @@ def _show_app(answer: JsonDict) -> None:
     show("")
     channels = objects(answer, "channels")
     show_table(("channel", "version", "exposure", "state"), _channel_rows(channels))
+    if answer.get("deltas"):  # An older server does not say.
+        _show_deltas(objects(answer, "deltas"))
     for waiting in objects(answer, "pending"):
         show("")
         show_waiting(AppName(text_of(answer, "app")), waiting)
@@ -95,6 +97,18 @@ def _show_app(answer: JsonDict) -> None:
         count = answer["reports_waiting"]
         show("")
         show(f"reports waiting to be counted: {'none are taken in' if count is None else count}")
+
+
+def _show_deltas(found: list[JsonDict]) -> None:
+    """Show from how many of the last releases each channel's newest can be had by one delta."""
+    show("")
+    for item in found:
+        recent, covered = texts_of(item, "recent"), texts_of(item, "with_delta")
+        begin = f"from {', '.join(covered)}" if covered else "none"
+        show(
+            f"deltas to {text_of(item, 'version')} in {text_of(item, 'channel')}: {begin} "
+            f"({len(covered)} of the last {len(recent)} before it)"
+        )
 
 
 def _roles(answer: JsonDict) -> list[tuple[str, JsonDict]]:

@@ -13,6 +13,7 @@ from lockgate_server.ports import PendingChange
 from lockgate_server.services.write.awaited import describe_awaited, describe_keys
 from lockgate_server.services.write.base import Base
 from lockgate_server.services.write.ceremony import waiting_root
+from lockgate_server.services.write.delta_words import describe_deltas
 from lockgate_server.services.write.deps import WriteDeps
 from lockgate_server.services.write.online_keys import describe_for_status
 from lockgate_server.services.write.pending import Signed
@@ -62,6 +63,7 @@ def describe_with_pending(deps: WriteDeps, base: Base) -> JsonObject:
         "warnings": [*warnings, *of_keys, *troubles],
         "pending": list(waiting),
         "awaited": list(awaited),
+        "deltas": list(describe_deltas(deps, base)),
         "online_keys": keys,
         "reports_waiting": _count_reports(deps),
     }

@@ -209,8 +209,17 @@ SCHEMAS: dict[str, Schema] = {
             "warnings": _array(_TEXT),
             "pending": _array(_ref("PendingChange")),
             "awaited": _array(_ref("Awaited")),
+            "deltas": _array(_ref("DeltaState")),
             "reports_waiting": _nullable(_integer()),
             "online_keys": _array(_ref("OnlineKeyState")),
+        }
+    ),
+    "DeltaState": _object(
+        {
+            "channel": _NAME,
+            "version": _VERSION,
+            "recent": _array(_VERSION),
+            "with_delta": _array(_VERSION),
         }
     ),
     "ReleaseList": _object({"releases": _array(_object(_ENTRY))}),
