@@ -3,17 +3,19 @@
 Everything in one block is best: what it learns of addresses serves all of it. Where the ceiling of
 memory forbids that, new files are put into blocks in their order, whole as long as that goes: of a
 program in parts, only the first tells where its code is. Each block gets the old files that hold
-most of what it holds, whole as well.
+what it holds, whole as well, and no others: to search among unlike bytes takes long, and finds
+nothing. Large files that are like nothing are blocks without any old bytes, so that they take no
+longer than packing them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lockgate_release.deltas.anchors import GRANULE_BYTES, find_places
+from lockgate_release.deltas.anchors import GRANULE_BYTES, Place, find_places, stride_of
 from lockgate_release.deltas.file_bytes import FileBytes, OldBytes
 from lockgate_release.deltas.matching import Cover
 from lockgate_release.deltas.stretches import Stretches
@@ -26,9 +28,17 @@ _BYTES_A_NEW_BYTE = 5
 _OLD_SHARE = 2
 """A block of several has at most so many times as many old bytes as new ones."""
 _MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 1 << 20, 128 << 20
-"""Of several blocks. The more old bytes, the coarser the table of what moved in them."""
+"""Of several blocks that hold several files each. The more old bytes, the coarser the table of what
+moved in them; a program in two parts costs more."""
 _PARTS = 8
 """A file that is larger than a block's old bytes is offered in so many parts of them."""
+_LEAST_PART_BYTES = 1 << 18
+"""Smaller old files are offered together with their neighbours: few anchors tell of each."""
+_LEAST_SHARE = 32
+"""Old bytes are like a block if about this part of their anchors is met, or more."""
+_ALONE_BYTES = 1 << 20
+_MET_SHARE = 32
+"""A file as large that is like nothing, but for this part of it, is in no block with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +57,22 @@ def cut_blocks(old: OldBytes, new: OldBytes, *, memory_bytes: int) -> list[Block
     if old.size + _BYTES_A_NEW_BYTE * new.size <= most:
         return [Block(Stretches(old, [(0, old.size)]), Stretches(new, [(0, new.size)]))]
     # A tenth stays free: a block of nothing but new bytes takes more to pack.
-    size = max(most * 9 // 10 // (_BYTES_A_NEW_BYTE + _OLD_SHARE), _MIN_BLOCK_BYTES)
-    size = min(size, _MAX_BLOCK_BYTES)
-    places = find_places(old, new)
-    old_parts = list(_parts(_ends(old), _OLD_SHARE * size, _OLD_SHARE * size // _PARTS))
+    largest = max(most * 9 // 10 // (_BYTES_A_NEW_BYTE + _OLD_SHARE), _MIN_BLOCK_BYTES)
+    size = min(largest, _MAX_BLOCK_BYTES)
+    places = find_places(old, new, memory_bytes=memory_bytes)
+    stride = stride_of(old.size, memory_bytes=memory_bytes)
+    parts = _parts(_ends(old), _OLD_SHARE * size, _OLD_SHARE * size // _PARTS)
+    old_parts = list(_packed(parts, _LEAST_PART_BYTES, frozenset()))
+    new_parts = list(_parts(_ends(new), largest, size))
+    strange = frozenset(part[0] for part in new_parts if _is_strange(part, places))
     blocks = []
-    for start, end in _packed(_parts(_ends(new), size, size), size):
-        met: Counter[int] = Counter()
-        for number in range(start // GRANULE_BYTES, -(-end // GRANULE_BYTES)):
-            met.update(places[number])
+    for start, end in _packed(new_parts, size, strange):
+        seen = places[start // GRANULE_BYTES : -(-end // GRANULE_BYTES)]
+        room = _OLD_SHARE * max(size, end - start)
         height = start * old.size // new.size
-        olds = sorted(_most_alike(old_parts, met, height, _OLD_SHARE * size))
-        blocks.append(Block(Stretches(old, olds), Stretches(new, [(start, end)])))
+        olds = _most_alike(old_parts, seen, height=height, most=room, stride=stride)
+        like = [] if start in strange else sorted(olds)
+        blocks.append(Block(Stretches(old, like), Stretches(new, [(start, end)])))
     return blocks
 
 
@@ -91,10 +105,24 @@ def _parts(ends: Iterable[int], most: int, part: int) -> Iterator[tuple[int, int
             yield first, start + (end - start) * (index + 1) // count
 
 
-def _packed(parts: Iterable[tuple[int, int]], most: int) -> Iterator[tuple[int, int]]:
+def _is_strange(part: tuple[int, int], places: Sequence[Place]) -> bool:
+    """Return whether next to nothing of a large part was met."""
+    start, end = part
+    inner = places[-(-start // GRANULE_BYTES) : end // GRANULE_BYTES]
+    met = sum(not place.is_strange for place in inner)
+    return end - start >= _ALONE_BYTES and met * _MET_SHARE <= len(inner)
+
+
+def _packed(
+    parts: Iterable[tuple[int, int]], most: int, strange: Container[int]
+) -> Iterator[tuple[int, int]]:
+    """Yield neighbours together as long as they have at most so many bytes.
+
+    Those that begin at `strange` places stay among themselves.
+    """
     start = last = 0
-    for _, end in parts:
-        if end - start > most and last > start:
+    for at, end in parts:
+        if last > start and (end - start > most or (at in strange) != (start in strange)):
             yield start, last
             start = last
         last = end
@@ -103,15 +131,37 @@ def _packed(parts: Iterable[tuple[int, int]], most: int) -> Iterator[tuple[int, 
 
 
 def _most_alike(
-    parts: Iterable[tuple[int, int]], met: Counter[int], height: int, most: int
+    parts: Iterable[tuple[int, int]],
+    seen: Sequence[Place],
+    *,
+    height: int,
+    most: int,
+    stride: int,
 ) -> Iterator[tuple[int, int]]:
-    """Yield the parts that hold most of what was met, then those near `height`, as room is left."""
-    weighed = []
+    """Yield the old parts that hold what was seen in new bytes, the likest first, as room is left.
+
+    Of new bytes without anchors nothing is known: twice as many old ones in which nothing was met
+    are taken for them, those nearest to `height`.
+    """
+    met: Counter[int] = Counter()
+    for place in seen:
+        met.update(place.met)
+    like, others = [], []
     for start, end in parts:
-        granules = range(start // GRANULE_BYTES, -(-end // GRANULE_BYTES))
-        weight = sum(met[number] for number in granules) / max(len(granules), 1)
-        weighed.append((-weight, abs(start - height), start, end))
-    for _, _, start, end in sorted(weighed):
+        # What it shares with a neighbour tells of it only if it has nothing of its own.
+        inner = range(-(-start // GRANULE_BYTES), end // GRANULE_BYTES)
+        granules = inner or range(start // GRANULE_BYTES, -(-end // GRANULE_BYTES))
+        weight = sum(met[number] for number in granules)
+        if weight * stride * _LEAST_SHARE >= end - start:
+            like.append((-weight / len(granules), start, end))
+        else:
+            others.append((abs(start - height), start, end))
+    for _, start, end in sorted(like):
+        if end - start <= most:
+            yield start, end
+            most -= end - start
+    most = min(most, _OLD_SHARE * GRANULE_BYTES * sum(place.is_mute for place in seen))
+    for _, start, end in sorted(others):
         if end - start <= most:
             yield start, end
             most -= end - start

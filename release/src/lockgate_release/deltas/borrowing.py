@@ -54,7 +54,7 @@ def find_models(old: Path, new: Path, plan: TreePlan, listing: Sequence[OldEntry
     with closing(FileBytes(old, files)) as before, closing(FileBytes(new, came)) as after:
         met: Counter[int] = Counter()
         for place in find_places(before, after):
-            met.update(place)
+            met.update(place.met)
         weights = _weights(before.ends, met)
         stride = stride_of(before.size)
     return [

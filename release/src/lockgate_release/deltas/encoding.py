@@ -56,15 +56,18 @@ def encode_solid(
         encode_block(block, out, room - block.new.size)
 
 
-def encode_block(block: Block, out: BinaryIO, room: int) -> None:
-    """Write one block, finding covers in about `room` bytes, and let go of all that it took."""
+def encode_block(block: Block, out: BinaryIO, room: int, *, most_found: int = _MOST_FOUND) -> None:
+    """Write one block, finding covers in about `room` bytes, and let go of all that it took.
+
+    It is cut where more than `most_found` covers are found.
+    """
     room = max(room, _LEAST_ROOM_BYTES)
     found = without_noise(find_all_covers(block.old, block.new, memory_bytes=room))
-    if len(found) > _MOST_FOUND:
+    if len(found) > most_found:
         # To cut a program costs more: only its first part tells where its code is.
         found = without_noise(found, MIN_CODE_COVER_BYTES)
     old = block.old.read()
-    for start, end, covers in cut_covers(found, block.new.size, most=_MOST_FOUND):
+    for start, end, covers in cut_covers(found, block.new.size, most=most_found):
         new = block.new.read_at(start, end - start)
         out.write(_encoded(old, new, covers, block.old))
 

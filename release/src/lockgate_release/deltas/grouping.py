@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from lockgate_release.deltas.anchors import GRANULE_BYTES, find_places
+from lockgate_release.deltas.anchors import GRANULE_BYTES, Place, find_places
 from lockgate_release.deltas.file_bytes import OldBytes
 from lockgate_release.deltas.matching import Cover, find_covers
 from lockgate_release.deltas.stretches import Stretches
@@ -21,6 +21,8 @@ _BYTES_A_NEW_BYTE = 1
 _BYTES_AN_OLD_BYTE = 5
 _LENT = 4
 """A group borrows at most the fourth part of its own old bytes."""
+_ENOUGH_BYTES = 800_000_000
+"""More memory is not used: in larger groups hardly more is found, and it takes longer."""
 _EDGE_GRANULES = 2
 """What two neighbours both have: a granule is not all on one side."""
 
@@ -43,8 +45,13 @@ def find_all_covers(old: OldBytes, new: OldBytes, *, memory_bytes: int) -> list[
 def find_groups(
     old: OldBytes, new: OldBytes, *, memory_bytes: int
 ) -> Iterator[tuple[Stretches, Stretches]]:
-    """Yield parts of both sides that can be matched in so much memory; each new byte is in one."""
-    count = _count(old.size, new.size, memory_bytes)
+    """Yield parts of both sides that can be matched in so much memory.
+
+    Each new byte is in one, unless there are no old ones to be like.
+    """
+    if not old.size:
+        return
+    count = _count(old.size, new.size, min(memory_bytes, _ENOUGH_BYTES))
     if count == 1:
         yield Stretches(old, [(0, old.size)]), Stretches(new, [(0, new.size)])
         return
@@ -78,10 +85,11 @@ def _groups(old: OldBytes, new: OldBytes, count: int) -> Iterator[tuple[list[int
             yield sorted({*edges, *borrowed}), part
 
 
-def _homes(places: Iterable[Counter[int]], granules: int) -> list[int]:
+def _homes(places: Iterable[Place], granules: int) -> list[int]:
     """Return for each new granule the old one it is most like; else where the last one leads."""
     homes, last = [], -1
-    for met in places:
+    for place in places:
+        met = place.met
         last = min(last + 1, granules - 1)
         if met:
             last = max(met, key=lambda old: (met[old], -old))
@@ -89,10 +97,10 @@ def _homes(places: Iterable[Counter[int]], granules: int) -> list[int]:
     return homes
 
 
-def _borrowed(news: list[int], places: list[Counter[int]], first: int, end: int) -> list[int]:
+def _borrowed(news: list[int], places: list[Place], first: int, end: int) -> list[int]:
     met: Counter[int] = Counter()
     for number in news:
-        met.update(places[number])
+        met.update(places[number].met)
     elsewhere = [old for old in met if not first <= old < end]
     elsewhere.sort(key=lambda old: (-met[old], old))
     return elsewhere[: (end - first) // _LENT]
