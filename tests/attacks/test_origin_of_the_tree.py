@@ -33,7 +33,7 @@ from tests.simulators.client import SimulatedClient, is_whole
 from tests.simulators.faults import Kind
 from tests.simulators.patching import add_delta
 from tests.simulators.repository import HEALTHY, STABLE, RepositorySimulator
-from tests.simulators.signed_repository import parse_sha256_of
+from tests.simulators.signed_files import parse_sha256_of
 from tests.simulators.sigstore import ANN, SLSA, workflow
 
 ONE = {"bin/app": b"#!/bin/sh\nexit 0\n", "one": b"1"}

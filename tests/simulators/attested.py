@@ -31,7 +31,7 @@ from lockgate_release.provenance.tree_claims import digest_tree_claim
 from lockgate_release.trust.sign import Document
 from tests.simulators.archives import Tree, tree_digest
 from tests.simulators.repository import STABLE, RepositorySimulator
-from tests.simulators.signed_repository import parse_sha256_of
+from tests.simulators.signed_files import parse_sha256_of
 from tests.simulators.sigstore import SLSA, WORKFLOW, SigstoreSimulator, Somebody
 
 __all__ = ["RELEASE_WORKFLOW", "Attested"]

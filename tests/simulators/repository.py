@@ -18,11 +18,10 @@ from lockgate_release.layout import metadata_key
 from lockgate_release.trust.sign import to_bytes
 from lockgate_release.trust.verify import NotFoundError
 from tests.simulators.faults import Fault, Kind, spoil, zeros
+from tests.simulators.signed_files import PREVIEWS, STABLE
 from tests.simulators.signed_repository import (
     HEALTHY,
-    PREVIEWS,
     SICK,
-    STABLE,
     SignedRepository,
     checked_by,
     confirmed_by_itself,

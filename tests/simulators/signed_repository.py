@@ -1,21 +1,17 @@
-"""The files of one app's repository, and every key that signs them.
+"""What people do with one app's repository: those who may, and thieves with their keys.
 
 Methods say what a person does (publish, offer, revoke, rotate a key); a test plays a thief by
 using the methods of the keys that were stolen. `repository` puts it on a wire.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from securesystemslib.signer import CryptoSigner, Signature
-from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata
 
-from lockgate_release.digests import digest_bytes
 from lockgate_release.documents import (
-    Artifact,
-    ChannelDocument,
     ChannelOffer,
     HealthCheck,
     Install,
@@ -27,22 +23,15 @@ from lockgate_release.documents import (
     Revocation,
     Rollout,
     RolloutState,
-    parse_entry,
 )
 from lockgate_release.documents.approval import Approval
-from lockgate_release.instants import utc_now
 from lockgate_release.layout import (
     POLICY_PATH,
-    artifact_key,
-    artifact_path,
-    channel_copy_key,
     channel_path,
     metadata_key,
     release_path,
-    target_key,
-    timestamp_key,
 )
-from lockgate_release.names import MAX_EXPOSURE_BP, AppName, ChannelName, Platform, Sha256Hex
+from lockgate_release.names import MAX_EXPOSURE_BP, AppName, ChannelName, Sha256Hex
 from lockgate_release.strict_json import JsonObject
 from lockgate_release.trust.approving import sign_approval
 from lockgate_release.trust.delegating import delegate_releases
@@ -51,69 +40,19 @@ from lockgate_release.trust.roles import EXPIRY, Role
 from lockgate_release.trust.sign import (
     Document,
     entry_target,
-    first_root,
-    first_targets,
-    next_channels,
-    next_releases,
-    next_snapshot,
-    next_timestamp,
-    sign_channel,
     to_bytes,
 )
-from tests.simulators.archives import Tree, chunks_of, make_archive, tree_digest
+from tests.simulators.archives import Tree, make_archive
+from tests.simulators.signed_files import PREVIEWS, STABLE, SignedFiles, parse_sha256_of
 
-STABLE = ChannelName("stable")
-PREVIEWS = "previews"
 Program = Tree
 
 HEALTHY: Program = {"bin/app": b"#!/bin/sh\nexit 0\n"}
 SICK: Program = {"bin/app": b"#!/bin/sh\nexit 1\n"}
 
 
-class SignedRepository:
+class SignedRepository(SignedFiles):
     """One app's repository and all its keys."""
-
-    def __init__(
-        self,
-        app: str = "demo",
-        *,
-        now: datetime | None = None,
-        maintainers: int = 1,
-        publishers: int = 1,
-        publisher_threshold: int = 1,
-        policy: PolicyDocument | None = None,
-    ) -> None:
-        self.app = AppName(app)
-        self.now = now or utc_now()
-        self.maintainers = [generate_signer() for _ in range(maintainers)]
-        self.publishers = [generate_signer() for _ in range(publishers)]
-        self.online = generate_signer()
-        self.files: dict[str, bytes] = {}
-        self.floors: dict[ChannelName, str] = {}
-        self.channels: dict[ChannelName, ChannelDocument] = {}
-        self._snapshot: Metadata[Snapshot] | None = None
-        self._timestamp: Metadata[Timestamp] | None = None
-        self._releases: Metadata[Targets] | None = None
-        self.previewers: list[CryptoSigner] = []
-        self._previews: Metadata[Targets] | None = None
-        self._channels: Metadata[Targets] | None = None
-        root = first_root(self.maintainers, 1, self.online.public_key, self.now)
-        self._root: Metadata[Root] = root
-        rules = policy or PolicyDocument(app=self.app)
-        targets = first_targets(
-            rules,
-            self.maintainers,
-            public_keys_of(self.publishers),
-            publisher_threshold,
-            self.online.public_key,
-            self.now,
-        )
-        self.targets = targets
-        self._store_document(Document(path="policy.json", data=rules.to_bytes()))
-        self.root_bytes = to_bytes(root)
-        self.files[metadata_key(self.app, "root", 1)] = self.root_bytes
-        self._write_releases({}, self.publishers)
-        self.resign()
 
     # -- What publishers do -------------------------------------------------------------
 
@@ -296,17 +235,6 @@ class SignedRepository:
         if sign:
             self.resign()
 
-    def resign(self, *, without: Role | None = None) -> None:
-        """Sign channels, snapshot and timestamp again; a snapshot `without` a role drops it."""
-        documents = [sign_channel(document, [self.online]) for document in self.channels.values()]
-        for document in documents:
-            self._store_document(document)
-            name = ChannelName(document.path.split("/")[1])
-            self.files[channel_copy_key(self.app, name)] = document.data
-        base = self._channels.signed if self._channels else None
-        self._channels = next_channels(base, documents, [self.online], self.now)
-        self._write_snapshot(without)
-
     def drop_channel(self, channel: str) -> None:
         """Make the server forget a channel, as if it had never been."""
         del self.channels[ChannelName(channel)]
@@ -393,101 +321,6 @@ class SignedRepository:
         envelope = sign_approval(approval, signers).to_envelope()
         self.issue(channel, approvals=(*document.approvals, envelope))
 
-    def _sign_targets(self, change: Callable[[Targets], None] = lambda _targets: None) -> None:
-        targets = self.targets.signed
-        change(targets)
-        targets.version += 1
-        self.targets = Metadata(targets)
-        for signer in self.maintainers:
-            self.targets.sign(signer, append=True)
-
-    # -- Inside -------------------------------------------------------------------------
-
-    @property
-    def releases(self) -> Targets:
-        """The publishers' list in force."""
-        assert self._releases is not None
-        return self._releases.signed
-
-    def _channel(self, name: str) -> ChannelDocument:
-        channel = ChannelName(name)
-        return self.channels.get(channel) or ChannelDocument(
-            app=self.app,
-            channel=channel,
-            sequence=1,
-            issued_at=self.now,
-            expires_at=self.now + timedelta(days=30),
-        )
-
-    def _store_artifact(
-        self, data: bytes, tree: Tree, kind: str, platform: str, name: str
-    ) -> Artifact:
-        sha256 = digest_bytes(data)
-        self.files[artifact_key(self.app, sha256)] = data
-        digest = tree_digest({name: data} if kind == "file" else tree)
-        return Artifact(
-            platform=Platform(platform),
-            name=name,
-            kind=kind,
-            size=len(data),
-            sha256=sha256,
-            tree_sha256=digest.sha256,
-            tree_size=digest.size_bytes,
-            path=artifact_path(sha256),
-            chunks=chunks_of(data),
-        )
-
-    def _store_document(self, document: Document) -> None:
-        key = target_key(self.app, document.path, digest_bytes(document.data))
-        self.files[key] = document.data
-
-    def _rewrite_entries(self, change: Callable[[ReleaseEntry], ReleaseEntry]) -> None:
-        entries = dict(self.releases.targets)
-        for path, target in entries.items():
-            entry = change(parse_entry(target.custom, subject=path))
-            data = self.files[target_key(self.app, path, parse_sha256_of(target))]
-            entries[path] = entry_target(path, data, entry)
-        self._write_releases(entries, self.publishers)
-
-    def _write_releases(
-        self, entries: Mapping[str, TargetFile], signers: Sequence[CryptoSigner]
-    ) -> None:
-        base = self._releases.signed if self._releases else None
-        self._releases = next_releases(base, entries, signers, self.now)
-
-    def _write_previews(
-        self, entries: Mapping[str, TargetFile], signers: Sequence[CryptoSigner]
-    ) -> None:
-        base = self._previews.signed if self._previews else None
-        both = {**(base.targets if base else {}), **entries}
-        self._previews = next_releases(base, both, signers, self.now)
-
-    def _write_snapshot(self, without: Role | None) -> None:
-        assert self._releases is not None
-        assert self._channels is not None
-        signed: dict[str, Metadata[Targets]] = {
-            Role.TARGETS: self.targets,
-            Role.RELEASES: self._releases,
-            Role.CHANNELS: self._channels,
-        }
-        if self._previews is not None:
-            signed[PREVIEWS] = self._previews
-        named: dict[str, tuple[int, bytes]] = {}
-        for role, metadata in signed.items():
-            data = to_bytes(metadata)
-            self.files[metadata_key(self.app, role, metadata.signed.version)] = data
-            if role is not without:
-                named[role] = (metadata.signed.version, data)
-        base = self._snapshot.signed if self._snapshot else None
-        if base is not None and without is not None:
-            base.meta.pop(f"{without}.json")
-        self._snapshot = next_snapshot(base, named, [self.online], self.now)
-        number, data = self._snapshot.signed.version, to_bytes(self._snapshot)
-        self.files[metadata_key(self.app, "snapshot", number)] = data
-        before = self._timestamp.signed if self._timestamp else None
-        self._timestamp = next_timestamp(before, (number, data), [self.online], self.now)
-        self.files[timestamp_key(self.app)] = to_bytes(self._timestamp)
-
 
 def checked_by(program: str, *, tries: int = 3, timeout_s: int = 20) -> Install:
     """Instructions whose health command is `program`."""
@@ -498,7 +331,3 @@ def checked_by(program: str, *, tries: int = 3, timeout_s: int = 20) -> Install:
 def confirmed_by_itself(program: str, *, tries: int = 3, timeout_s: int = 20) -> Install:
     """Instructions without a health command: the program says `confirm`."""
     return Install(entrypoint=program, health=HealthCheck(tries=tries, timeout_s=timeout_s))
-
-
-def parse_sha256_of(target: TargetFile) -> Sha256Hex:
-    return Sha256Hex(target.hashes["sha256"])
