@@ -37,7 +37,8 @@ def said_by(site: Path, code: str) -> str:
     [
         ("import heavy; print('heavy.parts' in sys.modules)", "False"),
         (
-            "import heavy, inspect; inspect.getmodule(len); print('heavy.parts' in sys.modules)",
+            "import heavy, inspect; inspect.getmodule(compile('1', 'x', 'eval'))"
+            "; print('heavy.parts' in sys.modules)",
             "False",
         ),
         ("import heavy; print(heavy.VALUE)", "7"),
