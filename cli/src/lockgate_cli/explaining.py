@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from lockgate_cli.explaining_chain import Chain, describe_chain
 from lockgate_cli.explaining_origin import OriginProver, Read
+from lockgate_cli.explaining_routes import Fetching, describe_fetching
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import Source
 from lockgate_cli.scratch import scratch_folder
@@ -27,8 +28,11 @@ from lockgate_release.decision import (
     decide,
     paths_to_fetch,
 )
+from lockgate_release.deltas.algorithms import supported_algorithms
+from lockgate_release.deltas.routes import Node
 from lockgate_release.documents import ChannelDocument, TrustedRelease
 from lockgate_release.errors import UsageError
+from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.trust.verify import TrustedView
 
@@ -116,6 +120,39 @@ class Explainer:
         rule = self._policy.channel(document.channel)
         self._origins.check(document.channel, rule.attestations, decision)
         return decision
+
+    def fetching(self, client: Client, decision: Decision) -> Fetching | None:
+        """Return what clients fetch of what a decision would install, or None: nothing.
+
+        Raises:
+            RepositoryError: The state cannot be verified.
+            TransportError: The state could not be fetched.
+        """
+        offer = decision.target if isinstance(decision, Leave) else decision
+        if not isinstance(offer, Offer):
+            return None
+        folder = offer.release.path.split("/", 1)[0]
+
+        def read(version: str) -> Node | None:
+            found = self._release(release_path(version, folder=folder))
+            return None if found is None else self._node_of(found)
+
+        target = self._node_of(offer.release)
+        rule = self._policy.channel(client.channel).attestations
+        return describe_fetching(
+            target,
+            offer.artifact,
+            client.installed,
+            read=read,
+            order=self._policy.versions.parse,
+            algorithms=supported_algorithms(),
+            no_deltas=self._origins.why_no_delta(rule, offer) if target.deltas else "",
+        )
+
+    def _node_of(self, release: TrustedRelease) -> Node:
+        extras, document = self._view.extras(release), release.document
+        deltas = extras.deltas if extras is not None else ()
+        return Node(version=document.version, artifacts=document.artifacts, deltas=deltas)
 
     def chain(self, channel: ChannelName) -> Chain:
         """Return what a decision in this channel stands on, down from the pinned root.

@@ -10,6 +10,8 @@ from lockgate_release.documents import Attestation
 from lockgate_release.documents.attestation_rules import AttestationRule
 from lockgate_release.errors import RefusedOfferError
 from lockgate_release.names import ChannelName, Sha256Hex
+from lockgate_release.provenance.facts import Judgement
+from lockgate_release.provenance.tree_claims import digest_tree_claim
 from lockgate_release.trust.verify import NotFoundError, TrustedView
 
 __all__ = ["OriginProver", "Read"]
@@ -48,16 +50,34 @@ class OriginProver:
             self._prove(channel, rule, offer)
             self._proven.add((channel, sha256))
 
-    def _prove(self, channel: ChannelName, rule: AttestationRule, offer: Offer) -> None:
+    def why_no_delta(self, rule: AttestationRule | None, offer: Offer) -> str:
+        """Return why clients take no delta to what is offered, or "": its tree is proven too.
+
+        Raises:
+            RepositoryError: What would prove it cannot be verified.
+            TransportError: What would prove it does not come.
+        """
+        if rule is None:
+            return ""
+        claim = digest_tree_claim(offer.artifact.sha256, offer.artifact.tree_sha256)
+        judgement = self._judge(rule, offer, claim)
+        if judgement.is_met:
+            return ""
+        why = "; ".join([judgement.lacks[0].found, *judgement.refused])
+        return f"who vouches for the tree of {offer.version} is not proven: {why}"
+
+    def _judge(self, rule: AttestationRule, offer: Offer, sha256: Sha256Hex) -> Judgement:
         # Few ask this of a channel that demands proofs, and sigstore costs half a second.
         from lockgate_release.provenance.choosing import bundles_about  # noqa: PLC0415
         from lockgate_release.provenance.judging import judge_attestations  # noqa: PLC0415
 
-        sha256 = offer.artifact.sha256
         extras = self._view.extras(offer.release)
         about = bundles_about(extras.attestations if extras else (), sha256, rule)
         bundles = (data for item in about if (data := self._fetch(item)) is not None)
-        judgement = judge_attestations(rule, bundles, sha256, self._view.trusted_root())
+        return judge_attestations(rule, bundles, sha256, self._view.trusted_root())
+
+    def _prove(self, channel: ChannelName, rule: AttestationRule, offer: Offer) -> None:
+        judgement = self._judge(rule, offer, offer.artifact.sha256)
         if not judgement.is_met:
             lack = judgement.lacks[0]
             raise RefusedOfferError(

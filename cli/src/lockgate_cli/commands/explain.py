@@ -10,6 +10,7 @@ import click
 from lockgate_cli.context import Call, takes
 from lockgate_cli.explaining import Client, Explanation, open_explainer, reasons_of
 from lockgate_cli.explaining_chain import Chain, lines_of
+from lockgate_cli.explaining_routes import tell_fetching
 from lockgate_cli.fields import parse_field
 from lockgate_cli.mirroring.sources import FolderSource, HttpSource, Source, find_source
 from lockgate_cli.output import say, show, show_json
@@ -48,8 +49,9 @@ def explain(
 ) -> None:
     """Say what a client would do now, and why, by the very rules that clients follow.
 
-    Reads what clients read, and believes it no more than they do. Needs no token, and with --from
-    and a mirror's folder no network.
+    Says too how many bytes it would fetch, with the versions at which deltas begin. Reads what
+    clients read, and believes it no more than they do. Needs no token, and with --from and a
+    mirror's folder no network.
     """
     check_client_id(client_id)
     client = Client(
@@ -67,11 +69,14 @@ def explain(
     ):
         decision = explainer.decide(client, call.around.now())
         chain = explainer.chain(client.channel)
+        fetching = explainer.fetching(client, decision)
     said = reasons_of(decision)
     if as_json:
-        show_json({**said, "chain": chain})
-    else:
-        _show(client, said, chain)
+        show_json({**said, "chain": chain, "fetching": fetching})
+        return
+    _show(client, said, chain)
+    for line in tell_fetching(fetching) if fetching is not None else ():
+        show(line)
 
 
 @contextmanager

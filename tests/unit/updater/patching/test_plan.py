@@ -7,18 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lockgate_release.deltas.routes import MAX_HOPS, Node, Route, Search, find_route
 from lockgate_release.documents import Artifact
 from lockgate_release.documents.delta import Delta
 from lockgate_release.layout import artifact_path
 from lockgate_release.names import Platform, Sha256Hex
-from lockgate_updater.install.patching.plan import (
-    MAX_HOPS,
-    FetchPlan,
-    Node,
-    Route,
-    Search,
-    find_route,
-)
+from lockgate_updater.install.patching.plan import FetchPlan
 
 FULL = 1_000_000
 Sizes = Mapping[tuple[int, int], int]

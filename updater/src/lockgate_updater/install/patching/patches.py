@@ -19,6 +19,7 @@ from typing import NoReturn
 from lockgate_release.archives.safe_tree import Limits, create_folder, remove_tree
 from lockgate_release.decision import Decision, Leave, Offer
 from lockgate_release.deltas.applying import supported_algorithms
+from lockgate_release.deltas.routes import Hop, Node, Route, Search, find_route
 from lockgate_release.digests import digest_bytes, encode_listing, walk_tree
 from lockgate_release.documents import TrustedRelease
 from lockgate_release.documents.delta import Delta
@@ -30,15 +31,7 @@ from lockgate_updater.fetch.chunks import ChunkPlan
 from lockgate_updater.fetch.download import download_file
 from lockgate_updater.install.patching.confined import Job, apply_confined
 from lockgate_updater.install.patching.memory import free_memory_bytes
-from lockgate_updater.install.patching.plan import (
-    FetchPlan,
-    Hop,
-    Node,
-    PassedOver,
-    Route,
-    Search,
-    find_route,
-)
+from lockgate_updater.install.patching.plan import FetchPlan, PassedOver
 from lockgate_updater.origin.binding import why_only_unpacked
 from lockgate_updater.session import Session
 from lockgate_updater.state.durable import local_errors, remove_file
