@@ -200,6 +200,15 @@ def test_the_action_for_builders_writes_the_claims_of_trees(refusing_desk: Relea
     assert not re.search(r"subject-path:.*\*", CLAIM.read_text("utf-8"))
 
 
+def test_the_action_for_builders_names_what_lies_elsewhere_as_it_was_named(
+    refusing_desk: ReleaseDesk,
+) -> None:
+    path = refusing_desk.build("7.4.0")
+    ran = run_action(refusing_desk, {}, CLAIM, artifacts=f"any={path}")
+    assert ran.code == 0, ran.err
+    assert ran.result.splitlines() == [str(path), f"{path}.tree-claim"]
+
+
 @pytest.mark.parametrize("text", ["$(touch pwned)", "--json", "x; touch pwned", "`touch pwned`"])
 def test_the_action_for_builders_runs_nothing_that_a_stranger_names(
     refusing_desk: ReleaseDesk, text: str
