@@ -44,9 +44,8 @@ _WORD_BYTES = 4
 _PAGE_SIGN = 0x00100000
 _NO_PAGE_FIELD = 0x9F00001F
 _NO_REST_FIELD = 0xFFC003FF
-_ADD = 0x91000000
-_LOAD = 0xF9400000
-_KIND = 0xFFC00000
+_SCALES = {0x91000000 >> 22: 0, 0xF9400000 >> 22: 3}
+"""The highest ten bits of an `ADD` and an `LDR`: by how many bits what they add is scaled."""
 _KIND_OF_PAGE = 0x9F000000
 _PAGE_KIND = 0x90000000
 
@@ -94,8 +93,8 @@ def paged_target(page: int, rest: int, address: int) -> int | None:
         rest: The instruction behind it.
         address: Where the `ADRP` stands, counted from the same point as the target.
     """
-    scale = _scale(rest)
-    if scale is None or rest >> 5 & 31 != page & 31:
+    scale = _SCALES.get(rest >> 22)
+    if scale is None or (rest >> 5 ^ page) & 31:
         return None
     pages = page >> 29 & 3 | page >> 3 & 0x1FFFFC
     pages = (pages ^ _PAGE_SIGN) - _PAGE_SIGN
@@ -105,36 +104,32 @@ def paged_target(page: int, rest: int, address: int) -> int | None:
 def aimed(page: int, rest: int, address: int, target: int) -> tuple[int, int]:
     """Return the two instructions, made to point at `target`."""
     pages = (target >> 12) - (address >> 12)
-    inside = (target & _PAGE) >> (_scale(rest) or 0)
+    inside = (target & _PAGE) >> _SCALES[rest >> 22]
     return (
         page & _NO_PAGE_FIELD | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5,
         rest & _NO_REST_FIELD | inside << 10,
     )
 
 
-def turn_literals(made: bytearray, spans: Sequence[Span], address: int, *, sign: int) -> None:
+def turn_literals(
+    words: array[int], highest: bytes | bytearray, spans: Sequence[Span], address: int, *, sign: int
+) -> None:
     """Turn the distances of branches that are all literal into addresses (sign 1), or back (-1).
 
     Args:
-        made: A piece; changed in place.
+        words: A piece; changed in place.
+        highest: The highest byte of each word.
         spans: Where its bytes come from.
         address: The new address of its first byte.
         sign: 1 or -1.
     """
-    words = words_of(made)
-    order = iter(spans)
-    start, limit, apart = 0, 0, None
     base = sign * (address >> 2)
-    for count in ends_of(CALLS, made[3::_WORD_BYTES]):
-        while _WORD_BYTES * count > limit:
-            start = limit
-            limit, apart = next(order)
-        if apart is None and _WORD_BYTES * (count - 1) >= start:
-            word = words[count - 1]
-            words[count - 1] = word & _OTHER_BITS | word + base + sign * count & BRANCH_BITS
-    put_words(made, words)
-
-
-def _scale(word: int) -> int | None:
-    kind = word & _KIND
-    return 0 if kind == _ADD else 3 if kind == _LOAD else None
+    at = 0
+    for start, end, _ in spans:
+        if start - at >= _WORD_BYTES:
+            first = (at + _WORD_BYTES - 1) // _WORD_BYTES
+            for call in CALLS.finditer(highest, first, start // _WORD_BYTES):
+                count = call.end()
+                word = words[count - 1]
+                words[count - 1] = word & _OTHER_BITS | word + base + sign * count & BRANCH_BITS
+        at = end

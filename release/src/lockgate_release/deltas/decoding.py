@@ -7,18 +7,19 @@
     3. What a block makes is made piece by piece. Covers say what is copied from where; what no
        cover makes is taken from the literals.
     4. Addresses in what was copied are predicted from where their targets went.
-    5. A fix-up adds to one 32-bit word of a piece.
+    5. A fix-up adds to one 32-bit word of a piece. Each piece says how many it has.
     6. Every length is a limit: it is checked before memory is taken. Nothing may be left over.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import BinaryIO
 
-from lockgate_release.deltas import arm64, x86
+from lockgate_release.deltas import x86
 from lockgate_release.deltas.columns import (
     ColumnReader,
     ColumnSpec,
@@ -45,6 +46,7 @@ from lockgate_release.deltas.tables import predict_words
 
 __all__ = [
     "COLUMNS",
+    "FAR_GAP",
     "MAX_COVERS",
     "MAX_PIECE_COVERS",
     "MAX_STRETCHES",
@@ -63,10 +65,12 @@ MAX_STRETCHES = 1 << 14
 MAX_TABLE_BITS = 22
 MIN_CELL_BITS = 4
 _MAX_CELL_BITS = 10
+FAR_GAP = 255
+"""Stands for a gap of at least so many bytes: what it has more is told elsewhere."""
 _WORD_BYTES = 4
 _WORD = struct.Struct("<I")
 _MASK = 0xFFFFFFFF
-_FAR = 1 << 62
+_PADDING = bytes(_WORD_BYTES)
 _MEMORY_BYTES = 96 << 20
 
 _FLAGS = ColumnSpec(lc=0)
@@ -76,6 +80,7 @@ COLUMNS = (
     ("lengths", ColumnSpec()),
     ("seeks", ColumnSpec()),
     ("literals", ColumnSpec(pb=1, most_bytes=8 << 20)),
+    ("fix-counts", ColumnSpec()),
     ("fix-gaps", ColumnSpec()),
     ("fix-values", _VALUES),
     ("targets", _VALUES),
@@ -175,7 +180,7 @@ class _Block:
         self._old = OldPages(old)
         self._head = head
         self._literals = head.columns["literals"]
-        self._fixes = _Fixes(head.columns["fix-gaps"], head.columns["fix-values"])
+        self._fixes = _Fixes(head.columns)
         self._operands = Operands(head.columns, head.moves)
         self._covers = CoverTable(head.columns, old_bytes=old.size)
 
@@ -192,7 +197,7 @@ class _Block:
             made, spans = self._assembled(piece, slice(done, until))
             self._predict(made, piece, spans)
             del spans  # A hundred bytes for each cover, and the next piece has its own.
-            self._fixes.apply(made, piece.start)
+            self._fixes.apply(made)
             yield made
             done = until
         self._fixes.finish()
@@ -205,7 +210,7 @@ class _Block:
         news, lengths, start = covers.news[part], covers.lengths[part], piece.start
         literals = self._literals.read(piece.end - start - sum(lengths))
         if piece.region.kind is RegionKind.X86:
-            places = literal_places(piece, zip(news, lengths, strict=True))
+            places = list(literal_places(piece, zip(news, lengths, strict=True)))
             literals = x86.turn_literals(literals, places, sign=-1)
         parts: list[bytes] = []
         spans: list[Span] = []
@@ -213,25 +218,23 @@ class _Block:
         for old_at, new_at, length, apart in zip(
             covers.olds[part], news, lengths, covers.aparts[part], strict=True
         ):
-            gap = new_at - start - at
-            if gap:
-                parts.append(literals[used : used + gap])
-                used += gap
-                spans.append((at + gap, None))
+            begin = new_at - start
+            if begin > at:
+                parts.append(literals[used : used + begin - at])
+                used += begin - at
             parts.append(read_at(old_at, length))
-            at += gap + length
-            spans.append((at, apart))
-        if used < len(literals):
-            parts.append(literals[used:])
-            spans.append((piece.end - start, None))
-        return bytearray(b"".join(parts)), spans
+            at = begin + length
+            spans.append((begin, at, apart))
+        parts.append(literals[used:])
+        made = bytearray(b"".join(parts))
+        spans.append((len(made), len(made), 0))
+        return made, spans
 
     def _predict(self, made: bytearray, piece: Piece, spans: list[Span]) -> None:
         kind = piece.region.kind
         if kind is RegionKind.X86:
             self._operands.x86(made, piece, spans)
         elif kind is RegionKind.ARM64:
-            arm64.turn_literals(made, spans, piece.address, sign=-1)
             self._operands.arm64(made, piece, spans)
         elif kind is not RegionKind.PLAIN:
             predict_words(made, piece, spans, self._head.moves)
@@ -240,42 +243,51 @@ class _Block:
 class _Fixes:
     """The fix-ups of a block, in the order of their positions."""
 
-    def __init__(self, gaps: ColumnReader, values: ColumnReader) -> None:
-        self._gaps = varints_of(gaps)
-        self._values = words_of(values)
-        self._next = next(self._gaps, _FAR)
+    def __init__(self, columns: Mapping[str, ColumnReader]) -> None:
+        self._counts = varints_of(columns["fix-counts"])
+        self._gaps = columns["fix-gaps"]
+        self._values = words_of(columns["fix-values"])
 
-    def apply(self, made: bytearray, start: int) -> None:
-        """Put right a piece that was copied and predicted, which begins at `start`.
+    def apply(self, made: bytearray) -> None:
+        """Put right a piece that was copied and predicted.
 
         Raises:
-            ArchiveError: A fix-up has no value.
+            ArchiveError: It has fewer fix-ups than it says, or one lies behind its end.
         """
         size = len(made)
-        at = self._next - start
+        count = _limited(next(self._counts, 0), size, "number of fix-ups")
+        if not count:
+            return
+        places = list(accumulate(self._read_gaps(count)))
+        if places[-1] >= size:
+            raise damaged("has a fix-up behind the end of its piece")
+        made += _PADDING
         read, write = _WORD.unpack_from, _WORD.pack_into
-        gaps, values = self._gaps, self._values
-        last = size - _WORD_BYTES
         try:
-            while at <= last:
-                write(made, at, read(made, at)[0] + next(values) & _MASK)
-                at += _WORD_BYTES + next(gaps, _FAR)
-            if at < size:
-                word = int.from_bytes(made[at:], "little") + next(values) & _MASK
-                made[at:] = word.to_bytes(_WORD_BYTES, "little")[: size - at]
-                at = size + next(gaps, _FAR)
-        except StopIteration as error:
-            raise damaged("has fewer fix-ups than it needs") from error
-        self._next = at + start
+            for at, value in zip(places, islice(self._values, count), strict=True):
+                write(made, at, read(made, at)[0] + value & _MASK)
+        except ValueError as error:
+            raise damaged("has fewer values than fix-ups") from error
+        del made[size:]
+
+    def _read_gaps(self, count: int) -> Iterable[int]:
+        packed = self._gaps.read(count)
+        far = packed.find(FAR_GAP)
+        if far < 0:
+            return packed
+        gaps = list(packed)
+        while far >= 0:
+            gaps[far] += next(self._counts, 0)
+            far = packed.find(FAR_GAP, far + 1)
+        return gaps
 
     def finish(self) -> None:
         """Make sure that none is left.
 
         Raises:
-            ArchiveError: There are some behind the end, or values of none.
+            ArchiveError: There are some that belong to no piece, or values of none.
         """
-        if self._next < _FAR:
-            raise damaged("has fix-ups behind its end")
+        check_used_up(self._counts)
         check_used_up(self._values)
 
 

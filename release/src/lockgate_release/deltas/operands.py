@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import (
@@ -46,21 +46,22 @@ class Operands:
         Raises:
             ArchiveError: There are more operands than bits for them.
         """
-        copied = bytes(made)
         try:
-            for pattern in x86.OPERANDS:
-                self._distances(made, x86.ends_of(pattern, copied), piece.address, spans)
+            self._distances(made, x86.ends_of(made), piece.address, spans)
         except StopIteration as error:
             raise damaged("has fewer bits than operands") from error
 
     def arm64(self, made: bytearray, piece: Piece, spans: Sequence[Span]) -> None:
         """Change in `made` what points at something that moved otherwise than it did.
 
+        Calls that are all literal are turned back before.
+
         Raises:
             ArchiveError: There are more operands than bits for them.
         """
         words = arm64.words_of(made)
         highest = made[3::_WORD_BYTES]
+        arm64.turn_literals(words, highest, spans, piece.address, sign=-1)
         try:
             self._calls(words, highest, piece.address, spans)
             self._pages(words, highest, piece, spans)
@@ -85,18 +86,17 @@ class Operands:
         stayed, moved, unknown = self._stayed, self._moved, self._unknown
         read, write = _WORD.unpack_from, _WORD.pack_into
         order = iter(spans)
-        limit, apart = 0, None
-        old = address
+        start = limit = apart = behind = 0
         for end in ends:
+            at = end - _WORD_BYTES
             if end > limit:
-                start, limit, apart = _span_at(order, limit, end)
-                old = address - (apart or 0)
-                if end - _WORD_BYTES < start:
-                    continue
-            if apart is None:
+                while end > limit:
+                    start, limit, apart = next(order)
+                behind = address + _WORD_BYTES - apart
+            if at < start:
                 continue
-            (word,) = read(made, end - _WORD_BYTES)
-            cell = old + end + word >> shift & mask
+            (word,) = read(made, at)
+            cell = behind + at + word >> shift & mask
             move = cells[cell]
             if move == apart:
                 if not next(stayed):
@@ -106,10 +106,10 @@ class Operands:
                 if not next(unknown):
                     continue
             elif not next(moved):
-                write(made, end - _WORD_BYTES, word + move - apart & _MASK)
+                write(made, at, word + move - apart & _MASK)
                 continue
             cells[cell] = move = (move + next(self._targets) + _HALF & _MASK) - _HALF
-            write(made, end - _WORD_BYTES, word + move - apart & _MASK)
+            write(made, at, word + move - apart & _MASK)
 
     def _calls(
         self, words: array[int], highest: bytearray, address: int, spans: Sequence[Span]
@@ -118,20 +118,17 @@ class Operands:
         stayed, moved = self._stayed, self._moved
         bits, sign = arm64.BRANCH_BITS, arm64.BRANCH_SIGN
         order = iter(spans)
-        limit, apart = 0, None
-        old = address
+        start = limit = apart = 0
         for count in arm64.ends_of(arm64.CALLS, highest):
             end = _WORD_BYTES * count
-            if end > limit:
-                start, limit, apart = _span_at(order, limit, end)
-                old = address - (apart or 0) - _WORD_BYTES
-                if end - _WORD_BYTES < start:
-                    continue
-            if apart is None:
+            while end > limit:
+                start, limit, apart = next(order)
+            at = end - _WORD_BYTES
+            if at < start:
                 continue
             word = words[count - 1]
             distance = (word & bits ^ sign) - sign << 2
-            cell = old + end + distance >> shift & mask
+            cell = address - apart + at + distance >> shift & mask
             move = cells[cell]
             if move == apart:
                 if not next(stayed):
@@ -149,16 +146,15 @@ class Operands:
         mask, shift = self._moves.mask, self._moves.shift
         first, second = piece.region.first, piece.region.second
         order = iter(spans)
-        limit, apart = 0, None
+        start = limit = apart = 0
         for count in arm64.ends_of(arm64.PAGES, highest):
             end = _WORD_BYTES * count
-            if end > limit:
-                start, limit, apart = _span_at(order, limit, end)
-                if end - _WORD_BYTES < start:
-                    continue
-            if apart is None or end + _WORD_BYTES > limit:
+            while end > limit:
+                start, limit, apart = next(order)
+            at = end - _WORD_BYTES
+            if at < start or end + _WORD_BYTES > limit:
                 continue
-            address = piece.address + end - _WORD_BYTES
+            address = piece.address + at
             page, rest = words[count - 1], words[count]
             target = arm64.paged_target(page, rest, address - apart - first)
             if target is not None:
@@ -182,12 +178,3 @@ class Operands:
 
     def _corrected(self, move: int) -> int:
         return (move + next(self._targets) + _HALF & _MASK) - _HALF
-
-
-def _span_at(order: Iterator[Span], start: int, at: int) -> tuple[int, int, int | None]:
-    """Return the start of the span that the byte before `at` belongs to, its end, and its apart."""
-    for limit, apart in order:
-        if at <= limit:
-            return start, limit, apart
-        start = limit
-    raise damaged("has an operand behind its end")

@@ -7,9 +7,11 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.columns import write_varints
+from lockgate_release.deltas.decoding import FAR_GAP
 from lockgate_release.deltas.matching import Cover
 from lockgate_release.deltas.references import (
     CELL_UNKNOWN,
@@ -44,10 +46,10 @@ class Predictor:
         self._moves = moves
         self._flags = [bytearray() for _ in range(FLAG_COLUMNS)]
         self._targets = array("I")
-        self._gaps: list[int] = []
+        self._counts: list[int] = []
+        self._gaps = bytearray()
         self._values = array("I")
         self._literals: list[bytes] = []
-        self._fixed = 0
 
     def work(self, old: bytes, new: bytes, covers: list[Cover], pieces: Sequence[Piece]) -> None:
         """Note what the covers lack. Each must be all in one piece."""
@@ -61,7 +63,8 @@ class Predictor:
         """Return the columns of what was noted."""
         return {
             "literals": b"".join(self._literals),
-            "fix-gaps": write_varints(self._gaps),
+            "fix-counts": write_varints(self._counts),
+            "fix-gaps": bytes(self._gaps),
             "fix-values": _little_endian(self._values),
             "targets": _little_endian(self._targets),
             "flags-stayed": _pack_bits(self._flags[0]),
@@ -72,24 +75,17 @@ class Predictor:
     def _work(self, old: bytes, wanted: bytes, covers: list[Cover], piece: Piece) -> None:
         made = bytearray(wanted)
         spans: list[Span] = []
-        at = 0
         for cover in covers:
             start = cover.new - piece.start
-            if start > at:
-                spans.append((start, None))
-            at = start + cover.length
-            made[start:at] = old[cover.old : cover.old + cover.length]
+            end = start + cover.length
+            made[start:end] = old[cover.old : cover.old + cover.length]
             address = cover.old + self._layout.old_bias(cover.old)
-            spans.append((at, self._layout.apart(cover, address)))
-        if at < len(wanted):
-            spans.append((len(wanted), None))
+            spans.append((start, end, self._layout.apart(cover, address)))
+        spans.append((len(wanted), len(wanted), 0))
         self._note_literals(wanted, spans, covers, piece)
         kind = piece.region.kind
         if kind is RegionKind.X86:
-            copied = bytes(made)
-            for pattern in x86.OPERANDS:
-                operands = _in_covers(x86.ends_of(pattern, copied), spans)
-                self._note_distances(made, wanted, operands, piece)
+            self._note_distances(made, wanted, _in_covers(x86.ends_of(made), spans), piece)
         elif kind is RegionKind.ARM64:
             words, aims = arm64.words_of(made), arm64.words_of(wanted)
             highest = made[3::_WORD_BYTES]
@@ -102,7 +98,7 @@ class Predictor:
             arm64.put_words(made, words)
         elif kind is not RegionKind.PLAIN:
             predict_words(made, piece, spans, self._moves)
-        self._fix(bytes(made), wanted, piece.start)
+        self._fix(bytes(made), wanted)
 
     def _note_literals(
         self, wanted: bytes, spans: list[Span], covers: list[Cover], piece: Piece
@@ -110,15 +106,16 @@ class Predictor:
         kind = piece.region.kind
         turned = bytearray(wanted)
         if kind is RegionKind.ARM64:
-            arm64.turn_literals(turned, spans, piece.address, sign=1)
+            words = arm64.words_of(wanted)
+            arm64.turn_literals(words, wanted[3::_WORD_BYTES], spans, piece.address, sign=1)
+            arm64.put_words(turned, words)
         parts, at = [], 0
-        for end, apart in spans:
-            if apart is None:
-                parts.append(turned[at:end])
+        for start, end, _ in spans:
+            parts.append(turned[at:start])
             at = end
         literals = b"".join(parts)
         if kind is RegionKind.X86:
-            places = literal_places(piece, ((cover.new, cover.length) for cover in covers))
+            places = list(literal_places(piece, ((it.new, it.length) for it in covers)))
             literals = x86.turn_literals(literals, places, sign=1)
         self._literals.append(literals)
 
@@ -187,17 +184,16 @@ class Predictor:
             cells[cell] = real
         return real
 
-    def _fix(self, made: bytes, wanted: bytes, start: int) -> None:
-        if made == wanted:
-            return
-        size = len(wanted)
+    def _fix(self, made: bytes, wanted: bytes) -> None:
         made += _PADDING
         wanted += _PADDING
         bits = int.from_bytes(made, "little") ^ int.from_bytes(wanted, "little")
-        for found in _DIFFERENT.finditer(bits.to_bytes(len(made), "little")):
-            at = found.start()
-            self._gaps.append(start + at - self._fixed)
-            self._fixed = start + min(at + 4, size)
+        places = [it.start() for it in _DIFFERENT.finditer(bits.to_bytes(len(made), "little"))]
+        gaps = [at - last for last, at in pairwise([0, *places])]
+        self._counts.append(len(gaps))
+        self._counts += [gap - FAR_GAP for gap in gaps if gap >= FAR_GAP]
+        self._gaps += bytes(min(gap, FAR_GAP) for gap in gaps)
+        for at in places:
             word = int.from_bytes(wanted[at : at + 4], "little")
             self._values.append(word - int.from_bytes(made[at : at + 4], "little") & _MASK)
 
@@ -205,13 +201,11 @@ class Predictor:
 def _in_covers(ends: Iterable[int], spans: Sequence[Span]) -> Iterator[_Operand]:
     """Yield the operands of four bytes that lie wholly in one cover, by their ends."""
     order = iter(spans)
-    start = limit = 0
-    apart: int | None = None
+    start = limit = apart = 0
     for end in ends:
         while end > limit:
-            start = limit
-            limit, apart = next(order)
-        if apart is not None and end - _WORD_BYTES >= start:
+            start, limit, apart = next(order)
+        if end - _WORD_BYTES >= start:
             yield end, apart, limit
 
 

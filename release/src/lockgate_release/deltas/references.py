@@ -107,11 +107,12 @@ class Piece(NamedTuple):
         return self.start + self.region.bias
 
 
-Span = tuple[int, int | None]
-"""Some bytes of a piece that come from one place; it begins where the last one ended.
+Span = tuple[int, int, int]
+"""Some bytes of a piece that were copied from one place.
 
-Where it ends, counted from the beginning of the piece; and by how much its new address is greater
-than its old one, or None for literals.
+Where it begins and ends, counted from the beginning of the piece; and by how much its new address
+is greater than its old one. What lies between is literal. The last one of a piece is empty, and
+stands at its end.
 """
 
 

@@ -51,7 +51,9 @@ def _match(old: bytes, new: bytes, table: Table, moves: Moves) -> list[Cover]:
         _show_targets(after, table.new.start + table.new.bias, table.new.targets, still)
     else:
         here = Region(0, 0, region.kind, region.first, region.second)
-        predict_words(before, Piece(0, len(before), here), [(len(before), 0)], moves)
+        size = len(before)
+        spans = [(0, size, 0), (size, size, 0)]
+        predict_words(before, Piece(0, size, here), spans, moves)
     return [
         Cover(cover.old + table.old.start, cover.new + table.new.start, cover.length)
         for cover in without_noise(find_covers(bytes(before), bytes(after)), MIN_CODE_COVER_BYTES)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from re import Match
 
-__all__ = ["OPERANDS", "ends_of", "turn_literals"]
+__all__ = ["ends_of", "turn_literals"]
 
 _DISTANCE = rb"[\s\S]{3}[\x00-\x07\xf8-\xff]"
 _MODRM = rb"[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]"
 """The bytes that say "relative to the instruction pointer"."""
-OPERANDS = tuple(
+_OPERANDS = tuple(
     re.compile(opcode + _DISTANCE)
     for opcode in (
         rb"\xe8",
@@ -32,19 +32,26 @@ OPERANDS = tuple(
 One pattern each, with a fixed byte first: each is searched at the speed of `memchr`, and together
 they take half the time of one pattern for all.
 """
-_LITERALS = re.compile(rb"(?:\xe8|\xff[\x15\x25]|\x8d" + _MODRM + rb")[\s\S]{4}")
-"""Takes any distance, and skips it: what is found must not hang on what turning changes."""
+_TURNED = tuple(
+    re.compile(opcode + rb"[\s\S]{4}")
+    for opcode in (rb"\xe8", rb"\x8d" + _MODRM, rb"\xff[\x15\x25]")
+)
+"""Each takes any distance, and skips it: what is found must not hang on what turning changes."""
 _REACH = 1 << 28
 _HALF = 1 << 27
 _INT = struct.Struct("<i")
 
 
-def ends_of(operands: re.Pattern[bytes], code: bytes | bytearray) -> Iterable[int]:
-    """Return where each operand of one kind ends, in order."""
-    return map(Match.end, operands.finditer(code))
+def ends_of(code: bytes | bytearray) -> list[int]:
+    """Return where each operand ends, in order. One may lie partly in another."""
+    ends: list[int] = []
+    for operands in _OPERANDS:
+        ends += map(Match.end, operands.finditer(code))
+    ends.sort()
+    return ends
 
 
-def turn_literals(literals: bytes, places: Iterable[tuple[int, int]], *, sign: int) -> bytes:
+def turn_literals(literals: bytes, places: Sequence[tuple[int, int]], *, sign: int) -> bytes:
     """Turn distances in literals into addresses (sign 1), or back (sign -1).
 
     A function that is called often then looks the same in each call. Whether an operand is turned
@@ -58,13 +65,14 @@ def turn_literals(literals: bytes, places: Iterable[tuple[int, int]], *, sign: i
     """
     made = bytearray(literals)
     read, write = _INT.unpack_from, _INT.pack_into
-    order = iter(places)
-    limit = shift = 0
-    for end in map(Match.end, _LITERALS.finditer(literals)):
-        while end > limit:
-            limit, shift = next(order)
-        at = end - 4
-        distance = read(made, at)[0]
-        if -_HALF <= distance < _HALF:
-            write(made, at, (distance + sign * (shift + at) + _HALF) % _REACH - _HALF)
+    for operands in _TURNED[::sign]:
+        order = iter(places)
+        limit = shift = 0
+        for end in map(Match.end, operands.finditer(made)):
+            while end > limit:
+                limit, shift = next(order)
+            at = end - 4
+            distance = read(made, at)[0]
+            if -_HALF <= distance < _HALF:
+                write(made, at, (distance + sign * (shift + at) + _HALF) % _REACH - _HALF)
     return bytes(made)

@@ -34,8 +34,8 @@ def program(
         place = starts[index] - _BASE
         if inserted_bytes and index % 10 == 5:
             # New code calls too: the first function, from wherever it stands.
-            call = b"\xe8" + struct.pack("<i", _BASE - (place - 8 + _BASE) - 5)
-            code[place - 8 : place - 3] = call
+            call = _plain_call(machine, 8 - place)
+            code[place - 8 : place - 8 + len(call)] = call
         code[place : place + len(body)] = body
         for slot, callee in enumerate(calls[index]):
             here = place + len(body) + 8 * slot
@@ -53,6 +53,12 @@ def _call(machine: int, here: int, there: int) -> bytes:
     if here % 16:
         return struct.pack("<II", page, 0x91000021 | (there & 0xFFF) << 10)
     return struct.pack("<II", 0x94000000 | (there - here) // 4 & 0x3FFFFFF, 0xD503201F)
+
+
+def _plain_call(machine: int, distance: int) -> bytes:
+    if machine == X86_64:
+        return b"\xe8" + struct.pack("<i", distance - 5)
+    return struct.pack("<I", 0x94000000 | distance // 4 & 0x3FFFFFF)
 
 
 def _elf(machine: int, code: bytes, table: bytes) -> bytes:

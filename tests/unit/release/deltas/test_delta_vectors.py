@@ -1,7 +1,13 @@
-"""The vectors of `docs/reference/delta-file.md`: what was written once is read for ever."""
+"""The vectors of `docs/reference/delta-file.md`: what was written once is read for ever.
+
+`python -m tests.unit.release.deltas.test_delta_vectors ALGORITHM` makes the delta of one of them
+anew; a format may only change together with its name.
+"""
 
 import io
 import json
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +46,20 @@ def test_a_delta_of_the_vectors_leads_to_its_tree(tmp_path: Path, case: dict[str
     assert digest_tree(pair.old_root).sha256 == case["old_tree_sha256"]
     assert digest_tree(pair.new_root).sha256 == case["new_tree_sha256"]
     assert digest_tree(pair.made_root).sha256 == case["new_tree_sha256"]
+
+
+def _make_anew(algorithm: str) -> None:
+    vectors = json.loads(VECTORS.read_text())
+    for case in vectors["cases"]:
+        if case["algorithm"] == algorithm:
+            with tempfile.TemporaryDirectory() as folder:
+                pair = Pair(Path(folder))
+                _write(pair.old_root, case["old"])
+                _write(pair.new_root, case["new"])
+                pair.make(algorithm)
+                case["delta"] = pair.delta.read_bytes().hex()
+    VECTORS.write_text(json.dumps(vectors, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    _make_anew(sys.argv[1])

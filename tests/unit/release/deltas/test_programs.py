@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.blocks import Block
 from lockgate_release.deltas.columns import pack_column, write_varint
-from lockgate_release.deltas.decoding import COLUMNS, MAX_PIECE_COVERS, MAX_STRETCHES
+from lockgate_release.deltas.decoding import COLUMNS, FAR_GAP, MAX_PIECE_COVERS, MAX_STRETCHES
 from lockgate_release.deltas.encoding import encode_block
 from lockgate_release.deltas.images import find_parts
 from lockgate_release.deltas.references import RegionKind
@@ -132,21 +132,22 @@ def test_addresses_in_literals_turn_back_into_what_they_were(
 
 @given(
     st.binary(max_size=200),
-    st.lists(st.tuples(st.integers(1, 40), st.sampled_from([None, 0, 64])), max_size=9),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), max_size=9),
     st.integers(-(1 << 40), 1 << 40),
 )
 def test_calls_in_literals_of_arm64_turn_back_into_what_they_were(
-    data: bytes, lengths: list[tuple[int, int | None]], address: int
+    data: bytes, lengths: list[tuple[int, int]], address: int
 ) -> None:
     data = data.replace(b"a", b"\x94").replace(b"b", b"\x97")
     spans, at = [], 0
-    for length, apart in [*lengths, (len(data), None)]:
-        at = min(at + length, len(data))
-        spans.append((at, apart))
-    made = bytearray(data)
-    arm64.turn_literals(made, spans, address, sign=1)
-    arm64.turn_literals(made, spans, address, sign=-1)
-    assert made == data
+    for literals, copied in [*lengths, (len(data), 0)]:
+        start = min(at + literals, len(data))
+        at = min(start + copied, len(data))
+        spans.append((start, at, 64))
+    words = arm64.words_of(data)
+    arm64.turn_literals(words, data[3::4], spans, address, sign=1)
+    arm64.turn_literals(words, data[3::4], spans, address, sign=-1)
+    assert words == arm64.words_of(data)
 
 
 OLD = program(X86_64, functions=40)
@@ -202,6 +203,7 @@ NEEDED = {
     "lengths": bytes([len(CALL)]),
     "seeks": b"\0",
     "literals": b"!",
+    "fix-counts": b"\1",
     "fix-gaps": b"\0",
     "fix-values": b"\1\0\0\0",
     "targets": b"\2\0\0\0",
@@ -212,7 +214,8 @@ NEEDED = {
 @pytest.mark.parametrize(
     ("column", "more"),
     [
-        *((name, b"\0") for name in ("gaps", "lengths", "seeks", "literals", "fix-gaps")),
+        *((name, b"\0") for name in ("gaps", "lengths", "seeks", "literals")),
+        *((name, b"\0") for name in ("fix-counts", "fix-gaps")),
         *((name, bytes(4)) for name in ("fix-values", "targets")),
         *((name, b"\0") for name in ("flags-stayed", "flags-moved", "flags-unknown")),
     ],
@@ -224,6 +227,43 @@ def test_a_value_that_nothing_needs_is_refused(column: str, more: bytes) -> None
     too_much = NEEDED | {column: NEEDED.get(column, b"") + more}
     with pytest.raises(ArchiveError):
         decoded(CALL, _block(RegionKind.X86, size, too_much), size)
+
+
+PLAIN = {
+    "gaps": b"\0",
+    "lengths": write_varint(600),
+    "seeks": b"\0",
+}
+
+
+@pytest.mark.parametrize("place", [254, 255, 256, 596, 597, 599])
+def test_a_fix_up_stands_as_far_from_the_last_one_as_it_says(place: int) -> None:
+    excess = write_varint(place - FAR_GAP) if place >= FAR_GAP else b""
+    fixed = {
+        "fix-counts": b"\2" + excess,
+        "fix-gaps": bytes([0, min(place, FAR_GAP)]),
+        "fix-values": b"\1\0\0\0\2\0\0\0",
+    }
+    expected = bytearray(600)
+    expected[0], expected[place] = 1, 2
+    assert decoded(bytes(600), _block(RegionKind.PLAIN, 600, PLAIN | fixed), 600) == expected
+
+
+@pytest.mark.parametrize(
+    ("counts", "gaps", "values"),
+    [
+        (write_varint(601), bytes(601), bytes(4 * 601)),
+        (b"\2", b"\0", bytes(8)),
+        (b"\2", bytes(2), bytes(4)),
+        (b"\1" + write_varint(600 - FAR_GAP), b"\xff", bytes(4)),
+        (b"\3" + write_varint(600 - FAR_GAP), b"\0\xff\0", bytes(12)),
+    ],
+    ids=["too many", "fewer gaps", "fewer values", "behind the end", "one of them behind it"],
+)
+def test_fix_ups_that_cannot_be_are_refused(counts: bytes, gaps: bytes, values: bytes) -> None:
+    fixed = {"fix-counts": counts, "fix-gaps": gaps, "fix-values": values}
+    with pytest.raises(ArchiveError):
+        decoded(bytes(600), _block(RegionKind.PLAIN, 600, PLAIN | fixed), 600)
 
 
 def test_a_bit_that_nothing_needs_is_refused_in_the_last_byte_too() -> None:
