@@ -27,8 +27,8 @@ def put_into(
     path = call.around.folder / file
     found = begin_or_extend(call, source, path, change, dry_run=dry_run)
     if found is None:
-        goes = f"{file} would go" if dry_run else f"{file} is gone"
-        say(f"What is left to change is in force already: nobody has to sign it, and {goes}.")
+        goes = "would go" if dry_run else "is gone"
+        say(f"With this, {file} changes nothing any more: nobody has to sign it, and it {goes}.")
         if dry_run:
             say(_NOT_WRITTEN)
         show_nothing(call.app, as_json=as_json)

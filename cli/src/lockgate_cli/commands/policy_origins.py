@@ -77,7 +77,7 @@ def trusted_root(
             "which trusted root?",
             expected="one of --from-file FILE, --sigstore-public-good and --remove",
         )
-    new = None if remove else _read_new(call, chosen)
+    new, name = (None, "") if remove else _read_new(call, chosen)
     path = call.around.folder / file
     earlier = load_ceremony(path) if path.exists() else None
     check_registered(earlier, file)
@@ -85,29 +85,34 @@ def trusted_root(
         base = load_newest_base(call, reader, call.app, call.pinned_root())
         if _standing(reader, base, earlier) == new:
             where = "in force" if earlier is None else f"in {file}"
-            found = f"is {where} already, just so" if new else "is not there"
-            say(f"Nothing to do: {base.app}'s trusted root {found}.")
+            found = (
+                f"this trusted root is {where} already"
+                if new
+                else f"{base.app} has no trusted root"
+            )
+            say(f"Nothing to do: {found}.")
             show_nothing(base.app, as_json=as_json)
             return
-        change = Change(title="who vouches for origins", trusted_root=new)
-        if remove:
+        if new is None:
             change = _removal(reader, base, earlier)
+        else:
+            warn(
+                f"whoever signs this trusts {name} (SHA-256 {digest_bytes(new)}): compare it with "
+                "what somebody else has, from another place"
+            )
+            change = Change(title="who vouches for origins", trusted_root=new)
         put_into(call, reader, file, change, dry_run=dry_run, as_json=as_json)
 
 
-def _read_new(call: Call, chosen: Path | None) -> bytes:
-    """Return the trusted root to come, and warn of what signing it means."""
+def _read_new(call: Call, chosen: Path | None) -> tuple[bytes, str]:
+    """Return the trusted root to come, and what to call it."""
     data, source = (
         (read_file(call.around.folder / chosen), chosen.name)
         if chosen is not None
         else read_public_good()
     )
     _check(data, source)
-    warn(
-        f"whoever signs this trusts {source} (SHA-256 {digest_bytes(data)}): compare it with what "
-        "somebody else has, from another place"
-    )
-    return data
+    return data, source
 
 
 def _standing(reader: FileReader, base: Base, earlier: Ceremony | None) -> bytes | None:
