@@ -38,7 +38,7 @@ def _check_code(result: CheckResult) -> ExitCode:
 def _check_words(result: CheckResult) -> str:
     match result:
         case Offer():
-            return f"offer: {result.reason}, {result.artifact.size} bytes"
+            return f"offer: {result.reason}, {result.artifact.size} bytes as an archive"
         case Leave():
             where = result.target.version if result.target else "the last good version"
             return f"leave: {result.reason}; to {where}"
