@@ -12,6 +12,8 @@ _LOCAL_NAMES = frozenset({"", "localhost", "ip6-localhost"})
 _CONNECTING = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
 _SERVERS = ("lockgate-server", "lockgate_server.children.")
+_CLIENTS = frozenset({"lockgate", "lockgate-updater"})
+_CODE_OF_CLIENTS = ("lockgate_updater", "lockgate_cli")
 
 
 class LeftThisMachineError(BaseException):
@@ -55,12 +57,16 @@ def not_deployed(command: list[str]) -> frozenset[str]:
     """Packages that lie beside these tests, and never beside a program that is started so.
 
     sqlite-utils imports numpy where it finds it, in each process of a server, and securesystemslib
-    boto3, in each command of a publisher: a quarter of what starting one costs here, and nothing
-    that starting one costs anybody else.
+    boto3, in each command of a client or a publisher: a third of what starting one costs here, and
+    nothing that starting one costs anybody else.
     """
     started = [word.rpartition("/")[2] for word in command]
     absent = {"numpy"} if any(word.startswith(_SERVERS) for word in started) else set()
-    return frozenset(absent | {"boto3"} if "lockgate" in started else absent)
+    is_client = any(name in word for word in command for name in _CODE_OF_CLIENTS)
+    is_client = is_client and not any("lockgate_server" in word for word in command)
+    if is_client or not _CLIENTS.isdisjoint(started):
+        absent.add("boto3")
+    return frozenset(absent)
 
 
 if __name__ == "sitecustomize":

@@ -62,6 +62,11 @@ def test_a_connection_within_this_machine_goes_through() -> None:
         (["/v/bin/python", "/v/bin/lockgate-server", "run"], {"numpy"}),
         (["/v/bin/python", "-m", "lockgate_server.children.public"], {"numpy"}),
         (["/v/bin/python", "/v/bin/lockgate", "simulate"], {"boto3"}),
+        (["/v/bin/python", "/v/bin/lockgate-updater", "check"], {"boto3"}),
+        (["/v/bin/python", "-m", "lockgate_updater", "check"], {"boto3"}),
+        (["/v/bin/python", "-c", "import lockgate_updater"], {"boto3"}),
+        (["/v/bin/python", "-c", "import lockgate_cli.main"], {"boto3"}),
+        (["/v/bin/python", "-c", "import lockgate_updater, lockgate_server"], set()),
         (["/v/bin/python", "-m", "pytest"], set()),
     ],
 )
