@@ -59,6 +59,7 @@ KINDS: dict[str, tuple[Value, RoundTrip]] = {
     "extras": (full_extras(), round_trip_extras),
     "entry": (full_entry(), round_trip_entry),
 }
+# What may be left out, by the path with array places left out.
 OPTIONAL = {
     "release": {
         "artifacts.chunks",
