@@ -58,7 +58,7 @@ __all__ = [
 
 MAX_COVERS = 1 << 19
 """Of one block: what their positions may take is bounded with them."""
-MAX_PIECE_COVERS = 1 << 15
+MAX_PIECE_COVERS = 1 << 14
 """Of one piece: each takes 200 bytes while the piece is made."""
 MAX_STRETCHES = 1 << 14
 """How many segments or regions a block may have."""
