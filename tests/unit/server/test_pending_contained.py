@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lockgate_release.documents import ExtrasDocument
+from lockgate_release.documents import ExtrasDocument, ReleaseEntry
 from lockgate_release.errors import DeniedError
-from lockgate_release.layout import extras_path
+from lockgate_release.layout import extras_path, release_path
 from lockgate_release.requests import PublishRequest
 from lockgate_server.services.write.pending import begin
 from tests.simulators.pending_scene import CI, PEOPLE, request_of, shared_scene, start, waiting
@@ -63,3 +63,17 @@ def test_what_somebody_added_to_a_live_release_is_not_put_back(scene: Scene) -> 
     plain = replace(without, instead_of=joined.change_id)
     taken = begin(scene.deps(), APP, plain, maintainer)
     assert waiting(scene) == [taken.change_id]
+
+
+def test_a_live_release_that_somebody_added_to_is_not_retired_in_its_place(scene: Scene) -> None:
+    scene.publish("1.0.0")
+    first = begin(scene.deps(), APP, request_of(scene, _noting(scene, "proven")), CI)
+
+    def retire(entries: dict[str, ReleaseEntry]) -> None:
+        del entries[release_path("0.9.0")]
+
+    without = PublishRequest(releases=scene.publisher.next_releases(scene.look().chain, retire))
+    request = request_of(scene, without, instead_of=first.change_id)
+    with pytest.raises(DeniedError, match=rf"would take out.*{EXTRAS} as it changes it"):
+        begin(scene.deps(), APP, request, PEOPLE[1])
+    assert waiting(scene) == [first.change_id]

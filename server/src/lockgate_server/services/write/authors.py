@@ -104,11 +104,12 @@ def _documents_left_out(
         known, kept = before.signed.targets.get(path), ours.signed.targets.get(path)
         if known is None and kept is None:
             yield f"{path}, which it brings"
-        elif kept is None or kept.hashes == target.hashes:
+        elif kept is not None and kept.hashes == target.hashes:
             continue
-        elif known is None and path in theirs.entries:
-            yield f"{path} with the bytes that it brings"
-        elif known is not None and kept.hashes == known.hashes:
+        elif known is None:
+            if path in theirs.entries:
+                yield f"{path} with the bytes that it brings"
+        elif known.hashes != target.hashes and (kept is None or kept.hashes == known.hashes):
             # Extras may be changed further: so are they where somebody joins more of them.
             yield f"{path} as it changes it"
 
