@@ -121,6 +121,16 @@ def test_deltas_that_no_client_may_use_are_told_before_they_are_made(
         assert told.startswith(USELESS)
 
 
+def test_deltas_for_a_channel_that_demands_more_than_those_of_the_release_are_told_of(
+    desk: ReleaseDesk, sigstore: SigstoreSimulator
+) -> None:
+    provenance = attested(desk, sigstore).name
+    desk.publish("2.0.0", "--channel", "beta", "--attestation", provenance, "--deltas", "0")
+    add = ("deltas", "add", "2.0.0", "--app", APP, "--for", "stable", "--dry-run", "--json")
+    (told,) = desk.person.must(*add).json()["warnings"]
+    assert told.startswith(USELESS)
+
+
 def test_a_builder_vouches_for_trees_by_the_claims_that_the_command_writes(
     desk: ReleaseDesk, sigstore: SigstoreSimulator
 ) -> None:

@@ -153,7 +153,7 @@ def add(
     else:
         channels = _channels(base, version, wanted)
         pairs = choose_useful(api, base, stored.document, channels, wish, live)
-    useless = _warn_of_useless(api, base, version, pairs)
+    useless = _warn_of_useless(api, base, version, wanted, pairs)
     if not pairs or not agree(pairs):
         return Added(useless=useless)
     _check_signing(call, api, base, version)
@@ -191,9 +191,12 @@ def _channels(base: Base, version: str, wanted: Iterable[ChannelName]) -> tuple[
     return tuple(dict.fromkeys((*(found[1].channels if found else ()), *wanted)))
 
 
-def _warn_of_useless(api: Api, base: Base, version: str, pairs: Sequence[Pair]) -> tuple[str, ...]:
+def _warn_of_useless(
+    api: Api, base: Base, version: str, wanted: Iterable[ChannelName], pairs: Sequence[Pair]
+) -> tuple[str, ...]:
     """Say, before they are made, which of these deltas no client may use, and return it."""
     (live,) = load_live(api, base, [version])
+    live = replace(live, channels=tuple(dict.fromkeys((*live.channels, *wanted))))
     useless = find_useless_deltas(api, base, live, {pair.new.platform for pair in pairs})
     for text in useless:
         warn(text)
