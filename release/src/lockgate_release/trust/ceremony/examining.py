@@ -5,9 +5,7 @@ Nothing that stands in the file is believed. The parts are compared with the sta
 1. The ceremony follows the state in force: its base, and the number of each part, is the next.
 2. Each part is the part in force with other speakers, another policy, another number and another
    end, and differs in nothing else: what has no words here cannot be signed unseen.
-3. The speakers make sense (`arrangement`), and so does the policy: each approver is who the id
-   says and counts once, what it demands is `critical`, and attestations that it demands can be
-   verified: there is a trusted root.
+3. The speakers make sense (`arrangement`), and so does the policy (`policy_rules`).
 4. What is in force stays verifiable by what is to come: targets by the next root, each list by the
    next targets, and what the server signs by the keys to come for it.
 5. Nothing has expired, or lasts longer than its role may.
@@ -16,7 +14,6 @@ Nothing that stands in the file is believed. The parts are compared with the sta
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,9 +47,8 @@ from lockgate_release.trust.ceremony.making import (
     compose_targets,
 )
 from lockgate_release.trust.chain import Chain
-from lockgate_release.trust.public_keys import check_public_key, key_label, same_content
+from lockgate_release.trust.policy_rules import check_provable, check_rules
 from lockgate_release.trust.roles import EXPIRY, Role
-from lockgate_release.trust.standing import approvers
 
 __all__ = ["Examined", "examine"]
 
@@ -144,7 +140,8 @@ def examine(ceremony: Ceremony, chain: Chain | None, now: datetime) -> Examined:
     _check_nothing_else(parts, chain, after, ceremony.documents)
     policy = _check_policy(ceremony, parts)
     trusted_root = _check_trusted_root(ceremony, parts)
-    _check_provable(policy, targets)
+    if policy is not None:
+        check_provable(policy, targets)
     if chain is not None:
         _check_verifiable(chain, root, targets, parts)
     demands = demands_of(parts, chain, root, targets)
@@ -289,8 +286,7 @@ def _check_policy(ceremony: Ceremony, parts: Parts) -> PolicyDocument | None:
         raise DocumentError(
             "another app's policy", subject=POLICY_PATH, expected=ceremony.app, found=policy.app
         )
-    _check_approvers(policy)
-    _check_is_heard(data)
+    check_rules(policy, data)
     return policy
 
 
@@ -309,50 +305,6 @@ def _check_trusted_root(ceremony: Ceremony, parts: Parts) -> TrustedRoot | None:
         return None
     _check_bytes(parts.targets.signed, TRUSTED_ROOT_PATH, data)
     return parse_trusted_root(data, subject=TRUSTED_ROOT_PATH)
-
-
-def _check_provable(policy: PolicyDocument | None, targets: Targets) -> None:
-    """Refuse a policy that demands what nobody could verify: nothing could be offered."""
-    channels = policy.channels if policy is not None else {}
-    asking = sorted(name for name, rule in channels.items() if rule.attestations)
-    if asking and TRUSTED_ROOT_PATH not in targets.targets:
-        raise DocumentError(
-            "demands attestations, and nothing to verify them with is there",
-            subject=f"{POLICY_PATH}: channels.{asking[0]}",
-            expected=TRUSTED_ROOT_PATH,
-            hint="`lockgate policy trusted-root` puts it into the same ceremony, before it.",
-        )
-
-
-def _check_approvers(policy: PolicyDocument) -> None:
-    """Refuse a key under an id that is not its own, and one key that would count twice."""
-    for name, rule in policy.channels.items():
-        if rule.approvals is None:
-            continue
-        keys = approvers(rule.approvals)
-        for key in keys.values():
-            check_public_key(key, subject=f"{POLICY_PATH}: approvals of {name}")
-        twice = same_content(keys.values())
-        if twice:
-            raise TrustError(
-                "one key would count twice",
-                subject=f"{POLICY_PATH}: approvals of {name}",
-                found=" and ".join(map(key_label, twice)),
-            )
-
-
-def _check_is_heard(data: bytes) -> None:
-    """Refuse a rule that older clients would not hear of: one whose demands are not `critical`."""
-    for name, rule in json.loads(data).get("channels", {}).items():
-        demanded = rule.keys() & {"signatures", "approvals", "attestations"}
-        unheard = sorted(demanded - set(rule.get("critical", ())))
-        if unheard:
-            raise DocumentError(
-                "a demand that is not critical: older clients would pass it over",
-                subject=f"{POLICY_PATH}: channels.{name}.critical",
-                expected=", ".join(sorted(demanded)),
-                found=f"without {', '.join(unheard)}",
-            )
 
 
 def _check_verifiable(chain: Chain, root: Root, targets: Targets, parts: Parts) -> None:

@@ -10,8 +10,9 @@ server, or a client, out of what is in force:
    timestamp by the new root. Whoever changes keys signs the old words with the new keys too.
 4. Targets can also be verified by every root that a client may still hold, because a cache has told
    it that there is no next one.
-5. The policy stays, names this app, and keeps the order of versions. Beside it there is nothing
-   but Sigstore's trusted root, and there is one where the policy demands attestations.
+5. The policy stays, names this app, keeps the order of versions, and makes sense by itself
+   (`policy_rules`). Beside it there is nothing but Sigstore's trusted root, and there is one where
+   the policy demands attestations.
 6. Delegations keep their names, their paths and their terminating mark; clients hold to them.
    Beside `releases` and `channels` there may be further roles of releases, each for the folder of
    its name, so that no path is spoken for twice.
@@ -35,6 +36,7 @@ from lockgate_release.instants import format_instant
 from lockgate_release.layout import POLICY_PATH, TRUSTED_ROOT_PATH
 from lockgate_release.names import AppName
 from lockgate_release.trust.chain import Verified
+from lockgate_release.trust.policy_rules import check_provable, check_rules
 from lockgate_release.trust.roles import DELEGATED_PATHS, Role, is_further_role, paths_of
 
 __all__ = [
@@ -146,8 +148,9 @@ def check_policy(
         before: The policy in force, or None before the first.
 
     Raises:
-        TrustError: Targets name none, or name more than the policy.
-        DocumentError: Its bytes are missing, not what was signed, or no policy of this app.
+        TrustError: Targets name none, or name more than the policy; or an approver counts twice.
+        DocumentError: Its bytes are missing, not what was signed, or no policy of this app; or it
+            breaks one of the rules of `policy_rules`.
         UsageError: It changes the order of versions.
     """
     if not {POLICY_PATH} <= set(targets.targets) <= {POLICY_PATH, TRUSTED_ROOT_PATH}:
@@ -173,6 +176,7 @@ def check_policy(
             found=policy.versions,
             hint="Versions that are out there have been compared by the old one.",
         )
+    check_rules(policy, data)
     return policy
 
 
@@ -194,14 +198,7 @@ def check_trusted_root(targets: Targets, policy: PolicyDocument, data: bytes | N
         _check_bytes(targets, TRUSTED_ROOT_PATH, data)
         parse_trusted_root(data, subject=TRUSTED_ROOT_PATH)
         return
-    asking = sorted(name for name, rule in policy.channels.items() if rule.attestations)
-    if asking:
-        raise DocumentError(
-            "demands attestations, and nothing to verify them with is there",
-            subject=f"{POLICY_PATH}: channels.{asking[0]}",
-            expected=TRUSTED_ROOT_PATH,
-            hint="`lockgate policy trusted-root` puts it into the same ceremony.",
-        )
+    check_provable(policy, targets)
 
 
 def _check_bytes(targets: Targets, path: str, data: bytes) -> None:

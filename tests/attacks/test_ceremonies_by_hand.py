@@ -1,4 +1,4 @@
-"""Whoever takes the trusted root away by hand, past the command, meets the command's rules.
+"""Whoever edits by hand what maintainers sign, past the commands, meets the commands' rules.
 
 Metadata is edited and signed here as somebody with keys could, and sent to the API as it is: by the
 route for ceremonies, and by the one for a single role.
@@ -160,6 +160,34 @@ def test_what_is_offered_meets_the_rules_that_come_along_with_it(desk: ReleaseDe
     for route in ROUTES:
         status, said = send(desk, route, next_targets(desk, data, BOTH), {POLICY_PATH: data})
         assert (status, words in said) == (400, True), said
+    assert desk.files() == before
+
+
+def test_a_demand_that_older_clients_would_pass_over_does_not_come_into_force(
+    desk: ReleaseDesk,
+) -> None:
+    before, policy = desk.files(), json.loads(without_demands(desk))
+    policy["channels"]["beta"]["signatures"] = {"threshold": 2}
+    data = json.dumps(policy).encode()
+    for route in ROUTES:
+        status, said = send(desk, route, next_targets(desk, data, BOTH), {POLICY_PATH: data})
+        assert (status, "a demand that is not critical" in said) == (400, True), said
+    assert desk.files() == before
+
+
+def test_an_approver_under_the_id_of_another_key_does_not_come_into_force(
+    desk: ReleaseDesk,
+) -> None:
+    before, policy = desk.files(), json.loads(without_demands(desk))
+    one, other = generate_signer().public_key, generate_signer().public_key
+    policy["channels"]["beta"] |= {
+        "approvals": {"threshold": 1, "keys": {one.keyid: other.to_dict()}},
+        "critical": ["approvals"],
+    }
+    data = json.dumps(policy).encode()
+    for route in ROUTES:
+        status, said = send(desk, route, next_targets(desk, data, BOTH), {POLICY_PATH: data})
+        assert (status, "approvals of beta" in said) == (400, True), said
     assert desk.files() == before
 
 
