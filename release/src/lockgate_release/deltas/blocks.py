@@ -35,7 +35,8 @@ _PARTS = 8
 _LEAST_PART_BYTES = 1 << 18
 """Smaller old files are offered together with their neighbours: few anchors tell of each."""
 _LEAST_SHARE = 32
-"""Old bytes are like a block if about this part of their anchors is met, or more."""
+"""Old bytes are like a block if about this part of their anchors is met, or more; small ones if any
+is, for they cost little."""
 _ALONE_BYTES = 1 << 20
 _MET_SHARE = 32
 """A file as large that is like nothing, but for this part of it, is in no block with others."""
@@ -152,7 +153,8 @@ def _most_alike(
         inner = range(-(-start // GRANULE_BYTES), end // GRANULE_BYTES)
         granules = inner or range(start // GRANULE_BYTES, -(-end // GRANULE_BYTES))
         weight = sum(met[number] for number in granules)
-        if weight * stride * _LEAST_SHARE >= end - start:
+        is_small = end - start <= _LEAST_PART_BYTES
+        if weight * stride * _LEAST_SHARE >= end - start or (is_small and weight):
             like.append((-weight / len(granules), start, end))
         else:
             others.append((abs(start - height), start, end))

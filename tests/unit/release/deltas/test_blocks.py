@@ -88,6 +88,17 @@ def test_small_old_files_are_taken_with_their_neighbours(tmp_path: Path) -> None
     assert (first.old.place(0), first.old.size) == (200_000, 200_000)
 
 
+@pytest.mark.parametrize(("size", "is_taken"), [(200_000, True), (FILE_BYTES, False)])
+def test_a_small_old_file_is_taken_even_if_little_of_it_is_met(
+    tmp_path: Path, size: int, *, is_taken: bool
+) -> None:
+    olds = {"a": noise(1, size)}
+    news = {"a": noise(10) + olds["a"][100_000:103_000], "b": noise(11)}
+    old, new = files_of(tmp_path / "old", olds), files_of(tmp_path / "new", news)
+    with closing(old), closing(new):
+        assert bool(cut_blocks(old, new, memory_bytes=TIGHT_BYTES)[0].old.size) is is_taken
+
+
 def test_small_files_find_their_like_wherever_it_stands(tmp_path: Path) -> None:
     size = 3000
     olds = {f"{number:03}": noise(number, size) for number in range(700)}
