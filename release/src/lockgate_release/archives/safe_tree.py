@@ -22,16 +22,17 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, assert_never
 
 from lockgate_release.archives.copying import PLAIN_FILE, copy_content
 from lockgate_release.archives.links import LinkError, LinkMap, spell
-from lockgate_release.digests import CHUNK_BYTES, EntryKind
+from lockgate_release.digests import CHUNK_BYTES, EntryKind, TreeEntry
 from lockgate_release.errors import ArchiveError
 
-__all__ = ["Limits", "SafeTree", "create_folder", "open_tree", "remove_tree"]
+__all__ = ["Limits", "SafeTree", "check_entries", "create_folder", "open_tree", "remove_tree"]
 
 _FILE_MODE = 0o644
 _PROGRAM_MODE = 0o755
@@ -178,6 +179,19 @@ class SafeTree:
         Raises:
             ArchiveError: One does; then none is created.
         """
+        self.prove_links()
+        for path, target in self._links.items():
+            try:
+                os.symlink(target, self._base + path)  # noqa: PTH211 (a plain text, see above)
+            except FileExistsError as exc:
+                raise self._collision(path) from exc
+
+    def prove_links(self) -> None:
+        """Return if no link leads out of the tree or into a ring; none is created.
+
+        Raises:
+            ArchiveError: One does.
+        """
         leading = LinkMap()
         for path, target in self._links.items():
             leading.add(path, target)
@@ -186,11 +200,6 @@ class SafeTree:
                 leading.prove(path)
             except LinkError as exc:
                 raise self._refuse(str(exc), f"{path} -> {target}") from exc
-        for path, target in self._links.items():
-            try:
-                os.symlink(target, self._base + path)  # noqa: PTH211 (a plain text, see above)
-            except FileExistsError as exc:
-                raise self._collision(path) from exc
 
     def _refuse(self, what: str, found: str) -> ArchiveError:
         return ArchiveError(what, subject=self._subject, found=ascii(found[:200]))
@@ -279,6 +288,32 @@ class SafeTree:
                 expected=f"at most {self._limits.size_bytes} bytes",
                 found=f"more, at {name[:200]!a}",
             )
+
+
+def check_entries(entries: Iterable[TreeEntry], *, subject: str) -> None:
+    """Return if a tree's names, links and number of entries are what a `SafeTree` would create.
+
+    Nothing is created.
+
+    Args:
+        entries: The tree, each folder before what lies in it.
+        subject: What it is about, for messages.
+
+    Raises:
+        ArchiveError: A rule is broken.
+    """
+    tree = SafeTree(Path(), Limits(), subject=subject, only=frozenset())
+    for entry in entries:
+        match entry.kind:
+            case EntryKind.DIRECTORY:
+                tree.add_folder(entry.path)
+            case EntryKind.LINK:
+                tree.add_link(entry.path, entry.value)
+            case EntryKind.FILE:
+                tree.leaves_out(entry.path)
+            case _ as other:
+                assert_never(other)
+    tree.prove_links()
 
 
 def create_folder(path: Path | str, *, trust_umask: bool = False) -> bool:

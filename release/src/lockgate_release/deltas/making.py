@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lockgate_release.archives.safe_tree import check_entries
 from lockgate_release.deltas.algorithms import check_makeable, find_codec
 from lockgate_release.deltas.borrowing import find_models
 from lockgate_release.deltas.container import Head, write_head
@@ -60,11 +61,13 @@ def make_delta(
 
     Raises:
         UsageError: Deltas of that algorithm cannot be made here.
-        ArchiveError: A tree holds what no archive may, or more names than fit a delta.
+        ArchiveError: The new tree breaks a rule of `SafeTree`, which is seen before anything is
+            compared; or a tree holds what no archive may, or more names than fit a delta.
         OSError: Something cannot be read or written, or `target` is there.
     """
     check_makeable(algorithm)
     before, after = _list(old), _list(new)
+    check_entries(after, subject=target.name)
     listing = [to_old_entry(entry) for entry in before]
     plan = match_trees(before, after)
     models = find_models(old, new, plan, listing)

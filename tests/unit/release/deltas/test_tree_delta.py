@@ -233,6 +233,34 @@ def test_nothing_is_left_of_a_delta_that_could_not_be_made(pair: Pair) -> None:
     assert not pair.delta.exists()
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["readme", "README"], "two names that differ only by case or form"),
+        (["Lib/a", "lib/b"], "two names that differ only by case or form"),
+        (["a\\b"], "name that is not a relative path"),
+    ],
+)
+def test_what_no_client_would_apply_is_refused_before_it_is_made(
+    pair: Pair, names: list[str], words: str
+) -> None:
+    pair.new(dict.fromkeys(names, b"x"))
+
+    with pytest.raises(ArchiveError, match=words):
+        pair.make(COLUMNS_1)
+
+    assert not pair.delta.exists()
+
+
+def test_a_link_out_of_the_tree_is_refused_before_a_delta_is_made(pair: Pair) -> None:
+    pair.new_link("out", "../elsewhere")
+
+    with pytest.raises(ArchiveError, match="link out of the tree"):
+        pair.make(COLUMNS_1)
+
+    assert not pair.delta.exists()
+
+
 def test_a_delta_is_never_written_over_another_file(pair: Pair) -> None:
     pair.old({"a": b"1"})
     pair.new({"a": b"2"})
