@@ -76,3 +76,23 @@ def test_no_delta_counts_to_a_tree_that_nobody_vouches_for(tmp_path: Path) -> No
         desk.person.must("attest", "add", "2.0.0", *KEYLESS)
         found = fetching(desk, "--installed", "1.0.0")
         assert ([way["kind"] for way in found["ways"]], found["no_deltas"]) == (["delta"], "")
+
+
+def test_extras_that_cannot_be_read_leave_the_archive_as_they_do_for_clients(
+    desk: ReleaseDesk,
+) -> None:
+    publish(desk, "1.0.0")
+    publish(desk, "1.1.0", "--deltas", "1")
+    publish(desk, "1.2.0", "--deltas", "1")
+    objects = desk.server.store.objects
+
+    def lose_extras(version: str) -> None:
+        for key in [key for key in objects if f"/{version}/" in key and "extras" in key]:
+            del objects[key]
+
+    lose_extras("1.1.0")
+    assert [way["installed"] for way in fetching(desk)["ways"]] == ["1.1.0"]
+    lose_extras("1.2.0")
+    found = fetching(desk, "--installed", "1.1.0")
+    assert [way["kind"] for way in found["ways"]] == ["full"]
+    assert "cannot be read" in found["no_deltas"]

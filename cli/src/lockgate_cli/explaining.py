@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict, assert_never
@@ -31,7 +31,7 @@ from lockgate_release.decision import (
 from lockgate_release.deltas.algorithms import supported_algorithms
 from lockgate_release.deltas.routes import Node
 from lockgate_release.documents import ChannelDocument, TrustedRelease
-from lockgate_release.errors import UsageError
+from lockgate_release.errors import RepositoryError, TransportError, UsageError
 from lockgate_release.layout import release_path
 from lockgate_release.names import AppName, ChannelName, Platform
 from lockgate_release.trust.verify import TrustedView
@@ -124,9 +124,10 @@ class Explainer:
     def fetching(self, client: Client, decision: Decision) -> Fetching | None:
         """Return what clients fetch of what a decision would install, or None: nothing.
 
+        What leads there by deltas, and cannot be read, is left out, as clients leave it out.
+
         Raises:
-            RepositoryError: The state cannot be verified.
-            TransportError: The state could not be fetched.
+            LocalError: The cache cannot be written.
         """
         offer = decision.target if isinstance(decision, Leave) else decision
         if not isinstance(offer, Offer):
@@ -134,11 +135,12 @@ class Explainer:
         folder = offer.release.path.split("/", 1)[0]
 
         def read(version: str) -> Node | None:
-            found = self._release(release_path(version, folder=folder))
-            return None if found is None else self._node_of(found)
+            with suppress(RepositoryError, TransportError):
+                found = self._release(release_path(version, folder=folder))
+                return None if found is None else self._node_of(found)
+            return None
 
-        target = self._node_of(offer.release)
-        rule = self._policy.channel(client.channel).attestations
+        target, no_deltas = self._target_of(client, offer)
         return describe_fetching(
             target,
             offer.artifact,
@@ -146,8 +148,20 @@ class Explainer:
             read=read,
             order=self._policy.versions.parse,
             algorithms=supported_algorithms(),
-            no_deltas=self._origins.why_no_delta(rule, offer) if target.deltas else "",
+            no_deltas=no_deltas,
         )
+
+    def _target_of(self, client: Client, offer: Offer) -> tuple[Node, str]:
+        """Return what is offered, and why clients take no delta to it, or ""."""
+        rule = self._policy.channel(client.channel).attestations
+        try:
+            target = self._node_of(offer.release)
+            is_led_to = any(one.platform == offer.artifact.platform for one in target.deltas)
+            return target, self._origins.why_no_delta(rule, offer) if is_led_to else ""
+        except (RepositoryError, TransportError) as exc:
+            document = offer.release.document
+            alone = Node(version=document.version, artifacts=document.artifacts, deltas=())
+            return alone, f"what leads to {document.version} cannot be read: {exc}"
 
     def _node_of(self, release: TrustedRelease) -> Node:
         extras, document = self._view.extras(release), release.document
