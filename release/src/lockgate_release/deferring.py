@@ -24,7 +24,7 @@ class _Deferred(ModuleType):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the module has)
         # Who looks at every module there is asks for `__file__` and the like; `__path__` is asked
         # for by whoever imports something below it.
-        if name.startswith("__") and name != "__path__":
+        if name.startswith("__") and name not in {"__path__", "__version__"}:
             raise AttributeError(name)
         with _giving_way:
             if sys.modules.get(self.__name__) is self:
@@ -41,5 +41,8 @@ def defer_import(name: str) -> None:
     Args:
         name: A module at the top, such as `boto3`.
     """
-    if name not in sys.modules and importlib.util.find_spec(name) is not None:
-        sys.modules[name] = _Deferred(name)
+    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None:
+        return
+    deferred = _Deferred(name)
+    deferred.__spec__ = spec  # Whoever asks whether it is installed is told so.
+    sys.modules[name] = deferred

@@ -11,6 +11,7 @@ import sys, time
 from heavy.parts import PART
 time.sleep(0.1)
 VALUE = 7
+__version__ = "7.1"
 """
 
 
@@ -42,6 +43,12 @@ def said_by(site: Path, code: str) -> str:
             "False",
         ),
         ("import heavy; print(heavy.VALUE)", "7"),
+        ("import heavy; print(heavy.__version__)", "7.1"),
+        (
+            "from importlib.util import find_spec"
+            "; print(find_spec('heavy').name, 'heavy.parts' in sys.modules)",
+            "heavy False",
+        ),
         ("from heavy import VALUE; print(VALUE)", "7"),
         ("from heavy.parts import PART; print(PART)", "1"),
         ("import heavy.parts; print(heavy.parts.PART, heavy.VALUE)", "1 7"),
