@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import SEEK_END
 from itertools import accumulate, islice
 from typing import BinaryIO
 
@@ -141,6 +142,9 @@ def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
         size = _limited(read_varint(patch), 4 * size_bytes + 64, "size of a column")
         directory.append((name, spec, packed_bytes, size))
     at = patch.tell()
+    if at + sum(packed_bytes for _, _, packed_bytes, _ in directory) > patch.seek(0, SEEK_END):
+        # Where no file can be that long, to seek there would fail as if the disk had.
+        raise damaged("is cut off")
     columns = {}
     for name, spec, packed_bytes, size in directory:
         columns[name] = ColumnReader(patch, spec, at=at, packed_bytes=packed_bytes, size_bytes=size)
@@ -252,13 +256,14 @@ class _Fixes:
         """Put right a piece that was copied and predicted.
 
         Raises:
-            ArchiveError: It has fewer fix-ups than it says, or one lies behind its end.
+            ArchiveError: It has fewer fix-ups than it says, does not say how many, or one lies
+                behind its end.
         """
         size = len(made)
-        count = _limited(next(self._counts, 0), size, "number of fix-ups")
+        count = _limited(self._next_count(), size, "number of fix-ups")
         if not count:
             return
-        places = list(accumulate(self._read_gaps(count)))
+        places = list(accumulate(self._read_gaps(count, size)))
         if places[-1] >= size:
             raise damaged("has a fix-up behind the end of its piece")
         made += _PADDING
@@ -270,16 +275,24 @@ class _Fixes:
             raise damaged("has fewer values than fix-ups") from error
         del made[size:]
 
-    def _read_gaps(self, count: int) -> Iterable[int]:
+    def _read_gaps(self, count: int, size: int) -> Iterable[int]:
         packed = self._gaps.read(count)
         far = packed.find(FAR_GAP)
         if far < 0:
             return packed
+        if sum(packed) >= size:
+            # Before each of very many gaps becomes a large number.
+            raise damaged("has a fix-up behind the end of its piece")
         gaps = list(packed)
         while far >= 0:
-            gaps[far] += next(self._counts, 0)
+            gaps[far] += self._next_count()
             far = packed.find(FAR_GAP, far + 1)
         return gaps
+
+    def _next_count(self) -> int:
+        for count in self._counts:
+            return count
+        raise damaged("does not say of all pieces how many fix-ups they have")
 
     def finish(self) -> None:
         """Make sure that none is left.

@@ -115,9 +115,10 @@ def _likely(words: array[int], piece: Piece, spans: Sequence[Span]) -> Iterable[
     start = piece.address - aparts[len(aparts) // 2]
     low = piece.region.first - (start + piece.end - piece.start) >> _HALF_BITS
     width = (piece.region.second - start >> _HALF_BITS) - low
-    inside = bytearray(_HALF + 1)
-    for upper in range(low, low + min(width, _HALF) + 1):
-        inside[upper & _HALF] = 1
+    # Counted from `low` first, then turned so that they count from 0.
+    marks = bytearray(b"\1" * (min(width, _HALF) + 1)).ljust(_HALF + 1, b"\0")
+    turn = -low & _HALF
+    inside = marks[turn:] + marks[:turn]
     inside[0] = inside[_HALF] = 0
     uppers = array("H", words.tobytes())[1 if sys.byteorder == "little" else 0 :: 2]
     return compress(count(), map(inside.__getitem__, uppers))

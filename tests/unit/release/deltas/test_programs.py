@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import time
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +14,16 @@ from hypothesis import strategies as st
 from lockgate_release.deltas import arm64, x86
 from lockgate_release.deltas.blocks import Block
 from lockgate_release.deltas.columns import pack_column, write_varint
-from lockgate_release.deltas.decoding import COLUMNS, FAR_GAP, MAX_PIECE_COVERS, MAX_STRETCHES
+from lockgate_release.deltas.decoding import (
+    COLUMNS,
+    FAR_GAP,
+    MAX_PIECE_COVERS,
+    MAX_STRETCHES,
+    decode_solid,
+)
 from lockgate_release.deltas.encoding import encode_block
 from lockgate_release.deltas.images import find_parts
-from lockgate_release.deltas.references import RegionKind
+from lockgate_release.deltas.references import MAX_PIECE_BYTES, RegionKind
 from lockgate_release.deltas.stretches import Stretches
 from lockgate_release.errors import ArchiveError
 from tests.unit.release.deltas.programs import ARM64, X86_64, program
@@ -238,6 +247,7 @@ PLAIN = {
     "gaps": b"\0",
     "lengths": write_varint(600),
     "seeks": b"\0",
+    "fix-counts": b"\0",
 }
 
 
@@ -262,8 +272,18 @@ def test_a_fix_up_stands_as_far_from_the_last_one_as_it_says(place: int) -> None
         (b"\2", bytes(2), bytes(4)),
         (b"\1" + write_varint(600 - FAR_GAP), b"\xff", bytes(4)),
         (b"\3" + write_varint(600 - FAR_GAP), b"\0\xff\0", bytes(12)),
+        (b"", b"", b""),
+        (b"\1", b"\xff", bytes(4)),
     ],
-    ids=["too many", "fewer gaps", "fewer values", "behind the end", "one of them behind it"],
+    ids=[
+        "too many",
+        "fewer gaps",
+        "fewer values",
+        "behind the end",
+        "one of them behind it",
+        "nothing said of the piece",
+        "nothing said of a far gap",
+    ],
 )
 def test_fix_ups_that_cannot_be_are_refused(counts: bytes, gaps: bytes, values: bytes) -> None:
     fixed = {"fix-counts": counts, "fix-gaps": gaps, "fix-values": values}
@@ -282,9 +302,51 @@ def test_a_piece_of_very_many_covers_is_refused_before_it_takes_memory(more: int
     covers = MAX_PIECE_COVERS + more
     seeks = b"\0" + b"\1" * (covers - 1)
     columns = {"gaps": bytes(covers), "lengths": b"\1" * covers, "seeks": seeks}
+    columns["fix-counts"] = b"\0"
     patch = _block(RegionKind.PLAIN, covers, columns, covers=covers)
     if more:
         with pytest.raises(ArchiveError, match="number of covers in a piece"):
             decoded(b"a", patch, covers)
     else:
         assert decoded(b"a", patch, covers) == b"a" * covers
+
+
+def test_fix_ups_that_all_lie_far_behind_their_piece_are_refused_before_they_take_memory() -> None:
+    size = MAX_PIECE_BYTES
+    counts = write_varint(size) + b"\xff\xff\1" * size
+    fixed = {"literals": bytes(size), "fix-counts": counts, "fix-gaps": bytes([FAR_GAP]) * size}
+    patch = _block(RegionKind.PLAIN, size, fixed, covers=0)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArchiveError, match="behind the end"):
+            decoded(b"a", patch, size)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_column_that_ends_far_behind_the_delta_is_refused(tmp_path: Path) -> None:
+    head = [1, 0, 0, 0, 0, 0]
+    for name, _ in COLUMNS:
+        head += {"gaps": [(1 << 56) - 1, 0], "literals": [1, 1]}.get(name, [0, 0])
+    path = tmp_path / "delta"
+    path.write_bytes(b"".join(map(write_varint, head)))
+    # No file system has files of that size: to seek there fails.
+    with path.open("rb") as stream, pytest.raises(ArchiveError, match="cut off"):
+        list(decode_solid(Bytes(b"a"), stream, size_bytes=1))
+
+
+def test_thousands_of_small_tables_that_reach_everything_are_no_more_work_than_others() -> None:
+    region = [4, 0, RegionKind.RELATIVE_32, 0, 1 << 50]
+    count = 1 << 10
+    columns = {"gaps": bytes(count), "lengths": b"\4" * count, "fix-counts": bytes(count)}
+    columns["seeks"] = b"\0" + b"\7" * (count - 1)
+    raw = [columns.get(name, b"") for name, _ in COLUMNS]
+    packed = [pack_column(data, spec) for data, (_, spec) in zip(raw, COLUMNS, strict=True)]
+    head = [4 * count, count, 4, 4, 0, count, 0, *region[1:], *region * (count - 1)]
+    for data, column in zip(packed, raw, strict=True):
+        head += [len(data), len(column)]
+    patch = b"".join([*map(write_varint, head), *packed])
+    began = time.process_time()
+    assert decoded(b"abcd", patch, 4 * count) == b"abcd" * count
+    assert time.process_time() - began < 2
