@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from typing import TypedDict
 
 from lockgate_cli.output import format_size
 from lockgate_release.deltas.routes import MAX_HOPS, Node, Search, find_route
 from lockgate_release.documents import Artifact
+from lockgate_release.errors import VersionError
 from lockgate_release.names import Sha256Hex
 from lockgate_release.versions import Version
 
@@ -68,7 +70,7 @@ def describe_fetching(
     """
     begins = {} if no_deltas else _begins(target, artifact, read)
     begins.pop(target.version, None)
-    newest = sorted(begins, key=order, reverse=True)[:_MOST_VERSIONS]
+    newest = sorted(_versions(begins, order), key=order, reverse=True)[:_MOST_VERSIONS]
     named = [installed] if installed not in {"", target.version, *newest} else []
 
     def way_from(version: str) -> Way:
@@ -93,6 +95,14 @@ def describe_fetching(
         no_deltas=no_deltas,
         ways=[way_from(version) for version in (*named, *newest)],
     )
+
+
+def _versions(names: Iterable[str], order: Callable[[str], Version]) -> Iterator[str]:
+    """Yield those that are versions of this app: a delta may say that it begins at anything."""
+    for name in names:
+        with suppress(VersionError):
+            order(name)
+            yield name
 
 
 def _begins(
