@@ -7,7 +7,7 @@ start to its end: processor time with its children, and the most memory that was
 files included. Rivals work on canonical tars, as tufup does; ours works on trees, as the client has
 them. `smallest` is the smallest of all rivals on the same pair.
 
-Applying is the median of three. bsdiff4's is measured in each run, right beside ours: processor
+Applying is the median of five. bsdiff4's is measured in each run, in turns with ours: processor
 time for the same work varies by a half with what else the machine does.
 
 It takes an hour of processor time. With `LOCKGATE_BENCH_CACHE=FOLDER` what was fetched, bsdiff4's
@@ -41,7 +41,7 @@ from bench.table import Table
 
 MB = 1_000_000
 SIZE_BAR, SMALLEST_BAR, MAKE_BAR, APPLY_BAR = 0.68, 1.03, 0.4, 1.2
-APPLIED_TIMES = 3
+APPLIED_TIMES = 5
 MAKE_BASE_BYTES, MAKE_FACTOR = 50 * MB, 6
 APPLY_BAR_BYTES = 80 * MB
 ASKED_BYTES = 2000 * MB
@@ -101,15 +101,23 @@ def _measure_all(pair: Laid, cache: Path, later: ExitStack) -> dict[str, Figures
         key = f"{pair.name}: {engine.name} {_version(engine)}"
         figures = known.get(key)
         if figures is None and _QUICK != "2":
-            figures = measure(engine, pair, later, keep=kept if engine is BSDIFF4 else None)
+            made = _make(engine, pair, later)
+            figures = _figures(made, _apply({engine: made.delta}, pair, later)[engine])
             known.put(key, figures)
-        elif figures and engine is BSDIFF4 and kept.exists():
-            apply_s, apply_bytes = _apply(engine, pair, kept, later)
-            figures = replace(figures, apply_s=apply_s, apply_bytes=apply_bytes)
+            if engine is BSDIFF4:
+                shutil.copy(made.delta, kept)
         if figures is not None:
             found[engine.name] = figures
-    for engine in (OURS, OURS_QUICK):
-        found[engine.name] = measure(engine, pair, later)
+    ours = {engine: _make(engine, pair, later) for engine in (OURS, OURS_QUICK)}
+    deltas = {engine: made.delta for engine, made in ours.items()}
+    if kept.exists():
+        deltas[BSDIFF4] = kept
+    applied = _apply(deltas, pair, later)
+    for engine, made in ours.items():
+        found[engine.name] = _figures(made, applied[engine])
+    if BSDIFF4 in applied:
+        apply_s, apply_bytes = applied[BSDIFF4]
+        found[BSDIFF4.name] = replace(found[BSDIFF4.name], apply_s=apply_s, apply_bytes=apply_bytes)
     return found
 
 
@@ -117,18 +125,26 @@ def _is_spared_22(pair: Laid) -> bool:
     return _QUICK == "1" or pair.larger_bytes > _MOST_FOR_22_BYTES
 
 
-def measure(engine: Engine, pair: Laid, later: ExitStack, *, keep: Path | None = None) -> Figures:
-    """Make and apply one delta in processes of their own, and compare the result.
+@dataclass(frozen=True)
+class _Made:
+    """A delta, and what making it took."""
+
+    delta: Path
+    make_s: float
+    make_bytes: int
+
+
+def _make(engine: Engine, pair: Laid, later: ExitStack) -> _Made:
+    """Make a delta in a process of its own.
 
     Args:
-        engine: What makes and applies it.
+        engine: What makes it.
         pair: The trees.
         later: Removes at the end what was made: a file system may take many times as long to
             create files right after many were removed.
-        keep: Where the delta stays, for later runs.
 
     Raises:
-        RuntimeError: The engine failed, or made something else than the new release.
+        RuntimeError: The engine failed.
     """
     _tell(f"{pair.name}: {engine.name}")
     delta = Path(later.enter_context(tempfile.TemporaryDirectory(dir=pair.folder))) / "delta"
@@ -140,31 +156,48 @@ def measure(engine: Engine, pair: Laid, later: ExitStack, *, keep: Path | None =
         "old_bytes": str(max(pair.larger_bytes, 1 << 20)),
         "memory_bytes": str(ASKED_BYTES),
     }
-    make_s, make_bytes = _spend(engine.make, places)
-    apply_s, apply_bytes = _apply(engine, pair, delta, later)
-    if keep:
-        shutil.copy(delta, keep)
-    return Figures(delta.stat().st_size, make_s, make_bytes, apply_s, apply_bytes)
+    return _Made(delta, *_spend(engine.make, places))
 
 
-def _apply(engine: Engine, pair: Laid, delta: Path, later: ExitStack) -> tuple[float, int]:
-    """Return the median of the processor time of applying, in seconds, and its peak in bytes."""
-    place = pair.tree if engine.on_trees else pair.tar
-    times, peaks = [], []
+def _figures(made: _Made, applied: tuple[float, int]) -> Figures:
+    return Figures(made.delta.stat().st_size, made.make_s, made.make_bytes, *applied)
+
+
+def _apply(
+    deltas: Mapping[Engine, Path], pair: Laid, later: ExitStack
+) -> dict[Engine, tuple[float, int]]:
+    """Apply deltas in turns, each time in a process of its own, and compare the results.
+
+    Returns:
+        The median of the processor time of each engine in seconds, and its peak in bytes.
+
+    Raises:
+        RuntimeError: An engine failed, or made something else than the new release.
+    """
+    _tell(f"{pair.name}: applying")
+    spent: dict[Engine, list[tuple[float, int]]] = {engine: [] for engine in deltas}
     for _ in range(APPLIED_TIMES):
-        folder = Path(later.enter_context(tempfile.TemporaryDirectory(dir=pair.folder)))
-        result = folder / "new"
-        places = {"old": str(place("old")), "new": str(result), "delta": str(delta)}
-        places["old_bytes"] = str(max(pair.larger_bytes, 1 << 20))
-        spent_s, peak_bytes = _spend(engine.apply, places)
-        times.append(spent_s)
-        peaks.append(peak_bytes)
-        if engine.on_trees:
-            write_tar(result, folder / "new.tar")
-            result = folder / "new.tar"
-        if _sha256(result) != _sha256(pair.tar("new")):
-            raise RuntimeError(f"{engine.name} made something else of {pair.name}")
-    return statistics.median(times), max(peaks)
+        for engine, delta in deltas.items():
+            spent[engine].append(_apply_once(engine, pair, delta, later))
+    return {
+        engine: (statistics.median(s for s, _ in it), max(peak for _, peak in it))
+        for engine, it in spent.items()
+    }
+
+
+def _apply_once(engine: Engine, pair: Laid, delta: Path, later: ExitStack) -> tuple[float, int]:
+    place = pair.tree if engine.on_trees else pair.tar
+    folder = Path(later.enter_context(tempfile.TemporaryDirectory(dir=pair.folder)))
+    result = folder / "new"
+    places = {"old": str(place("old")), "new": str(result), "delta": str(delta)}
+    places["old_bytes"] = str(max(pair.larger_bytes, 1 << 20))
+    spent = _spend(engine.apply, places)
+    if engine.on_trees:
+        write_tar(result, folder / "new.tar")
+        result = folder / "new.tar"
+    if _sha256(result) != _sha256(pair.tar("new")):
+        raise RuntimeError(f"{engine.name} made something else of {pair.name}")
+    return spent
 
 
 def _make_ceiling_bytes(pair: Laid) -> int:
@@ -247,7 +280,8 @@ def _judge(
 
 def _judge_large(table: Table, pair: Laid, later: ExitStack) -> None:
     """Judge the memory that ours takes on a tree of 500 MB."""
-    ours = measure(OURS, pair, later)
+    made = _make(OURS, pair, later)
+    ours = _figures(made, _apply({OURS: made.delta}, pair, later)[OURS])
     table.add(
         f"{pair.larger_bytes / MB:.0f} MB: {pair.what}",
         OURS.name,

@@ -90,7 +90,7 @@ class ColumnReader:
         self._packed_bytes = packed_bytes
         self.left_bytes = size_bytes
         self._ready = bytearray()
-        self._is_empty = not packed_bytes and not size_bytes
+        self._is_over = not packed_bytes and not size_bytes
         self._decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=spec.filters(size_bytes))
 
     def read(self, size: int) -> bytes:
@@ -109,17 +109,19 @@ class ColumnReader:
         return data
 
     def finish(self) -> None:
-        """Make sure that nothing is left over.
+        """Make sure that nothing is left over, and let go of what reading took.
 
         Raises:
             ArchiveError: The column holds more than its head says, or its end is missing.
         """
-        if self._is_empty:
+        if self._is_over:
             return
         while not self._decoder.eof and not self._ready:
             self._ready += self._step(at_end=True)
         if self._ready or self.left_bytes or self._packed_bytes or self._decoder.unused_data:
             raise damaged("a column holds more than it says")
+        self._is_over = True
+        del self._decoder
 
     def _left(self) -> str:
         return f"{self.left_bytes} bytes"

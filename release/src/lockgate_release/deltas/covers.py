@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lockgate_release.deltas.columns import ColumnReader, damaged, varints_of
@@ -11,6 +11,7 @@ from lockgate_release.deltas.references import Piece, Segment
 
 __all__ = ["CoverTable"]
 
+_NAMES = ("gaps", "lengths", "seeks")
 _FAR = 1 << 62
 _HALF = 1 << 31
 _MASK = 0xFFFFFFFF
@@ -21,58 +22,62 @@ class CoverTable:
 
     Attributes:
         olds: Where each begins in the old bytes.
-        news: Where each begins in the new bytes.
+        starts: Where each begins in its piece.
         lengths: How many bytes each has.
-        addresses: The old address of its first byte.
         aparts: By how much the new address of each is greater than the old one, modulo 2**32 and
             with a sign.
+        bounds: How many covers there are in front of each piece, and in all.
     """
 
     def __init__(self, columns: Mapping[str, ColumnReader], *, old_bytes: int) -> None:
         """Begin with none of them. `old_bytes` is how many there are to copy from."""
-        self._numbers = [varints_of(columns[name]) for name in ("gaps", "lengths", "seeks")]
+        self._columns = [columns[name] for name in _NAMES]
         self._old_bytes = old_bytes
-        self.olds, self.news, self.lengths = array("q"), array("q"), array("q")
-        self.addresses, self.aparts = array("q"), array("i")
+        self.olds, self.aparts = array("q"), array("i")
+        self.starts, self.lengths = array("I"), array("I")
+        self.bounds = array("I")
 
-    def read(self, count: int, pieces: Iterable[Piece], segments: Sequence[Segment]) -> None:
-        """Read all of them.
+    def read(self, count: int, pieces: Iterable[Piece], segments: Sequence[Segment]) -> array[int]:
+        """Read all of them, and return the old address of the first byte of each.
 
         Raises:
             ArchiveError: There are more or fewer than `count`, one reads outside of the old bytes,
                 or one is not all in one piece.
         """
         order = iter(pieces)
-        old_bytes = self._old_bytes
-        old_at = new_at = limit = shift = bias = 0
+        old_bytes, bounds = self._old_bytes, self.bounds
+        old_at = new_at = done = start = limit = shift = bias = 0
         low = high = -1
-        for gap, length, seek in _together(*self._numbers):
+        addresses = array("q")
+        for gap, length, seek in _together(*map(varints_of, self._columns)):
             new_at += gap
             old_at += gap + (seek >> 1 ^ -(seek & 1))
             end = old_at + length
-            if old_at < 0 or end > old_bytes or not count:
+            if old_at < 0 or end > old_bytes or done == count:
                 raise damaged("a cover lies outside of the old bytes")
-            if new_at >= limit:
-                limit, shift = _piece_at(order, new_at)
+            while new_at >= limit:
+                start, limit, shift = _next_piece(order)
+                bounds.append(done)
+            if not length or new_at + length > limit:
+                raise damaged("a cover is not all in one piece")
             if not low <= old_at < high:
                 low, high, bias = _segment_at(segments, old_at)
             address = old_at + bias
             self.olds.append(old_at)
-            self.news.append(new_at)
+            self.starts.append(new_at - start)
             self.lengths.append(length)
-            self.addresses.append(address)
+            addresses.append(address)
             self.aparts.append((new_at + shift - address + _HALF & _MASK) - _HALF)
             new_at += length
             old_at = end
-            count -= 1
-            if new_at > limit or not length:
-                raise damaged("a cover is not all in one piece")
-        if count:
+            done += 1
+        if done < count:
             raise damaged("has fewer covers than its head says")
-
-    def until(self, piece: Piece, first: int) -> int:
-        """Return the number of the first cover behind a piece whose own begin at `first`."""
-        return bisect_left(self.news, piece.end, first)
+        bounds.extend(done for _ in order)
+        bounds.append(done)
+        for column in self._columns:
+            column.finish()
+        return addresses
 
 
 def _together(
@@ -84,10 +89,9 @@ def _together(
         raise damaged("has covers that are said only in part") from error
 
 
-def _piece_at(order: Iterator[Piece], at: int) -> tuple[int, int]:
+def _next_piece(order: Iterator[Piece]) -> tuple[int, int, int]:
     for piece in order:
-        if at < piece.end:
-            return piece.end, piece.region.bias
+        return piece.start, piece.end, piece.region.bias
     raise damaged("a cover lies outside of the new bytes")
 
 

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import SEEK_END
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from typing import BinaryIO
 
 from lockgate_release.deltas import x86
@@ -133,6 +133,8 @@ def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
     covers = _limited(read_varint(patch), MAX_COVERS, "number of covers")
     table_bits = _limited(read_varint(patch), MAX_TABLE_BITS, "size of the table")
     cell_bits = _limited(read_varint(patch), _MAX_CELL_BITS, "size of a cell")
+    # The largest first: it then takes the place that the last block's had.
+    moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
     segments = list(_read_segments(patch))
     regions = list(_read_regions(patch))
     directory = []
@@ -152,7 +154,7 @@ def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
     return _Head(
         size_bytes=size_bytes,
         covers=covers,
-        moves=Moves(table_bits=table_bits, cell_bits=cell_bits),
+        moves=moves,
         segments=segments,
         regions=regions,
         columns=columns,
@@ -191,19 +193,19 @@ class _Block:
     def pieces(self) -> Iterator[bytearray]:
         """Yield what the block makes."""
         head, covers = self._head, self._covers
-        covers.read(head.covers, pieces_of(head.size_bytes, head.regions), head.segments)
+        pieces = pieces_of(head.size_bytes, head.regions)
+        addresses = covers.read(head.covers, pieces, head.segments)
         if head.regions:
-            head.moves.learn(zip(covers.addresses, covers.aparts, covers.lengths, strict=True))
-        done = 0
-        for piece in pieces_of(head.size_bytes, head.regions):
-            until = covers.until(piece, done)
-            _limited(until - done, MAX_PIECE_COVERS, "number of covers in a piece")
-            made, spans = self._assembled(piece, slice(done, until))
+            head.moves.learn(zip(addresses, covers.aparts, covers.lengths, strict=True))
+        del addresses
+        pieces = pieces_of(head.size_bytes, head.regions)
+        for piece, (first, last) in zip(pieces, pairwise(covers.bounds), strict=True):
+            _limited(last - first, MAX_PIECE_COVERS, "number of covers in a piece")
+            made, spans = self._assembled(piece, slice(first, last))
             self._predict(made, piece, spans)
             del spans  # A hundred bytes for each cover, and the next piece has its own.
             self._fixes.apply(made)
             yield made
-            done = until
         self._fixes.finish()
         self._operands.finish()
         for column in head.columns.values():
@@ -211,18 +213,17 @@ class _Block:
 
     def _assembled(self, piece: Piece, part: slice) -> tuple[bytearray, list[Span]]:
         covers, read_at = self._covers, self._old.read_at
-        news, lengths, start = covers.news[part], covers.lengths[part], piece.start
-        literals = self._literals.read(piece.end - start - sum(lengths))
+        starts, lengths = covers.starts[part], covers.lengths[part]
+        literals = self._literals.read(piece.end - piece.start - sum(lengths))
         if piece.region.kind is RegionKind.X86:
-            places = list(literal_places(piece, zip(news, lengths, strict=True)))
+            places = list(literal_places(piece, zip(starts, lengths, strict=True)))
             literals = x86.turn_literals(literals, places, sign=-1)
         parts: list[bytes] = []
         spans: list[Span] = []
         at = used = 0
-        for old_at, new_at, length, apart in zip(
-            covers.olds[part], news, lengths, covers.aparts[part], strict=True
+        for old_at, begin, length, apart in zip(
+            covers.olds[part], starts, lengths, covers.aparts[part], strict=True
         ):
-            begin = new_at - start
             if begin > at:
                 parts.append(literals[used : used + begin - at])
                 used += begin - at

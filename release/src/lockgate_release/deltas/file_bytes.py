@@ -17,7 +17,7 @@ __all__ = ["FileBytes", "OldBytes", "OldPages"]
 _MAX_OPEN = 16
 _PAGE_BITS = 16
 _PAGE_BYTES = 1 << _PAGE_BITS
-_MAX_PAGES = 128
+_MAX_PAGES = 64
 
 
 class OldBytes(Protocol):
@@ -107,7 +107,7 @@ class FileBytes:
 
 
 class OldPages:
-    """Bytes of which the last read pages stay at hand: at most 8 MiB."""
+    """Bytes of which the last read pages stay at hand: at most 4 MiB."""
 
     def __init__(self, source: OldBytes) -> None:
         """Read from `source`."""

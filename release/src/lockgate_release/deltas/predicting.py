@@ -82,7 +82,7 @@ class Predictor:
             address = cover.old + self._layout.old_bias(cover.old)
             spans.append((start, end, self._layout.apart(cover, address)))
         spans.append((len(wanted), len(wanted), 0))
-        self._note_literals(wanted, spans, covers, piece)
+        self._note_literals(wanted, spans, piece)
         kind = piece.region.kind
         if kind is RegionKind.X86:
             self._note_distances(made, wanted, _in_covers(x86.ends_of(made), spans), piece)
@@ -100,9 +100,7 @@ class Predictor:
             predict_words(made, piece, spans, self._moves)
         self._fix(bytes(made), wanted)
 
-    def _note_literals(
-        self, wanted: bytes, spans: list[Span], covers: list[Cover], piece: Piece
-    ) -> None:
+    def _note_literals(self, wanted: bytes, spans: list[Span], piece: Piece) -> None:
         kind = piece.region.kind
         turned = bytearray(wanted)
         if kind is RegionKind.ARM64:
@@ -115,7 +113,7 @@ class Predictor:
             at = end
         literals = b"".join(parts)
         if kind is RegionKind.X86:
-            places = list(literal_places(piece, ((it.new, it.length) for it in covers)))
+            places = list(literal_places(piece, ((at, end - at) for at, end, _ in spans[:-1])))
             literals = x86.turn_literals(literals, places, sign=1)
         self._literals.append(literals)
 

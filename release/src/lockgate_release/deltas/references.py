@@ -37,7 +37,7 @@ FLAG_COLUMNS = 3
 """Operands whose cell stayed where it was, moved, and is unknown: each kind has its own bits."""
 MAX_PIECE_BYTES = 1 << 18
 """What is made in one go."""
-_MIN_RUN_BITS = 6
+_MIN_RUN_BYTES = 32
 _MAX_LENGTH_BITS = 64
 _MAX_GAP_BYTES = 256
 
@@ -133,15 +133,15 @@ def literal_places(piece: Piece, covers: Iterable[tuple[int, int]]) -> Iterator[
 
     Args:
         piece: The piece.
-        covers: The new position and the length of each of its covers.
+        covers: Where each of its covers begins in it, and the length.
 
     Yields:
         Where a run ends among the literals of the piece, and the new address of the first of them
         if all stood where this run does.
     """
     copied = 0
-    for new_at, length in covers:
-        yield new_at - piece.start - copied, piece.address + copied
+    for start, length in covers:
+        yield start - copied, piece.address + copied
         copied += length
     yield piece.end - piece.start - copied, piece.address + copied
 
@@ -168,11 +168,12 @@ class Moves:
         last, start, end = CELL_UNKNOWN, 0, 0
         for address, move, length in covers:
             if move != last or not 0 <= address - end < _MAX_GAP_BYTES:
-                runs[(end - start).bit_length()].extend((start, last, end - start))
+                if end - start >= _MIN_RUN_BYTES:
+                    runs[(end - start).bit_length()].extend((start, last, end - start))
                 last, start = move, address
             end = address + length
         runs[(end - start).bit_length()].extend((start, last, end - start))
-        for some in runs[_MIN_RUN_BITS:]:
+        for some in runs[_MIN_RUN_BYTES.bit_length() :]:
             self._fill(iter(some))
 
     def _fill(self, numbers: Iterator[int]) -> None:
