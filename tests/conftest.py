@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from coverage import Coverage
 from hypothesis import settings
 
 from tests.guard import sitecustomize as guard
@@ -40,26 +39,13 @@ Coverage is a third of the processor time of a server's start, and more of a com
 """
 
 
-MEASURED_HERE = frozenset({HERE / "unit", HERE / "contracts", HERE / "e2e"})
-"""Tests that are measured themselves: the others try what these run, against thieves and faults.
-
-Coverage doubles the processor time of whatever runs under it, other people's code included.
-"""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _measured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Coverage of a test and of the processes it starts, where there is something to learn."""
-    places = {request.path, *request.path.parents}
-    coverage = Coverage.current() if MEASURED_HERE.isdisjoint(places) else None
+    """Coverage of the processes that a test starts, where there is something to learn from it."""
     with pytest.MonkeyPatch.context() as patch:
-        if MEASURED.isdisjoint(places):
+        if MEASURED.isdisjoint([request.path, *request.path.parents]):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-        if coverage is not None:
-            coverage.stop()
         yield
-        if coverage is not None:
-            coverage.start()
 
 
 @pytest.fixture
