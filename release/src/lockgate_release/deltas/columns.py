@@ -84,7 +84,13 @@ class ColumnReader:
     def __init__(
         self, patch: BinaryIO, spec: ColumnSpec, *, at: int, packed_bytes: int, size_bytes: int
     ) -> None:
-        """Read the column that lies `packed_bytes` long at `at` of `patch`."""
+        """Read the column that lies `packed_bytes` long at `at` of `patch`.
+
+        Raises:
+            ArchiveError: It holds nothing, and takes bytes.
+        """
+        if packed_bytes and not size_bytes:
+            raise damaged("an empty column takes bytes")
         self._patch = patch
         self._at = at
         self._packed_bytes = packed_bytes

@@ -291,6 +291,17 @@ def test_fix_ups_that_cannot_be_are_refused(counts: bytes, gaps: bytes, values: 
         decoded(bytes(600), _block(RegionKind.PLAIN, 600, PLAIN | fixed), 600)
 
 
+def test_an_empty_column_that_takes_bytes_is_refused() -> None:
+    packed = {name: pack_column(PLAIN.get(name, b""), spec) for name, spec in COLUMNS}
+    packed["targets"] = b"\0"  # LZMA2's end, and nothing in front of it
+    head = [600, 1, 4, 4, 0, 0]
+    for name, data in packed.items():
+        head += [len(data), len(PLAIN.get(name, b""))]
+    patch = b"".join([*map(write_varint, head), *packed.values()])
+    with pytest.raises(ArchiveError, match="empty column"):
+        decoded(bytes(600), patch, 600)
+
+
 def test_a_bit_that_nothing_needs_is_refused_in_the_last_byte_too() -> None:
     block = _block(RegionKind.X86, len(CALL) + 1, NEEDED | {"flags-unknown": b"\3"})
     with pytest.raises(ArchiveError, match="more than is needed"):
