@@ -33,7 +33,7 @@ class CoverTable:
         """Begin with none of them. `old_bytes` is how many there are to copy from."""
         self._columns = [columns[name] for name in _NAMES]
         self._old_bytes = old_bytes
-        self.olds, self.aparts = array("q"), array("i")
+        self.olds, self.aparts = array("q" if old_bytes >> 32 else "I"), array("i")
         self.starts, self.lengths = array("I"), array("I")
         self.bounds = array("I")
 

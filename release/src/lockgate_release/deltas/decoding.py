@@ -196,7 +196,7 @@ class _Block:
         pieces = pieces_of(head.size_bytes, head.regions)
         addresses = covers.read(head.covers, pieces, head.segments)
         if head.regions:
-            head.moves.learn(zip(addresses, covers.aparts, covers.lengths, strict=True))
+            head.moves.learn(addresses, covers.aparts, covers.lengths)
         del addresses
         pieces = pieces_of(head.size_bytes, head.regions)
         for piece, (first, last) in zip(pieces, pairwise(covers.bounds), strict=True):

@@ -157,30 +157,34 @@ class Moves:
         self.mask = (1 << table_bits) - 1
         self.shift = cell_bits
 
-    def learn(self, covers: Iterable[tuple[int, int, int]]) -> None:
-        """Learn from covers in order: old address, how far it moved, length.
+    def learn(self, addresses: Sequence[int], moves: Sequence[int], lengths: Sequence[int]) -> None:
+        """Learn from covers in order: of each its old address, how far it moved, and its length.
 
         Neighbours that moved alike are one run, with the little that lies between. The longest are
         believed.
         """
-        # By the number of bits of their lengths: address, move and length of each run.
-        runs = [array("q") for _ in range(_MAX_LENGTH_BITS)]
-        last, start, end = CELL_UNKNOWN, 0, 0
-        for address, move, length in covers:
+        # By the number of bits of their lengths: the first cover of each run, and one behind it.
+        runs = [array("I") for _ in range(_MAX_LENGTH_BITS)]
+        first = start = end = behind = 0
+        last = CELL_UNKNOWN
+        for address, move, length in zip(addresses, moves, lengths, strict=True):
             if move != last or not 0 <= address - end < _MAX_GAP_BYTES:
                 if end - start >= _MIN_RUN_BYTES:
-                    runs[(end - start).bit_length()].extend((start, last, end - start))
-                last, start = move, address
+                    runs[(end - start).bit_length()].extend((first, behind))
+                last, start, first = move, address, behind
             end = address + length
-        runs[(end - start).bit_length()].extend((start, last, end - start))
-        for some in runs[_MIN_RUN_BYTES.bit_length() :]:
-            self._fill(iter(some))
+            behind += 1
+        if end - start >= _MIN_RUN_BYTES:
+            runs[(end - start).bit_length()].extend((first, behind))
+        for some in runs:
+            numbers = iter(some)
+            for first, behind in zip(numbers, numbers, strict=True):
+                end = addresses[behind - 1] + lengths[behind - 1]
+                self._fill(addresses[first], end, moves[first])
 
-    def _fill(self, numbers: Iterator[int]) -> None:
-        cells, mask, shift, size = self.cells, self.mask, self.shift, len(self.cells)
-        for address, move, length in zip(numbers, numbers, numbers, strict=True):
-            first = address >> shift
-            count = (address + length >> shift) - first
-            first &= mask
-            if count and first + count <= size and move != CELL_UNKNOWN:
-                cells[first : first + count] = array("i", (move,)) * count
+    def _fill(self, start: int, end: int, move: int) -> None:
+        first = start >> self.shift
+        count = (end >> self.shift) - first
+        first &= self.mask
+        if count and first + count <= len(self.cells) and move != CELL_UNKNOWN:
+            self.cells[first : first + count] = array("i", (move,)) * count

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lockgate_release.deltas.decoding import MAX_STRETCHES
@@ -65,17 +66,14 @@ class Layout:
         apart = cover.new + self.region(cover.new).bias - address
         return (apart + _HALF & _MASK) - _HALF
 
-    def moves(self, covers: Iterable[Cover], *, table_bits: int, cell_bits: int) -> Moves:
+    def moves(self, covers: Sequence[Cover], *, table_bits: int, cell_bits: int) -> Moves:
         """Return what the covers tell about what moved."""
         moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
         if self.regions:
-            moves.learn(self._seeds(covers))
+            addresses = array("q", [cover.old + self.old_bias(cover.old) for cover in covers])
+            aparts = array("i", map(self.apart, covers, addresses))
+            moves.learn(addresses, aparts, array("q", [cover.length for cover in covers]))
         return moves
-
-    def _seeds(self, covers: Iterable[Cover]) -> Iterator[tuple[int, int, int]]:
-        for cover in covers:
-            address = cover.old + self.old_bias(cover.old)
-            yield address, self.apart(cover, address), cover.length
 
 
 def find_layout(old: bytes, new: bytes, covers: Sequence[Cover]) -> Layout:
