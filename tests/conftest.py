@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.guard import sitecustomize as guard
+from tests.guard.tracing import let_threads_begin
 
 # This process, and through PYTHONPATH every Python process a test starts; but for whoever names a
 # bucket of theirs on which the tests of stores shall run, for that is on another machine.
@@ -17,6 +18,8 @@ if not os.environ.get("LOCKGATE_TEST_S3"):
     os.environ["PYTHONPATH"] = os.pathsep.join(
         filter(None, [str(Path(guard.__file__).parent), os.environ.get("PYTHONPATH")])
     )
+
+let_threads_begin()
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)

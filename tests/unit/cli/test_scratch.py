@@ -78,6 +78,7 @@ with scratch_folder("deltas") as folder:
 can begin that coverage watches (Python 3.11)."""
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_what_is_cut_off_while_it_goes_can_be_swept_by_the_next(above: Path) -> None:
     """A second Ctrl-C while much is removed: until all is gone, it is known as ours."""
     said = subprocess.run(
