@@ -51,7 +51,6 @@ __all__ = [
     "MAX_COVERS",
     "MAX_PIECE_COVERS",
     "MAX_STRETCHES",
-    "MAX_TABLE_BITS",
     "MIN_CELL_BITS",
     "decode_memory_bytes",
     "decode_solid",
@@ -63,7 +62,7 @@ MAX_PIECE_COVERS = 1 << 14
 """Of one piece: each takes 200 bytes while the piece is made."""
 MAX_STRETCHES = 1 << 14
 """How many segments or regions a block may have."""
-MAX_TABLE_BITS = 22
+_MAX_TABLE_BITS = 22
 MIN_CELL_BITS = 4
 _MAX_CELL_BITS = 10
 FAR_GAP = 255
@@ -131,10 +130,8 @@ def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
     if not size_bytes:
         raise damaged("a block makes nothing")
     covers = _limited(read_varint(patch), MAX_COVERS, "number of covers")
-    table_bits = _limited(read_varint(patch), MAX_TABLE_BITS, "size of the table")
+    table_bits = _limited(read_varint(patch), _MAX_TABLE_BITS, "size of the table")
     cell_bits = _limited(read_varint(patch), _MAX_CELL_BITS, "size of a cell")
-    # The largest first: it then takes the place that the last block's had.
-    moves = Moves(table_bits=table_bits, cell_bits=cell_bits)
     segments = list(_read_segments(patch))
     regions = list(_read_regions(patch))
     directory = []
@@ -154,7 +151,7 @@ def _read_head(patch: BinaryIO, *, limit_bytes: int) -> _Head:
     return _Head(
         size_bytes=size_bytes,
         covers=covers,
-        moves=moves,
+        moves=Moves(table_bits=table_bits, cell_bits=cell_bits),
         segments=segments,
         regions=regions,
         columns=columns,
